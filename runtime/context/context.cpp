@@ -1,0 +1,66 @@
+#include "runtime/context/context.hpp"
+
+#include <cxxabi.h>
+#include <pthread.h>
+
+namespace tendril::rt {
+
+void adopt_current_thread(Context& context, bool shared) noexcept {
+  context.fs_base = get_fs_base();
+  if (shared) {
+    context.errno_location = &errno;
+    context.exception_location = reinterpret_cast<ExceptionState*>(abi::__cxa_get_globals());
+  }
+#if defined(__SANITIZE_ADDRESS__)
+  pthread_attr_t attributes;
+  void* bottom = nullptr;
+  size_t size = 0;
+  if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+    pthread_attr_getstack(&attributes, &bottom, &size);
+    pthread_attr_destroy(&attributes);
+  }
+  context.stack_bottom = bottom;
+  context.stack_size = size;
+#endif
+#if defined(__SANITIZE_THREAD__)
+  context.tsan_fiber = __tsan_get_current_fiber();
+#endif
+}
+
+void make_context(Context& context, void* stack_top, size_t stack_size,
+                  ContextEntry entry) noexcept {
+  context.handle = boost::context::detail::make_fcontext(stack_top, stack_size, entry);
+  context.saved_errno = 0;
+  context.saved_exceptions = {};
+#if defined(__SANITIZE_ADDRESS__)
+  context.fake_stack = nullptr;
+  context.stack_bottom = static_cast<char*>(stack_top) - stack_size;
+  context.stack_size = stack_size;
+#endif
+#if defined(__SANITIZE_THREAD__)
+  context.tsan_fiber = __tsan_create_fiber(0);
+#endif
+}
+
+void retire_context(Context& context) noexcept {
+  context.handle = nullptr;
+#if defined(__SANITIZE_THREAD__)
+  if (context.tsan_fiber != nullptr) __tsan_destroy_fiber(context.tsan_fiber);
+  context.tsan_fiber = nullptr;
+#endif
+}
+
+Context* arrive(boost::context::detail::transfer_t transfer, Context& self) noexcept {
+  auto* left = static_cast<Context*>(transfer.data);
+  left->handle = transfer.fctx;
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
+#endif
+  if (self.errno_location != nullptr) {
+    *self.errno_location = 0;
+    *self.exception_location = {};
+  }
+  return left;
+}
+
+}  // namespace tendril::rt

@@ -1,0 +1,63 @@
+// A fiber: a context with an identity and a place in the scheduler.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/context/context.hpp"
+#include "runtime/fiber/intrusive_list.hpp"
+#include "runtime/fiber/timer.hpp"
+#include "runtime/fiber/wait.hpp"
+#include "runtime/memory/stack_pool.hpp"
+
+namespace tendril::rt {
+
+class Worker;
+
+// Each state names who holds the fiber.
+enum class FiberState : uint32_t {
+  kReady,        // a run queue of its worker
+  kRunning,      // Worker::current
+  kYielding,     // itself, leaving its stack; finish_switch queues it
+  kParking,      // itself, leaving its stack with a wait open
+  kWakePending,  // itself, leaving its stack; its wait was claimed meanwhile, finish_switch queues it
+  kParked,       // nobody: whoever claims its wait makes it ready
+  kDead,         // nobody; finish_switch runs its last rites
+};
+
+const char* fiber_state_name(FiberState state) noexcept;
+
+using FiberEntry = void (*)(Fiber* self, void* argument);
+
+struct Fiber : Context, ListLink {  // ListLink: the process's list of fibers
+  // --- what a switch touches, beside Context ---
+  std::atomic<FiberState> state{FiberState::kDead};
+  Fiber* next_ready = nullptr;        // link of the queue that state names
+  Worker* worker = nullptr;           // home; written on the home worker (or before it first runs)
+  std::atomic<uint64_t> wait_word{wait_word::pack(0, WakeReason::kNotWaiting)};
+  // Someone wants attention (signal, kill): checked when a wait opens. Set by any thread.
+  std::atomic<bool> interrupt_pending{false};
+
+  WaitKind wait_kind = WaitKind::kNone;  // written by the fiber itself
+  const void* wait_object = nullptr;     // what it waits on: an fd, an address
+  Timer timer;                           // deadline of the open wait
+
+  // --- life ---
+  Stack stack;  // empty: not ours (an OS thread's, or one that glibc mapped)
+  FiberEntry entry = nullptr;
+  void* argument = nullptr;
+  // Called once the fiber has left its stack for ever, on the next fiber's stack and thread-locals:
+  // must not block, allocate from libc or throw. Frees what belongs to the fiber.
+  void (*last_rites)(Fiber* self) = nullptr;
+  void* owner = nullptr;  // the layer above: a green thread's Thread, an API fiber's record
+
+  uint64_t id = 0;
+  char name[32] = {};
+};
+
+// From the pool, state kDead, registered nowhere. Null when out of memory.
+Fiber* take_fiber() noexcept;
+void give_back_fiber(Fiber* fiber) noexcept;
+void fiber_pool_reset_after_fork() noexcept;
+
+}  // namespace tendril::rt

@@ -1,0 +1,74 @@
+// Run queues: FIFO lists of ready fibers.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+#include "runtime/fiber/fiber.hpp"
+
+namespace tendril::rt {
+
+// Owned by one worker; only its own thread touches it.
+class LocalQueue {
+ public:
+  bool empty() const noexcept { return head_ == nullptr; }
+  Fiber* front() const noexcept { return head_; }
+
+  void push(Fiber* fiber) noexcept {
+    fiber->next_ready = nullptr;
+    if (head_ == nullptr) {
+      head_ = fiber;
+    } else {
+      tail_->next_ready = fiber;
+    }
+    tail_ = fiber;
+  }
+
+  Fiber* pop() noexcept {
+    Fiber* fiber = head_;
+    if (fiber != nullptr) head_ = fiber->next_ready;
+    return fiber;
+  }
+
+  void clear() noexcept { head_ = nullptr; }
+
+ private:
+  Fiber* head_ = nullptr;
+  Fiber* tail_ = nullptr;
+};
+
+// What other OS threads made ready: many producers, one consumer, no lock.
+class Inbox {
+ public:
+  // Returns true if it was empty before.
+  bool push(Fiber* fiber) noexcept {
+    Fiber* head = head_.load(std::memory_order_relaxed);
+    do {
+      fiber->next_ready = head;
+    } while (!head_.compare_exchange_weak(head, fiber, std::memory_order_seq_cst,
+                                          std::memory_order_relaxed));
+    return head == nullptr;
+  }
+
+  bool empty() const noexcept { return head_.load(std::memory_order_seq_cst) == nullptr; }
+
+  // Everything, in the order of arrival, linked by next_ready.
+  Fiber* take_all() noexcept {
+    Fiber* stack = head_.exchange(nullptr, std::memory_order_acquire);
+    Fiber* fifo = nullptr;
+    while (stack != nullptr) {
+      Fiber* next = stack->next_ready;
+      stack->next_ready = fifo;
+      fifo = stack;
+      stack = next;
+    }
+    return fifo;
+  }
+
+  void clear() noexcept { head_.store(nullptr, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<Fiber*> head_{nullptr};
+};
+
+}  // namespace tendril::rt

@@ -1,0 +1,181 @@
+#include "runtime/hub/park.hpp"
+
+#include "runtime/hub/fatal.hpp"
+#include "runtime/hub/process.hpp"
+#include "runtime/hub/worker.hpp"
+
+namespace tendril::rt {
+namespace {
+
+void on_deadline(Timer* timer, uint64_t open_word) noexcept {
+  auto* fiber = reinterpret_cast<Fiber*>(reinterpret_cast<char*>(timer) -
+                                         __builtin_offsetof(Fiber, timer));
+  wake({fiber, open_word}, WakeReason::kTimeout);
+}
+
+void make_ready(Fiber* fiber) noexcept {
+  fiber->state.store(FiberState::kReady, std::memory_order_relaxed);
+  fiber->worker->enqueue_woken(fiber);
+}
+
+// The wait's claimer passes the permit to run: exactly once for each claim.
+void pass_permit(Fiber* fiber) noexcept {
+  if (fiber->state.exchange(FiberState::kWakePending, std::memory_order_acq_rel) ==
+      FiberState::kParked) {
+    make_ready(fiber);
+  }
+}
+
+void fiber_main(boost::context::detail::transfer_t transfer) {
+  Worker* worker = current_worker_unchecked();
+  Fiber* self = worker->current;
+  worker->finish_switch(static_cast<Fiber*>(arrive(transfer, *self)));
+  self->entry(self, self->argument);
+  end_fiber();
+}
+
+}  // namespace
+
+Fiber* current_fiber() noexcept { return current_worker_unchecked()->current; }
+
+WaitToken begin_wait(WaitKind kind, const void* object, bool shielded) noexcept {
+  Fiber* self = current_fiber();
+  self->wait_kind = kind;
+  self->wait_object = object;
+  const uint64_t epoch =
+      wait_word::epoch(self->wait_word.load(std::memory_order_relaxed)) + 1;
+  const uint64_t open =
+      wait_word::pack(epoch, shielded ? WakeReason::kShielded : WakeReason::kNone);
+  // seq_cst, as in interrupt(): of the two stores, wait word and interrupt_pending, at least one
+  // is seen by the other side.
+  self->wait_word.store(open, std::memory_order_seq_cst);
+  return {self, open};
+}
+
+bool cancel_wait(WaitToken token) noexcept {
+  uint64_t expected = token.open_word;
+  return token.fiber->wait_word.compare_exchange_strong(
+      expected, wait_word::pack(wait_word::epoch(expected), WakeReason::kNotWaiting));
+}
+
+WakeReason park(Deadline deadline) noexcept {
+  Fiber* self = current_fiber();
+  const uint64_t word = self->wait_word.load(std::memory_order_relaxed);
+  const uint64_t epoch = wait_word::epoch(word);
+  if (wait_word::reason(word) == WakeReason::kNone &&
+      self->interrupt_pending.load(std::memory_order_seq_cst)) {
+    uint64_t open = word;
+    if (self->wait_word.compare_exchange_strong(
+            open, wait_word::pack(epoch, WakeReason::kInterrupted))) {
+      self->wait_kind = WaitKind::kNone;
+      return WakeReason::kInterrupted;  // claimed by ourselves: no permit is on its way
+    }
+  }
+  const bool timed = deadline != kForever;
+  if (timed) {
+    const uint64_t open = wait_word::reason(word) == WakeReason::kShielded
+                              ? word
+                              : wait_word::pack(epoch, WakeReason::kNone);
+    if (!self->worker->timers.arm(&self->timer, deadline, open)) fatal("out of memory for timers");
+  }
+  FiberState expected = FiberState::kRunning;
+  if (self->state.compare_exchange_strong(expected, FiberState::kParking,
+                                          std::memory_order_acq_rel)) {
+    Worker::switch_away(self);
+  } else {
+    self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here
+  }
+  if (timed) self->timer.heap->cancel(&self->timer);
+  self->wait_kind = WaitKind::kNone;
+  return wait_word::reason(self->wait_word.load(std::memory_order_acquire));
+}
+
+bool wake(WaitToken token, WakeReason reason) noexcept {
+  uint64_t expected = token.open_word;
+  if (!token.fiber->wait_word.compare_exchange_strong(
+          expected, wait_word::pack(wait_word::epoch(expected), reason))) {
+    return false;
+  }
+  pass_permit(token.fiber);
+  return true;
+}
+
+void interrupt(Fiber* fiber) noexcept {
+  fiber->interrupt_pending.store(true, std::memory_order_seq_cst);
+  uint64_t word = fiber->wait_word.load(std::memory_order_seq_cst);
+  if (wait_word::reason(word) != WakeReason::kNone) return;
+  wake({fiber, word}, WakeReason::kInterrupted);
+}
+
+void yield() noexcept {
+  Fiber* self = current_fiber();
+  self->state.store(FiberState::kYielding, std::memory_order_relaxed);
+  Worker::switch_away(self);
+}
+
+WakeReason sleep_until(Deadline deadline) noexcept {
+  begin_wait(WaitKind::kSleep, nullptr);
+  return park(deadline);
+}
+
+Fiber* create_fiber(FiberEntry entry, void* argument, StackPool& stacks) noexcept {
+  Fiber* fiber = take_fiber();
+  if (fiber == nullptr) return nullptr;
+  const Stack stack = stacks.take();
+  if (!stack) {
+    give_back_fiber(fiber);
+    return nullptr;
+  }
+  Worker* worker = current_worker_unchecked();
+  fiber->stack = stack;
+  fiber->fs_base = worker->hub.fs_base;
+  fiber->errno_location = worker->hub.errno_location;
+  fiber->exception_location = worker->hub.exception_location;
+  // Colour the stack tops, so that thousands of them do not fall into the same cache sets.
+  const size_t colour = (fiber->id & 15) * 64;
+  make_context(*fiber, stack.top() - 64 - colour, stack.size - 64 - colour, fiber_main);
+  fiber->entry = entry;
+  fiber->argument = argument;
+  fiber->worker = worker;
+  fiber->last_rites = release_pool_fiber;
+  fiber->timer.fire = on_deadline;
+  return fiber;
+}
+
+Fiber* create_fiber_on(FiberEntry entry, void* argument, void* stack_top, size_t stack_size,
+                       uintptr_t fs_base) noexcept {
+  Fiber* fiber = take_fiber();
+  if (fiber == nullptr) return nullptr;
+  fiber->fs_base = fs_base;
+  make_context(*fiber, stack_top, stack_size, fiber_main);
+  fiber->entry = entry;
+  fiber->argument = argument;
+  fiber->worker = current_worker_unchecked();
+  fiber->timer.fire = on_deadline;
+  return fiber;
+}
+
+void start_fiber(Fiber* fiber) noexcept {
+  process().add_fiber(fiber);
+  make_ready(fiber);
+}
+
+void end_fiber() noexcept {
+  Fiber* self = current_fiber();
+  process().remove_fiber(self);
+  self->state.store(FiberState::kDead, std::memory_order_relaxed);
+  Worker::switch_away(self);
+  fatal("a dead fiber was resumed");
+}
+
+void release_pool_fiber(Fiber* fiber) noexcept {
+  default_stacks().give_back(fiber->stack);
+  give_back_fiber(fiber);
+}
+
+StackPool& default_stacks() noexcept {
+  static StackPool pool(64 * 1024);
+  return pool;
+}
+
+}  // namespace tendril::rt

@@ -1,0 +1,293 @@
+#include "runtime/hub/poller.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <new>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+
+#include "runtime/hub/park.hpp"
+#include "runtime/hub/worker.hpp"
+#include "runtime/memory/pages.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::rt {
+namespace {
+
+// epoll's data word: | generation 32 | fd 32 |; internal descriptors have fd = -1.
+constexpr uint64_t pack(int fd, uint32_t generation) noexcept {
+  return uint64_t{generation} << 32 | static_cast<uint32_t>(fd);
+}
+constexpr uint32_t kInternalFd = UINT32_MAX;
+
+constexpr uint32_t kAllEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;
+constexpr uint32_t kWriteEvents = EPOLLOUT | EPOLLHUP | EPOLLERR;
+
+constexpr int kEventBatch = 256;
+
+// A wait that cannot be registered (out of watches or memory) becomes a slow poll, never a hang.
+constexpr Nanoseconds kUnregisteredRetry = 2'000'000;
+
+constexpr int kMostHidden = 32;
+std::atomic<int> hidden[kMostHidden];  // fd + 1; 0 is free
+
+}  // namespace
+
+int hide_descriptor(int fd) noexcept {
+  constexpr int kHighest = 16'384;  // higher ones would make the kernel's table needlessly large
+  rlimit limit{};
+  raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
+  const int top = limit.rlim_cur < kHighest ? static_cast<int>(limit.rlim_cur) : kHighest;
+  int moved = -1;
+  for (int from = top - kMostHidden; from > 0 && moved < 0; from /= 2) {
+    moved = static_cast<int>(raw_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, from));
+  }
+  if (moved >= 0) {
+    raw_syscall(SYS_close, fd);
+    fd = moved;
+  }
+  for (auto& slot : hidden) {
+    int free = 0;
+    if (slot.compare_exchange_strong(free, fd + 1)) break;
+  }
+  return fd;
+}
+
+bool is_hidden_descriptor(int fd) noexcept {
+  for (auto& slot : hidden) {
+    if (slot.load(std::memory_order_relaxed) == fd + 1) return fd >= 0;
+  }
+  return false;
+}
+
+void forget_hidden_descriptor(int fd) noexcept {
+  for (auto& slot : hidden) {
+    int expected = fd + 1;
+    slot.compare_exchange_strong(expected, 0);
+  }
+}
+
+Poller* Poller::create() noexcept {
+  void* pages = map_pages(round_up_to_page(sizeof(Poller)));
+  if (pages == nullptr) return nullptr;
+  auto* poller = new (pages) Poller;
+  const long epoll = raw_syscall(SYS_epoll_create1, EPOLL_CLOEXEC);
+  const long doorbell = raw_syscall(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (epoll < 0 || doorbell < 0) {
+    if (epoll >= 0) raw_syscall(SYS_close, epoll);
+    if (doorbell >= 0) raw_syscall(SYS_close, doorbell);
+    unmap_pages(pages, round_up_to_page(sizeof(Poller)));
+    return nullptr;
+  }
+  poller->epoll_fd_ = hide_descriptor(static_cast<int>(epoll));
+  poller->doorbell_fd_ = hide_descriptor(static_cast<int>(doorbell));
+  poller->watch_internal(poller->doorbell_fd_, Internal::kDoorbell);
+  return poller;
+}
+
+bool Poller::watch_internal(int fd, Internal tag) noexcept {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = uint64_t{kInternalFd} | static_cast<uint64_t>(tag) << 32;
+  return raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void Poller::ring() noexcept {
+  const uint64_t one = 1;
+  raw_syscall(SYS_write, doorbell_fd_, &one, sizeof one);
+}
+
+FdState* Poller::state_if_known(int fd) noexcept {
+  const auto number = static_cast<size_t>(static_cast<unsigned>(fd));
+  if (fd < 0 || number >= kChunks * kChunk) return nullptr;
+  FdState* chunk = chunks_[number >> kChunkBits].load(std::memory_order_acquire);
+  return chunk != nullptr ? &chunk[number & (kChunk - 1)] : nullptr;
+}
+
+FdState* Poller::state(int fd) noexcept {
+  if (FdState* known = state_if_known(fd)) return known;
+  const auto number = static_cast<size_t>(static_cast<unsigned>(fd));
+  if (fd < 0 || number >= kChunks * kChunk) return nullptr;
+  SpinGuard guard(grow_lock_);
+  auto& slot = chunks_[number >> kChunkBits];
+  if (slot.load(std::memory_order_relaxed) == nullptr) {
+    void* pages = map_pages(round_up_to_page(kChunk * sizeof(FdState)));
+    if (pages == nullptr) return nullptr;
+    auto* chunk = static_cast<FdState*>(pages);
+    for (size_t i = 0; i < kChunk; ++i) new (&chunk[i]) FdState;
+    slot.store(chunk, std::memory_order_release);
+  }
+  return state_if_known(fd);
+}
+
+// Precondition: s.lock held. True if the set will report the descriptor's edges.
+bool Poller::ensure_registered(int fd, FdState& s) noexcept {
+  if (s.registered) return true;
+  epoll_event event{};
+  event.events = kAllEvents;
+  event.data.u64 = pack(fd, s.generation);
+  long result = raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_ADD, fd, &event);
+  if (result == -EEXIST) {
+    // Left by an earlier owner of the same open file that was replaced behind our back.
+    result = raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_MOD, fd, &event);
+  }
+  if (result == -EPERM) s.always_ready = true;
+  s.registered = result == 0;
+  return s.registered;
+}
+
+WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, uint32_t seen,
+                        Deadline deadline) noexcept {
+  const int side = static_cast<int>(d);
+  Waiter waiter;
+  bool registered = false;
+  waiter.token = begin_wait(d == Direction::kRead ? WaitKind::kReadable : WaitKind::kWritable,
+                            reinterpret_cast<const void*>(static_cast<intptr_t>(fd)));
+  {
+    SpinGuard guard(s.lock);
+    WakeReason at_once = WakeReason::kNone;
+    if (s.generation != generation) {
+      at_once = WakeReason::kClosed;
+    } else {
+      registered = ensure_registered(fd, s);
+      if (s.always_ready || edges(s, d) != seen) at_once = WakeReason::kWoken;
+    }
+    if (at_once != WakeReason::kNone) {
+      if (cancel_wait(waiter.token)) return at_once;
+      // An interrupt came first: fall through to park, which collects it.
+    } else {
+      s.transferrers[side].push_back(&waiter);
+      s.waiting[side].fetch_add(1, std::memory_order_relaxed);
+      waiters_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  Deadline until = deadline;
+  const bool slow_poll = waiter.linked() && !registered;
+  if (slow_poll) {
+    const Deadline soon = deadline_after(kUnregisteredRetry);
+    if (soon < until) until = soon;
+  }
+  const WakeReason reason = park(until);
+  {
+    SpinGuard guard(s.lock);
+    if (waiter.linked()) {
+      IntrusiveList<Waiter>::remove(&waiter);
+      s.waiting[side].fetch_sub(1, std::memory_order_relaxed);
+      waiters_.fetch_sub(1, std::memory_order_relaxed);
+    }
+  }
+  if (slow_poll && reason == WakeReason::kTimeout && until != deadline) return WakeReason::kWoken;
+  return reason;
+}
+
+bool Poller::add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept {
+  SpinGuard guard(s.lock);
+  const bool registered = ensure_registered(fd, s);
+  if (!registered) return false;
+  s.pollers.push_back(&waiter);
+  waiters_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void Poller::remove_poller(FdState& s, PollWaiter& waiter) noexcept {
+  SpinGuard guard(s.lock);
+  if (!waiter.linked()) return;
+  IntrusiveList<PollWaiter>::remove(&waiter);
+  waiters_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// A waiter's node lives on its stack: the waker unlinks it under the lock, before the wake, and does
+// not look at it again (the token is read first; the call passes it by value).
+void Poller::wake_next(FdState& s, Direction d) noexcept {
+  const int side = static_cast<int>(d);
+  SpinGuard guard(s.lock);
+  while (Waiter* waiter = s.transferrers[side].pop_front()) {
+    s.waiting[side].fetch_sub(1, std::memory_order_relaxed);
+    waiters_.fetch_sub(1, std::memory_order_relaxed);
+    if (wake(waiter->token)) break;
+  }
+}
+
+void Poller::forget(int fd) noexcept {
+  FdState* s = state_if_known(fd);
+  if (s == nullptr) return;
+  SpinGuard guard(s->lock);
+  if (s->registered) {
+    epoll_event unused{};
+    raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_DEL, fd, &unused);
+    s->registered = false;
+  }
+  s->always_ready = false;
+  ++s->generation;
+  s->facts.store(0, std::memory_order_relaxed);
+  for (int side = 0; side < 2; ++side) {
+    while (Waiter* waiter = s->transferrers[side].pop_front()) {
+      s->waiting[side].fetch_sub(1, std::memory_order_relaxed);
+      waiters_.fetch_sub(1, std::memory_order_relaxed);
+      wake(waiter->token, WakeReason::kClosed);
+    }
+  }
+  while (PollWaiter* waiter = s->pollers.pop_front()) {
+    waiters_.fetch_sub(1, std::memory_order_relaxed);
+    wake(waiter->token, WakeReason::kClosed);
+  }
+}
+
+void Poller::on_event(uint64_t data, uint32_t events) noexcept {
+  const int fd = static_cast<int>(data & UINT32_MAX);
+  FdState* s = state_if_known(fd);
+  if (s == nullptr) return;
+  SpinGuard guard(s->lock);
+  if (s->generation != static_cast<uint32_t>(data >> 32)) return;  // a former owner's
+  const bool broken = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  for (const Direction d : {Direction::kRead, Direction::kWrite}) {
+    const int side = static_cast<int>(d);
+    if ((events & (d == Direction::kRead ? kReadEvents : kWriteEvents)) == 0) continue;
+    s->edges[side].fetch_add(1, std::memory_order_release);
+    while (Waiter* waiter = s->transferrers[side].pop_front()) {
+      s->waiting[side].fetch_sub(1, std::memory_order_relaxed);
+      waiters_.fetch_sub(1, std::memory_order_relaxed);
+      if (wake(waiter->token) && !broken) break;
+    }
+  }
+  for (PollWaiter* waiter = s->pollers.front(); waiter != nullptr;) {
+    PollWaiter* next = s->pollers.after(waiter);
+    if (broken || (waiter->events & events) != 0) {
+      IntrusiveList<PollWaiter>::remove(waiter);
+      waiters_.fetch_sub(1, std::memory_order_relaxed);
+      wake(waiter->token);
+    }
+    waiter = next;
+  }
+}
+
+bool Poller::poll(Worker&, Nanoseconds timeout) noexcept {
+  epoll_event events[kEventBatch];
+  const timespec limit = to_timespec(timeout == kForever ? 0 : timeout);
+  const long count = raw_syscall(SYS_epoll_pwait2, epoll_fd_, events, kEventBatch,
+                                 timeout == kForever ? nullptr : &limit, nullptr, 0);
+  bool loop_has_work = false;
+  for (long i = 0; i < count; ++i) {
+    const uint64_t data = events[i].data.u64;
+    if (static_cast<uint32_t>(data) != kInternalFd) {
+      on_event(data, events[i].events);
+    } else if (static_cast<Internal>(data >> 32) == Internal::kLoop) {
+      loop_has_work = true;
+    } else {
+      uint64_t rings;
+      raw_syscall(SYS_read, doorbell_fd_, &rings, sizeof rings);
+    }
+  }
+  return loop_has_work;
+}
+
+void Poller::abandon_after_fork() noexcept {
+  for (const int fd : {epoll_fd_, doorbell_fd_}) {
+    raw_syscall(SYS_close, fd);
+    forget_hidden_descriptor(fd);
+  }
+}
+
+}  // namespace tendril::rt

@@ -1,0 +1,123 @@
+// Readiness of descriptors: an edge-triggered epoll set in which each descriptor is registered once,
+// for both directions, when somebody first waits for it.
+//
+// The protocol, which loses no edge:
+//
+//   seen = poller.edges(fd, direction)     how many edges so far
+//   try the operation; done unless EAGAIN
+//   poller.wait(fd, ..., seen, deadline)   returns at once if an edge came after `seen`
+//
+// An edge wakes one of those who wait to transfer data (readers or writers), who must call
+// pass_on after a successful transfer, since there may be more for the next; and all who poll.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/fiber/wait.hpp"
+#include "runtime/platform/clock.hpp"
+#include "runtime/platform/spin_lock.hpp"
+
+namespace tendril::rt {
+
+class Worker;
+
+enum class Direction : uint8_t { kRead = 0, kWrite = 1 };
+
+struct PollWaiter : Waiter {
+  uint32_t events = 0;  // EPOLL* it wants to hear of; HUP and ERR always count
+};
+
+// One descriptor number. The generation tells its successive owners apart.
+struct FdState {
+  SpinLock lock;
+  bool registered = false;   // guarded by lock
+  bool always_ready = false;  // the kernel refuses to poll it: a regular file; guarded by lock
+  uint32_t generation = 0;   // guarded by lock; read without it as a hint
+  std::atomic<uint32_t> edges[2] = {0, 0};
+  std::atomic<uint32_t> waiting[2] = {0, 0};  // sizes of the lists below
+  IntrusiveList<Waiter> transferrers[2];      // guarded by lock
+  IntrusiveList<PollWaiter> pollers;          // guarded by lock
+  // For the layer above: what it knows about this descriptor; guarded by its own rules.
+  std::atomic<uint64_t> facts{0};
+};
+
+class Poller {
+ public:
+  // Makes the epoll set. Null when out of memory or descriptors.
+  static Poller* create() noexcept;
+
+  // Null only when out of memory or fd is negative or absurd.
+  FdState* state(int fd) noexcept;
+
+  // Same, but does not make one.
+  FdState* state_if_known(int fd) noexcept;
+
+  static uint32_t edges(const FdState& s, Direction d) noexcept {
+    return s.edges[static_cast<int>(d)].load(std::memory_order_acquire);
+  }
+
+  // Parks until an edge. kWoken: try again; kClosed: fd was closed meanwhile or is of another
+  // generation; kTimeout; kInterrupted.
+  WakeReason wait(int fd, FdState& s, uint32_t generation, Direction d, uint32_t seen,
+                  Deadline deadline) noexcept;
+
+  // After a successful transfer: lets the next waiter of that direction try.
+  void pass_on(FdState& s, Direction d) noexcept {
+    if (s.waiting[static_cast<int>(d)].load(std::memory_order_relaxed) != 0) wake_next(s, d);
+  }
+
+  // For poll and select: adds a waiter that hears of `events`. Returns false if the descriptor
+  // cannot be polled (then it is always ready). The caller polls once more after adding.
+  bool add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept;
+  void remove_poller(FdState& s, PollWaiter& waiter) noexcept;
+
+  // The descriptor is about to be closed or replaced: forgets it and wakes who waits with kClosed.
+  // Call before the close, so that a duplicate does not keep the registration alive.
+  void forget(int fd) noexcept;
+
+  // Waits for events at most `timeout` (0: just look; kForever) and wakes whom they concern.
+  // Returns true if the worker's libuv loop has something to do.
+  bool poll(Worker& worker, Nanoseconds timeout) noexcept;
+
+  // Watches an internal descriptor (wake-up, libuv's back end), level-triggered, by a tag.
+  enum class Internal : uint64_t { kDoorbell = 1, kLoop = 2 };
+  bool watch_internal(int fd, Internal tag) noexcept;
+
+  // The set's own descriptors, which the program must not touch.
+  int epoll_fd() const noexcept { return epoll_fd_; }
+  int doorbell_fd() const noexcept { return doorbell_fd_; }
+  void ring() noexcept;
+
+  size_t waiters() const noexcept { return waiters_.load(std::memory_order_relaxed); }
+
+  // In the child of fork: closes the inherited set (never changes it: it is the parent's too).
+  void abandon_after_fork() noexcept;
+
+ private:
+  Poller() = default;
+  bool ensure_registered(int fd, FdState& s) noexcept;
+  void wake_next(FdState& s, Direction d) noexcept;
+  void on_event(uint64_t data, uint32_t events) noexcept;
+
+  static constexpr size_t kChunkBits = 9;
+  static constexpr size_t kChunk = size_t{1} << kChunkBits;
+  static constexpr size_t kChunks = size_t{1} << 13;  // 4 million descriptors
+
+  int epoll_fd_ = -1;
+  int doorbell_fd_ = -1;
+  std::atomic<size_t> waiters_{0};
+  SpinLock grow_lock_;
+  std::atomic<FdState*> chunks_[kChunks] = {};
+};
+
+// Moves an internal descriptor out of the program's sight: close-on-exec and as high as is
+// reasonable. Returns the new number; on failure the old one. `fd` is gone afterwards.
+int hide_descriptor(int fd) noexcept;
+
+// True for descriptors that hide_descriptor returned.
+bool is_hidden_descriptor(int fd) noexcept;
+void forget_hidden_descriptor(int fd) noexcept;
+
+}  // namespace tendril::rt

@@ -1,0 +1,56 @@
+// What belongs to the process as a whole: the list of fibers, for those who want to see them, and
+// the hooks by which the layer above takes part in the hub's work.
+#pragma once
+
+#include <atomic>
+
+#include "runtime/fiber/fiber.hpp"
+#include "runtime/fiber/intrusive_list.hpp"
+#include "runtime/platform/spin_lock.hpp"
+
+namespace tendril::rt {
+
+class Worker;
+
+struct ProcessHooks {
+  // On the hub, once a turn, before it polls: e.g. routing of signals.
+  void (*on_hub_turn)(Worker* worker) = nullptr;
+  // Makes a fiber that has a thread identity of its own (thread-locals, tid), so that C libraries
+  // that block or lock inside it behave. Null: explicit fibers share their OS thread's identity.
+  // As create_fiber: started by start_fiber; null when out of memory.
+  Fiber* (*create_identified_fiber)(FiberEntry entry, void* argument) = nullptr;
+  // On the hub, when it would sleep for ever and nothing can wake it.
+  void (*on_dead_end)(Worker* worker) = nullptr;
+};
+
+class Process {
+ public:
+  ProcessHooks hooks;
+
+  void add_fiber(Fiber* fiber) noexcept;
+  void remove_fiber(Fiber* fiber) noexcept;
+
+  // Calls visit for each live fiber, under the list's lock: visit must not block.
+  template <typename Visit>
+  void for_each_fiber(Visit&& visit) {
+    SpinGuard guard(lock_);
+    for (Fiber* f = fibers_.front(); f != nullptr; f = fibers_.after(f)) visit(f);
+  }
+
+  size_t live_fibers() const noexcept { return live_.load(std::memory_order_relaxed); }
+  size_t peak_fibers() const noexcept { return peak_.load(std::memory_order_relaxed); }
+  uint64_t fibers_made() const noexcept { return made_.load(std::memory_order_relaxed); }
+
+  void reset_after_fork() noexcept;
+
+ private:
+  SpinLock lock_;
+  IntrusiveList<Fiber> fibers_;  // guarded by lock_
+  std::atomic<size_t> live_{0};
+  std::atomic<size_t> peak_{0};
+  std::atomic<uint64_t> made_{0};
+};
+
+Process& process() noexcept;
+
+}  // namespace tendril::rt

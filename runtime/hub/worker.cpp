@@ -1,0 +1,246 @@
+#include "runtime/hub/worker.hpp"
+
+#include <uv.h>
+
+#include <new>
+
+#include "runtime/hub/fatal.hpp"
+#include "runtime/hub/poller.hpp"
+#include "runtime/hub/process.hpp"
+#include "runtime/memory/allocator.hpp"
+#include "runtime/memory/pages.hpp"
+#include "runtime/memory/stack_pool.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::rt {
+namespace {
+
+constexpr size_t kHubStackSize = 256 * 1024;
+
+StackPool& hub_stacks() noexcept {
+  static StackPool pool(kHubStackSize);
+  return pool;
+}
+
+}  // namespace
+
+Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t hub_fs_base,
+                                  int* error) noexcept {
+  *error = ENOMEM;
+  void* pages = map_pages(round_up_to_page(sizeof(Worker)));
+  if (pages == nullptr) return nullptr;
+  auto* worker = new (pages) Worker;
+  worker->poller = shared_poller != nullptr ? shared_poller : Poller::create();
+  const Stack stack = hub_stacks().take();
+  if (worker->poller == nullptr || !stack) {
+    unmap_pages(pages, round_up_to_page(sizeof(Worker)));
+    return nullptr;
+  }
+  worker->os_tid = static_cast<int>(raw_syscall(SYS_gettid));
+  worker->root = root;
+  worker->current = root;
+  root->worker = worker;
+  root->state.store(FiberState::kRunning, std::memory_order_relaxed);
+
+  Fiber& hub = worker->hub;
+  hub.worker = worker;
+  hub.stack = stack;
+  hub.state.store(FiberState::kRunning, std::memory_order_relaxed);
+  __builtin_strcpy(hub.name, "hub");
+  if (hub_fs_base != 0) {
+    hub.fs_base = hub_fs_base;
+    mark_on_worker(hub_fs_base, true);
+  } else {
+    adopt_current_thread(hub, /*shared=*/true);
+  }
+  make_context(hub, stack.top() - 64, stack.size - 64, hub_entry);
+
+  worker->last_hub_time_ = monotonic_now();
+  worker->last_hub_cycles_ = cycle_count();
+  set_gs_base(reinterpret_cast<uintptr_t>(worker));
+  on_worker = true;
+  *error = 0;
+  return worker;
+}
+
+void Worker::switch_away(Fiber* self) noexcept {
+  Worker* worker = self->worker;
+  Fiber* next = worker->pick_next();
+  if (next == self) {  // yielded, and nobody else is ready
+    self->state.store(FiberState::kRunning, std::memory_order_relaxed);
+    return;
+  }
+  next->state.store(FiberState::kRunning, std::memory_order_relaxed);
+  worker->current = next;
+  ++worker->stats.switches;
+  const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
+  Context* left = switch_context(*self, *next, dying);
+  current_worker_unchecked()->finish_switch(static_cast<Fiber*>(left));
+}
+
+// The fiber that was left is off its stack now, and its context is complete: only from here on may
+// others see it. Its state says what it wanted.
+void Worker::finish_switch(Fiber* left) noexcept {
+  switch (left->state.load(std::memory_order_acquire)) {
+    case FiberState::kYielding:
+      left->state.store(FiberState::kReady, std::memory_order_relaxed);
+      yielded.push(left);
+      break;
+    case FiberState::kParking: {
+      FiberState expected = FiberState::kParking;
+      if (left->state.compare_exchange_strong(expected, FiberState::kParked,
+                                              std::memory_order_acq_rel)) {
+        break;
+      }
+      [[fallthrough]];
+    }
+    case FiberState::kWakePending:
+      left->state.store(FiberState::kReady, std::memory_order_relaxed);
+      enqueue_woken(left);
+      break;
+    case FiberState::kDead:
+      retire_context(*left);
+      if (left->last_rites != nullptr) left->last_rites(left);
+      break;
+    case FiberState::kRunning:  // the hub, which is in no queue
+      break;
+    case FiberState::kReady:
+    case FiberState::kParked:
+      fatal("a fiber left its stack in a state that is not its own");
+  }
+}
+
+bool Worker::hub_is_due() noexcept {
+  turns_left_ = kTurnsPerLook;
+  if (--looks_left_ > 0 && cycle_count() - last_hub_cycles_ < kCyclesPerHubTurn) return false;
+  looks_left_ = kLooksPerHubTurn;
+  return true;
+}
+
+Fiber* Worker::pick_next() noexcept {
+  if (--turns_left_ <= 0 && current != &hub && hub_is_due()) return &hub;
+  if (!woken.empty() && (woken_streak_ < kWokenInARow || yielded.empty())) {
+    ++woken_streak_;
+    return woken.pop();
+  }
+  woken_streak_ = 0;
+  if (Fiber* fiber = yielded.pop()) return fiber;
+  if (current->state.load(std::memory_order_relaxed) == FiberState::kYielding) {
+    return inbox.empty() ? current : &hub;
+  }
+  return &hub;
+}
+
+void Worker::enqueue_woken(Fiber* fiber) noexcept {
+  if (current_worker() == this) {
+    woken.push(fiber);
+    return;
+  }
+  inbox.push(fiber);
+  ring();
+}
+
+void Worker::ring() noexcept {
+  if (sleeping_.load(std::memory_order_seq_cst)) poller->ring();
+}
+
+void Worker::drain_inbox() noexcept {
+  if (inbox.empty()) return;
+  for (Fiber* fiber = inbox.take_all(); fiber != nullptr;) {
+    Fiber* next = fiber->next_ready;
+    woken.push(fiber);
+    fiber = next;
+  }
+}
+
+void Worker::hub_entry(boost::context::detail::transfer_t transfer) {
+  Worker* worker = current_worker_unchecked();
+  worker->finish_switch(static_cast<Fiber*>(arrive(transfer, worker->hub)));
+  worker->hub_main();
+}
+
+Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
+  Nanoseconds timeout = kForever;
+  if (const Deadline nearest = timers.nearest(); nearest != kForever) {
+    timeout = nearest > now ? nearest - now : 0;
+  }
+  if (loop_ != nullptr) {
+    const int milliseconds = uv_backend_timeout(loop_);
+    if (milliseconds >= 0 && milliseconds * Nanoseconds{1'000'000} < timeout) {
+      timeout = milliseconds * Nanoseconds{1'000'000};
+    }
+  }
+  return timeout;
+}
+
+void Worker::hub_turn() noexcept {
+  ++stats.hub_turns;
+  if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
+  drain_inbox();
+  Deadline now = monotonic_now();
+  if (now - last_hub_time_ > stats.longest_without_hub) {
+    stats.longest_without_hub = now - last_hub_time_;
+  }
+  timers.fire_due(now);
+
+  Nanoseconds timeout = anything_ready() ? 0 : time_to_sleep(now);
+  if (timeout != 0) {
+    if (timeout == kForever && process().hooks.on_dead_end != nullptr &&
+        poller->waiters() == 0 && (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
+      process().hooks.on_dead_end(this);
+      if (anything_ready()) timeout = 0;
+    }
+    // From here on whoever fills the inbox rings; what came before is seen now.
+    sleeping_.store(true, std::memory_order_seq_cst);
+    if (!inbox.empty()) timeout = 0;
+    if (timeout != 0) ++stats.hub_sleeps;
+  }
+  const bool loop_has_work = poller->poll(*this, timeout);
+  sleeping_.store(false, std::memory_order_relaxed);
+  drain_inbox();
+
+  now = monotonic_now();
+  last_hub_time_ = now;  // sleeping is not starving: the count starts anew
+  last_hub_cycles_ = cycle_count();
+  timers.fire_due(now);
+  if (loop_ != nullptr && (loop_has_work || uv_backend_timeout(loop_) == 0)) {
+    uv_run(loop_, UV_RUN_NOWAIT);
+  }
+}
+
+void Worker::hub_main() noexcept {
+  for (;;) {
+    hub_turn();
+    turns_left_ = kTurnsPerLook;
+    looks_left_ = kLooksPerHubTurn;
+    if (anything_ready()) switch_away(&hub);
+  }
+}
+
+uv_loop_s* Worker::loop() noexcept {
+  if (loop_ != nullptr) return loop_;
+  auto* loop = runtime_new<uv_loop_t>();
+  if (loop == nullptr || uv_loop_init(loop) != 0) {
+    runtime_delete(loop);
+    return nullptr;
+  }
+  if (!poller->watch_internal(uv_backend_fd(loop), Poller::Internal::kLoop)) {
+    uv_loop_close(loop);
+    runtime_delete(loop);
+    return nullptr;
+  }
+  loop_ = loop;
+  return loop_;
+}
+
+void Worker::forget_after_fork() noexcept {
+  woken.clear();
+  yielded.clear();
+  inbox.clear();
+  timers.clear_after_fork();
+  // uv handles of the parent stay the program's to close; a new loop is made on demand.
+  loop_ = nullptr;
+  stats = {};
+}
+
+}  // namespace tendril::rt

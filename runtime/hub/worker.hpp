@@ -1,0 +1,114 @@
+// A worker: an OS thread that runs fibers, and its hub.
+//
+// A fiber that blocks switches straight to the next ready one. The hub fiber runs when nothing is
+// ready, and otherwise whenever the budget of turns or of time is used up, so that chatty fibers
+// starve neither I/O nor timers.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/fiber/fiber.hpp"
+#include "runtime/fiber/run_queue.hpp"
+#include "runtime/fiber/timer.hpp"
+
+struct uv_loop_s;
+
+namespace tendril::rt {
+
+class Poller;
+
+// Counters for --stats; each written by its own worker only.
+struct WorkerStats {
+  uint64_t switches = 0;
+  uint64_t hub_turns = 0;
+  uint64_t hub_sleeps = 0;
+  Nanoseconds longest_without_hub = 0;
+  uint64_t calls_by_symbol = 0;
+  uint64_t calls_by_trap = 0;
+  uint64_t calls_passed = 0;
+};
+
+enum class Selector : uint8_t {  // values fixed by Syscall User Dispatch
+  kAllow = 0,                    // runtime code: system calls go to the kernel
+  kBlock = 1,                    // program code: they come to us
+};
+
+class Worker {
+ public:
+  // --- read through the GS base: offsets are part of the contract with assembly ---
+  Worker* const self = this;                   // gs:0
+  volatile Selector selector{Selector::kAllow};  // gs:8, see interpose/trap
+  // Set while a vfork child borrows this worker's memory: everything passes natively.
+  volatile bool vfork_child_runs = false;
+
+  Fiber* current = nullptr;  // the running fiber; own thread only
+  Fiber hub;                 // owner of the loops; runs hub_main
+  Fiber* root = nullptr;     // what this OS thread ran before it became a worker
+
+  LocalQueue woken;     // came out of a wait: run before the others (bounded)
+  LocalQueue yielded;   // yielded or were preempted
+  Inbox inbox;          // made ready by other OS threads
+  TimerHeap timers;
+  Poller* poller = nullptr;  // may be shared by several workers
+  WorkerStats stats;
+
+  int os_tid = 0;
+  void* layer_data = nullptr;  // the layer above: interposition keeps its per-worker state here
+
+  // Makes this OS thread a worker whose root fiber is the caller. `hub_fs_base`: 0, or a thread
+  // control block for the hub alone (interposed processes). False, with errno-style code in
+  // *error, when stacks or descriptors cannot be had.
+  static Worker* adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t hub_fs_base,
+                                   int* error) noexcept;
+
+  // Suspends the running fiber, whose state says why, and runs another. Returns when it is resumed,
+  // perhaps on another worker.
+  static void switch_away(Fiber* self) noexcept;
+
+  // Queues a fiber that is kReady on this worker; any thread.
+  void enqueue_woken(Fiber* fiber) noexcept;
+
+  // Makes the hub look around soon, if it sleeps. Any thread, signal handlers too.
+  void ring() noexcept;
+
+  // The embedded libuv loop, made at first use. Own thread only. Null when out of descriptors.
+  uv_loop_s* loop() noexcept;
+
+  bool anything_ready() const noexcept { return !woken.empty() || !yielded.empty(); }
+
+  // In the child of fork: the only OS thread left is this worker's; `survivor` is running on it.
+  void forget_after_fork() noexcept;
+
+  // What a fiber must do first when it runs for the first time.
+  void finish_switch(Fiber* left) noexcept;
+
+ private:
+  Fiber* pick_next() noexcept;
+  bool hub_is_due() noexcept;
+  [[noreturn]] void hub_main() noexcept;
+  static void hub_entry(boost::context::detail::transfer_t transfer);
+  void hub_turn() noexcept;
+  void drain_inbox() noexcept;
+  Nanoseconds time_to_sleep(Deadline now) noexcept;
+
+  static constexpr int kTurnsPerLook = 64;         // turns between looks at the clock
+  static constexpr int kLooksPerHubTurn = 16;      // at most 1,024 turns without the hub
+  static constexpr uint64_t kCyclesPerHubTurn = 500'000;  // or about 200 µs
+  static constexpr int kWokenInARow = 64;          // then one that yielded
+
+  int turns_left_ = kTurnsPerLook;
+  int looks_left_ = kLooksPerHubTurn;
+  uint64_t last_hub_cycles_ = 0;
+  Nanoseconds last_hub_time_ = 0;
+  int woken_streak_ = 0;
+  std::atomic<bool> sleeping_{false};  // the hub is (about to be) in epoll_wait
+  uv_loop_s* loop_ = nullptr;
+};
+
+static_assert(offsetof(Worker, self) == 0 && offsetof(Worker, selector) == 8);
+
+}  // namespace tendril::rt

@@ -1,0 +1,102 @@
+#include "runtime/memory/stack_pool.hpp"
+
+#include <sys/mman.h>
+
+#include "runtime/memory/allocator.hpp"
+#include "runtime/memory/pages.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::rt {
+namespace {
+
+constexpr int kMadvGuardInstall = 102;  // linux/mman.h of 6.13; Debian 12's headers are older
+constexpr size_t kSlabTarget = size_t{8} << 20;
+
+}  // namespace
+
+StackPool::StackPool(size_t stack_size) noexcept : stack_size_(round_up_to_page(stack_size)) {}
+
+StackPool::FreeLink* StackPool::link_of(char* bottom) const noexcept {
+  return reinterpret_cast<FreeLink*>(bottom + stack_size_ - sizeof(FreeLink));
+}
+
+bool StackPool::install_guard(char* page) noexcept {
+  if (raw_syscall(SYS_madvise, page, kPageSize, kMadvGuardInstall) == 0) return true;
+  if (protect_guards_ >= kMostProtectGuards) return false;
+  if (raw_syscall(SYS_mprotect, page, kPageSize, PROT_NONE) != 0) return false;
+  ++protect_guards_;
+  return true;
+}
+
+bool StackPool::grow() noexcept {
+  const size_t stride = stack_size_ + kPageSize;
+  const size_t count = kSlabTarget / stride > 0 ? kSlabTarget / stride : 1;
+  auto* slab = runtime_new<Slab>();
+  if (slab == nullptr) return false;
+  auto* base = static_cast<char*>(map_pages(count * stride));
+  if (base == nullptr) {
+    runtime_delete(slab);
+    return false;
+  }
+  // A huge page under one touched stack would make 2 MiB of it resident.
+  raw_syscall(SYS_madvise, base, count * stride, MADV_NOHUGEPAGE);
+  *slab = {base, count * stride, slabs_};
+  slabs_ = slab;
+  fresh_ = base;
+  fresh_left_ = count;
+  return true;
+}
+
+Stack StackPool::take() noexcept {
+  SpinGuard guard(lock_);
+  if (FreeLink* link = warm_ != nullptr ? warm_ : cold_; link != nullptr) {
+    if (link == warm_) {
+      warm_ = link->next;
+      --warm_count_;
+    } else {
+      cold_ = link->next;
+    }
+    ++in_use_;
+    return {link->bottom, stack_size_};
+  }
+  if (fresh_left_ == 0 && !grow()) return {};
+  if (!install_guard(fresh_)) return {};
+  char* bottom = fresh_ + kPageSize;
+  fresh_ += stack_size_ + kPageSize;
+  --fresh_left_;
+  ++in_use_;
+  return {bottom, stack_size_};
+}
+
+void StackPool::give_back(Stack stack) noexcept {
+  FreeLink* link = link_of(stack.bottom);
+  bool drop_pages;
+  {
+    SpinGuard guard(lock_);
+    drop_pages = warm_count_ >= kWarmStacks;
+    --in_use_;
+    if (!drop_pages) {
+      *link = {warm_, stack.bottom};
+      warm_ = link;
+      ++warm_count_;
+    }
+  }
+  if (!drop_pages) return;
+  raw_syscall(SYS_madvise, stack.bottom, stack_size_ - kPageSize, MADV_DONTNEED);
+  SpinGuard guard(lock_);
+  *link = {cold_, stack.bottom};
+  cold_ = link;
+}
+
+bool StackPool::is_guard(const void* address) const noexcept {
+  const auto* a = static_cast<const char*>(address);
+  SpinGuard guard(lock_);
+  for (const Slab* slab = slabs_; slab != nullptr; slab = slab->next) {
+    if (a >= slab->base && a < slab->base + slab->bytes) {
+      return static_cast<size_t>(a - slab->base) % (stack_size_ + kPageSize) < kPageSize;
+    }
+  }
+  return false;
+}
+
+}  // namespace tendril::rt

@@ -1,0 +1,44 @@
+// Raw system calls: no errno, no cancellation point, no thread-local. The only way by which runtime
+// code enters the kernel on a path that a green thread may take.
+#pragma once
+
+#include <sys/syscall.h>
+
+#include <cstdint>
+#include <type_traits>
+
+namespace tendril::rt {
+
+// Returns the kernel's result: -errno on failure, as in the kernel's own tables.
+inline long raw_syscall6(long number, long a, long b, long c, long d, long e, long f) noexcept {
+  long result;
+  register long r10 asm("r10") = d;
+  register long r8 asm("r8") = e;
+  register long r9 asm("r9") = f;
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
+  return result;
+}
+
+namespace detail {
+template <typename T>
+long to_register(T value) noexcept {
+  if constexpr (std::is_pointer_v<T> || std::is_null_pointer_v<T>) {
+    return reinterpret_cast<long>(static_cast<const volatile void*>(value));
+  } else {
+    return static_cast<long>(value);
+  }
+}
+}  // namespace detail
+
+template <typename... Args>
+long raw_syscall(long number, Args... args) noexcept {
+  static_assert(sizeof...(Args) <= 6);
+  const long registers[6] = {detail::to_register(args)...};
+  return raw_syscall6(number, registers[0], registers[1], registers[2], registers[3], registers[4],
+                      registers[5]);
+}
+
+}  // namespace tendril::rt

@@ -1,0 +1,45 @@
+#include "runtime/platform/thread_registers.hpp"
+
+#include <asm/prctl.h>
+#include <sys/auxv.h>
+
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::rt {
+
+thread_local bool on_worker = false;
+
+bool has_fsgsbase() noexcept {
+  constexpr unsigned long kHwcap2FsGsBase = 1UL << 1;
+  return (getauxval(AT_HWCAP2) & kHwcap2FsGsBase) != 0;
+}
+
+bool fsgsbase_usable = has_fsgsbase();
+
+void set_fs_base_by_kernel(uintptr_t base) noexcept {
+  raw_syscall(SYS_arch_prctl, ARCH_SET_FS, base);
+}
+
+void set_gs_base(uintptr_t base) noexcept {
+  if (fsgsbase_usable) {
+    asm volatile("wrgsbase %0" ::"r"(base) : "memory");
+  } else {
+    raw_syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+  }
+}
+
+// The first word of the x86-64 TCB is its own address (the ABI's "self pointer").
+uintptr_t get_fs_base() noexcept {
+  uintptr_t base;
+  asm volatile("movq %%fs:0, %0" : "=r"(base));
+  return base;
+}
+
+void mark_on_worker(uintptr_t fs_base, bool value) noexcept {
+  // Initial-exec: the variable lies at the same distance from every thread's FS base.
+  const intptr_t offset =
+      reinterpret_cast<intptr_t>(&on_worker) - static_cast<intptr_t>(get_fs_base());
+  *reinterpret_cast<volatile bool*>(fs_base + static_cast<uintptr_t>(offset)) = value;
+}
+
+}  // namespace tendril::rt
