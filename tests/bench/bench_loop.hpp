@@ -1,0 +1,63 @@
+// What the fiber benchmarks share: a timed loop, memory of the own process, the command line.
+#pragma once
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <map>
+#include <string>
+
+#include "process_usage.hpp"
+
+namespace bench {
+
+/// Nanoseconds that one call of `pass` takes: it is called in groups of `group` for 0.3 s, after
+/// one group to warm up.
+template <typename Pass>
+double ns_per_pass(int group, Pass pass) {
+  using Clock = std::chrono::steady_clock;
+  for (int i = 0; i < group; ++i) pass();
+  const auto began = Clock::now();
+  auto ended = began;
+  long passes = 0;
+  do {
+    for (int i = 0; i < group; ++i) pass();
+    passes += group;
+    ended = Clock::now();
+  } while (ended - began < std::chrono::milliseconds(300));
+  return std::chrono::duration<double, std::nano>(ended - began).count() / passes;
+}
+
+inline void print(const char* metric, double value) { std::printf("%s=%.1f\n", metric, value); }
+
+inline long own_kb() { return demos::memory_of(getpid()).total_kb(); }
+
+/// `program NAME` runs that benchmark, `program alive N` the one that counts what N fibers take.
+inline int main(int argc, char** argv, const std::map<std::string, void (*)()>& benchmarks,
+                void (*alive)(std::size_t)) {
+  const std::string name = argc > 1 ? argv[1] : "";
+  const auto found = benchmarks.find(name);
+  const long count = argc > 2 ? std::atol(argv[2]) : 0;
+  try {
+    if (found != benchmarks.end()) {
+      found->second();
+      return 0;
+    }
+    if (name == "alive" && count > 0) {
+      alive(static_cast<std::size_t>(count));
+      return 0;
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s %s: %s\n", argv[0], name.c_str(), error.what());
+    return 1;
+  }
+  std::fprintf(stderr, "usage: %s alive N", argv[0]);
+  for (const auto& entry : benchmarks) std::fprintf(stderr, " | %s", entry.first.c_str());
+  std::fprintf(stderr, "\n");
+  return 2;
+}
+
+}  // namespace bench
