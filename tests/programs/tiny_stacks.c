@@ -1,0 +1,94 @@
+// Threads on stacks that the program supplies: as small as the system allows plus a page, and of
+// 64 KB with signal handlers. Nothing is written below or above them.
+#include <sys/mman.h>
+
+#include "check.h"
+
+enum { kThreads = 20, kCanary = 0x5a };
+
+static int ends[2];
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static int go;
+static volatile sig_atomic_t handled;
+
+static void on_signal(int number) {
+  (void)number;
+  __atomic_add_fetch(&handled, 1, __ATOMIC_SEQ_CST);
+}
+
+static void* blocks_in_many_ways(void* argument) {
+  char c = 0;
+  if (read(ends[0], &c, 1) != 1) return (void*)1;
+  struct timespec t = {0, 100000};
+  if (nanosleep(&t, NULL) != 0) return (void*)2;
+  struct timespec past = {1, 0};
+  pthread_mutex_lock(&mutex);
+  if (pthread_cond_timedwait(&cond, &mutex, &past) != ETIMEDOUT) return (void*)3;
+  while (!go) pthread_cond_wait(&cond, &mutex);
+  pthread_mutex_unlock(&mutex);
+  struct pollfd p = {ends[0], POLLIN, 0};
+  if (poll(&p, 1, 1) != 0) return (void*)4;
+  void* memory = malloc(1000);
+  sched_yield();
+  free(memory);
+  return argument;
+}
+
+static void* is_signalled(void* argument) {
+  int before = handled;
+  if (pthread_kill(pthread_self(), SIGUSR1) != 0) return (void*)1;
+  if (handled == before) return (void*)2;
+  return blocks_in_many_ways(argument);
+}
+
+static void run(void* (*body)(void*), size_t size, size_t offset) {
+  size_t page = 4096, whole = size + 2 * page;
+  char* memories[kThreads];
+  pthread_t threads[kThreads];
+  pthread_attr_t attr;
+  CHECK_RC(pthread_attr_init(&attr));
+  for (int i = 0; i < kThreads; ++i) {
+    char* memory = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    memset(memory, kCanary, page);
+    memset(memory + page + size, kCanary, page);
+    memories[i] = memory;
+    CHECK_RC(pthread_attr_setstack(&attr, memory + page + offset, size - offset));
+    CHECK_RC(pthread_create(&threads[i], &attr, body, NULL));
+  }
+  settle();
+  for (int i = 0; i < kThreads; ++i) CHECK_EQ(1, write(ends[1], "x", 1));
+  settle();
+  CHECK_RC(pthread_mutex_lock(&mutex));
+  go = 1;
+  CHECK_RC(pthread_cond_broadcast(&cond));
+  CHECK_RC(pthread_mutex_unlock(&mutex));
+  for (int i = 0; i < kThreads; ++i) {
+    CHECK_EQ(0, (intptr_t)join_thread(threads[i]));
+    for (size_t k = 0; k < page; ++k) {
+      CHECK_EQ(kCanary, memories[i][k]);
+      CHECK_EQ(kCanary, memories[i][page + size + k]);
+    }
+    CHECK_OK(munmap(memories[i], whole));
+  }
+  go = 0;
+}
+
+int main(void) {
+  CHECK_OK(pipe(ends));
+  struct sigaction action = {.sa_handler = on_signal};
+  CHECK_OK(sigaction(SIGUSR1, &action, NULL));
+
+  size_t smallest = ((size_t)PTHREAD_STACK_MIN + 4095) & ~(size_t)4095;
+  run(blocks_in_many_ways, smallest + 4096, 0);
+  pass("the smallest stack and a page");
+  run(blocks_in_many_ways, 64 * 1024, 0);
+  pass("64 KB");
+  run(is_signalled, 64 * 1024, 0);
+  CHECK_EQ(kThreads, handled);
+  pass("64 KB with a signal handler");
+  run(blocks_in_many_ways, 64 * 1024, 48);
+  pass("64 KB, not aligned to a page");
+  return 0;
+}
