@@ -35,27 +35,33 @@ inline void print(const char* metric, double value) { std::printf("%s=%.1f\n", m
 
 inline long own_kb() { return demos::memory_of(getpid()).total_kb(); }
 
-/// `program NAME` runs that benchmark, `program alive N` the one that counts what N fibers take.
-inline int main(int argc, char** argv, const std::map<std::string, void (*)()>& benchmarks,
-                void (*alive)(std::size_t)) {
+using Benchmarks = std::map<std::string, void (*)()>;
+using CountBenchmarks = std::map<std::string, void (*)(std::size_t)>;
+
+/// The command line: `program NAME`, or `program NAME N` for those that are about a number.
+inline int main(int argc, char** argv, const Benchmarks& benchmarks,
+                const CountBenchmarks& count_benchmarks) {
   const std::string name = argc > 1 ? argv[1] : "";
-  const auto found = benchmarks.find(name);
   const long count = argc > 2 ? std::atol(argv[2]) : 0;
   try {
-    if (found != benchmarks.end()) {
+    if (const auto found = benchmarks.find(name); found != benchmarks.end()) {
       found->second();
       return 0;
     }
-    if (name == "alive" && count > 0) {
-      alive(static_cast<std::size_t>(count));
+    const auto found = count_benchmarks.find(name);
+    if (found != count_benchmarks.end() && count > 0) {
+      found->second(static_cast<std::size_t>(count));
       return 0;
     }
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s %s: %s\n", argv[0], name.c_str(), error.what());
     return 1;
   }
-  std::fprintf(stderr, "usage: %s alive N", argv[0]);
-  for (const auto& entry : benchmarks) std::fprintf(stderr, " | %s", entry.first.c_str());
+  std::fprintf(stderr, "usage: %s NAME [N], with one of", argv[0]);
+  for (const auto& [known, function] : benchmarks) std::fprintf(stderr, " %s", known.c_str());
+  for (const auto& [known, function] : count_benchmarks) {
+    std::fprintf(stderr, " \"%s N\"", known.c_str());
+  }
   std::fprintf(stderr, "\n");
   return 2;
 }

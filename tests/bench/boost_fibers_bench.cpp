@@ -90,5 +90,5 @@ int main(int argc, char** argv) {
                       {"spawn_batch", spawn_batch},
                       {"mutex", mutex},
                       {"queue", queue}},
-                     alive);
+                     {{"alive", alive}});
 }

@@ -1,0 +1,107 @@
+// What fibers of the C++ API cost.
+//
+//   fibers_bench yield | spawn | spawn_batch | mutex | queue | alive N | sleepers N
+#include <tendril/tendril.hpp>
+
+#include <vector>
+
+#include "bench_loop.hpp"
+#include "sleepers.hpp"
+
+namespace {
+
+void yield() {
+  bool over = false;
+  auto other = tendril::spawn([&over] {
+    while (!over) tendril::yield();
+  });
+  // Each pass switches to the other fiber and back.
+  const double ns = bench::ns_per_pass(1000, [] { tendril::yield(); });
+  over = true;
+  other.join();
+  bench::print("yield_ns", ns / 2);
+}
+
+void spawn() {
+  bench::print("spawn_join_ns", bench::ns_per_pass(1000, [] { tendril::spawn([] {}).join(); }));
+}
+
+void spawn_batch() {
+  constexpr std::size_t kBatch = 1000;
+  using Handle = decltype(tendril::spawn([] {}));
+  std::vector<Handle> batch;
+  batch.reserve(kBatch);
+  const double ns = bench::ns_per_pass(1, [&batch] {
+    for (std::size_t i = 0; i < kBatch; ++i) batch.push_back(tendril::spawn([] {}));
+    for (auto& fiber : batch) fiber.join();
+    batch.clear();
+  });
+  bench::print("spawn_join_batch_ns", ns / kBatch);
+}
+
+void mutex() {
+  tendril::Mutex mutex;
+  const double ns = bench::ns_per_pass(1000, [&mutex] {
+    mutex.lock();
+    mutex.unlock();
+  });
+  bench::print("mutex_ns", ns);
+}
+
+void queue() {
+  tendril::Queue<int> items(1024);
+  auto consumer = tendril::spawn([&items] {
+    while (items.get() != 0) {
+    }
+  });
+  bench::print("queue_item_ns", bench::ns_per_pass(10000, [&items] { items.put(1); }));
+  items.put(0);
+  consumer.join();
+}
+
+void alive(std::size_t count) {
+  tendril::Event open;
+  using Handle = decltype(tendril::spawn([] {}));
+  std::vector<Handle> parked;
+  parked.reserve(count);
+  const long before_kb = bench::own_kb();
+  for (std::size_t i = 0; i < count; ++i) {
+    parked.push_back(tendril::spawn([&open] { open.wait(); }));
+  }
+  tendril::yield();
+  bench::print("alive", static_cast<double>(count));
+  bench::print("alive_bytes_each", (bench::own_kb() - before_kb) * 1024.0 / count);
+  open.set();
+  for (auto& fiber : parked) fiber.join();
+}
+
+void sleepers(std::size_t count) {
+  bench::Sleepers sleepers;
+  using Handle = decltype(tendril::spawn([] {}));
+  std::vector<Handle> all;
+  all.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    all.push_back(tendril::spawn([&sleepers] {
+      for (int sleep = 0; sleep < bench::Sleepers::kSleepsEach; ++sleep) {
+        const std::int64_t length = sleepers.next_length();
+        const std::int64_t due = bench::now_ns() + length;
+        tendril::sleep(std::chrono::nanoseconds(length));
+        sleepers.woke(due);
+      }
+    }));
+  }
+  for (auto& fiber : all) fiber.join();
+  sleepers.report();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return bench::main(argc, argv,
+                     {{"yield", yield},
+                      {"spawn", spawn},
+                      {"spawn_batch", spawn_batch},
+                      {"mutex", mutex},
+                      {"queue", queue}},
+                     {{"alive", alive}, {"sleepers", sleepers}});
+}
