@@ -1,0 +1,81 @@
+#include "interpose/command/environment.hpp"
+
+namespace tendril::command {
+namespace {
+
+constexpr std::string_view kRseqTunable = "glibc.pthread.rseq=";
+
+bool is_variable(std::string_view entry, std::string_view name) {
+  return entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=';
+}
+
+std::vector<std::string> split(std::string_view list, std::string_view separators) {
+  std::vector<std::string> parts;
+  size_t begin = 0;
+  while (begin < list.size()) {
+    size_t end = list.find_first_of(separators, begin);
+    if (end == std::string_view::npos) end = list.size();
+    if (end > begin) parts.emplace_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+std::string preload_list(const std::string& shim, std::string_view before) {
+  std::string list = shim;
+  // The loader takes spaces as well as colons between entries.
+  for (const std::string& library : split(before, " :"))
+    if (library != shim) list += ":" + library;
+  return list;
+}
+
+std::string tunables(std::string_view before) {
+  std::string list;
+  for (const std::string& tunable : split(before, ":"))
+    if (!tunable.starts_with(kRseqTunable)) list += tunable + ":";
+  return list + std::string(kRseqTunable) + "0";
+}
+
+std::optional<std::string> flag(bool set) {
+  return set ? std::optional<std::string>("1") : std::nullopt;
+}
+
+}  // namespace
+
+Environment copy_environment(const char* const* variables) {
+  Environment environment;
+  for (; variables != nullptr && *variables != nullptr; ++variables)
+    environment.emplace_back(*variables);
+  return environment;
+}
+
+std::optional<std::string_view> lookup(const Environment& environment, std::string_view name) {
+  for (const std::string& entry : environment)
+    if (is_variable(entry, name)) return std::string_view(entry).substr(name.size() + 1);
+  return std::nullopt;
+}
+
+void assign(Environment& environment, std::string_view name,
+            const std::optional<std::string>& value) {
+  std::erase_if(environment, [&](const std::string& entry) { return is_variable(entry, name); });
+  if (value) environment.push_back(std::string(name) + "=" + *value);
+}
+
+Environment green_environment(Environment environment, const std::string& shim,
+                              const Settings& settings) {
+  // Made before the assignment: lookup() looks into what assign() replaces.
+  std::string preload = preload_list(shim, lookup(environment, "LD_PRELOAD").value_or(""));
+  std::string tuned = tunables(lookup(environment, "GLIBC_TUNABLES").value_or(""));
+  std::optional<std::string> stack;
+  if (settings.stack_bytes) stack = std::to_string(*settings.stack_bytes);
+
+  assign(environment, "LD_PRELOAD", preload);
+  assign(environment, "GLIBC_TUNABLES", tuned);
+  assign(environment, "TENDRIL_WORKERS", std::to_string(settings.workers));
+  assign(environment, "TENDRIL_STACK_SIZE", stack);
+  assign(environment, "TENDRIL_STATS", flag(settings.stats));
+  assign(environment, "TENDRIL_VERBOSE", flag(settings.verbose));
+  return environment;
+}
+
+}  // namespace tendril::command

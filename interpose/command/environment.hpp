@@ -1,0 +1,39 @@
+// The environment as a value, and what the shim and its loader find in it.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tendril::command {
+
+// "NAME=value" strings, as in environ.
+using Environment = std::vector<std::string>;
+
+// What the user chose for the green process.
+struct Settings {
+  unsigned workers = 1;
+  std::optional<size_t> stack_bytes;  // empty: what the program itself asks for
+  bool stats = false;
+  bool verbose = false;
+};
+
+// Copies a null-terminated array such as environ.
+Environment copy_environment(const char* const* variables);
+
+// The value of the first variable of that name; empty when there is none.
+std::optional<std::string_view> lookup(const Environment& environment, std::string_view name);
+
+// Leaves exactly one variable of that name, or none when `value` is empty.
+void assign(Environment& environment, std::string_view name,
+            const std::optional<std::string>& value);
+
+// `environment` as a green program needs it: the shim first in LD_PRELOAD before what was there,
+// glibc's rseq registration off in GLIBC_TUNABLES (a green thread cannot have one: its kernel
+// thread is shared), and the settings as TENDRIL_* in the one form that the shim reads.
+Environment green_environment(Environment environment, const std::string& shim,
+                              const Settings& settings);
+
+}  // namespace tendril::command

@@ -1,0 +1,95 @@
+// The `tendril` command: checks a program and executes it in place of itself with the shim
+// preloaded, so that its status and the signal that it dies of are its own.
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+
+#include "interpose/command/check.hpp"
+#include "interpose/command/environment.hpp"
+#include "interpose/command/executable.hpp"
+#include "interpose/command/machine.hpp"
+#include "interpose/command/message.hpp"
+#include "interpose/command/options.hpp"
+#include "interpose/command/refusal.hpp"
+#include "interpose/command/shim.hpp"
+
+namespace tendril::command {
+namespace {
+
+constexpr int kNotReadyStatus = 1;  // of check; and when stdout cannot be written
+
+// Returns the exit status.
+int print(const std::string& text, int status) {
+  bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (std::fflush(stdout) == 0 && written) return status;
+  say(std::string("standard output: ") + std::strerror(errno) + "; check where it goes");
+  return kNotReadyStatus;
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  result.reserve(strings.size() + 1);
+  for (const std::string& text : strings) result.push_back(const_cast<char*>(text.c_str()));
+  result.push_back(nullptr);
+  return result;
+}
+
+std::string announcement(const Executable& executable, const std::string& shim,
+                         const Settings& settings) {
+  std::string text = "running " + executable.runs + " green: workers ";
+  text += std::to_string(settings.workers);
+  if (settings.stack_bytes) text += ", stack size " + std::to_string(*settings.stack_bytes);
+  return text + ", shim " + shim;
+}
+
+// Does not return unless by throwing Refusal.
+[[noreturn]] void run(const Options& options, const Environment& environment) {
+  Executable executable = find_executable(options.words, environment);
+  if (std::string defect = dispatch_defect(); !defect.empty())
+    throw Refusal(kCannotRunStatus, defect);
+  std::string shim = find_shim(environment);
+  if (options.settings.verbose) say(announcement(executable, shim, options.settings));
+
+  Environment green = green_environment(environment, shim, options.settings);
+  ::execve(executable.path.c_str(), pointers(executable.arguments).data(), pointers(green).data());
+  int error = errno;
+  throw Refusal(error == ENOENT ? kNotFoundStatus : kCannotRunStatus,
+                options.words.front() + ": cannot be executed (" + std::strerror(error) +
+                    "); try it without tendril to see whether it runs at all");
+}
+
+int act(const std::vector<std::string>& arguments, const Environment& environment) {
+  Options options = parse_options(arguments, environment);
+  switch (options.action) {
+    case Action::kPrint:
+      return print(options.text, 0);
+    case Action::kCheck: {
+      Report report = check(options.words, environment);
+      return print(report.text, report.ready ? 0 : kNotReadyStatus);
+    }
+    case Action::kRun:
+      run(options, environment);
+  }
+  return kUsageStatus;
+}
+
+}  // namespace
+}  // namespace tendril::command
+
+int main(int argc, char** argv) {
+  using namespace tendril::command;
+  try {
+    return act({argv + (argc > 0 ? 1 : 0), argv + argc}, copy_environment(environ));
+  } catch (const Refusal& refusal) {
+    say(refusal.what());
+    return refusal.status();
+  } catch (const std::exception& error) {
+    say(std::string(error.what()) + "; free memory and try again");
+    return kCannotRunStatus;
+  }
+}

@@ -1,0 +1,103 @@
+#include "interpose/command/shim.hpp"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "interpose/command/elf_file.hpp"
+#include "interpose/command/refusal.hpp"
+
+namespace tendril::command {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kSelf[] = "/proc/self/exe";
+constexpr char kShimName[] = "libtendril-interpose.so";
+constexpr std::array kLibraryDirectories = {"lib", "lib/x86_64-linux-gnu"};
+
+[[noreturn]] void refuse(const std::string& text) { throw Refusal(kCannotRunStatus, text); }
+
+fs::path beside_executable() {
+  std::error_code error;
+  fs::path self = fs::read_symlink(kSelf, error);
+  if (error)
+    refuse(std::string("cannot find the shim, as ") + kSelf + " is unreadable (" + error.message() +
+           "); mount /proc or set TENDRIL_LIBRARY");
+  fs::path prefix = self.parent_path().parent_path();
+  for (const char* directory : kLibraryDirectories) {
+    fs::path shim = prefix / directory / kShimName;
+    if (fs::exists(shim, error)) return shim;
+  }
+  refuse(std::string(kShimName) + ": not found in " + (prefix / kLibraryDirectories[0]).string() +
+         "; build or install it, or set TENDRIL_LIBRARY");
+}
+
+// The directory resolved and the name kept, which says more than that of a versioned file.
+fs::path settled(const fs::path& path) {
+  std::error_code error;
+  fs::path absolute = fs::absolute(path, error);
+  if (error) return path;
+  fs::path directory = fs::canonical(absolute.parent_path(), error);
+  return error ? absolute : directory / absolute.filename();
+}
+
+}  // namespace
+
+std::string find_shim(const Environment& environment) {
+  std::string_view given = lookup(environment, "TENDRIL_LIBRARY").value_or("");
+  std::string shim = settled(given.empty() ? beside_executable() : fs::path(given)).string();
+  const char* advice = given.empty() ? "; build or install it again"
+                                     : "; set TENDRIL_LIBRARY to libtendril-interpose.so";
+  if (std::string defect = shared_object_defect(shim); !defect.empty())
+    refuse("the shim " + shim + " " + defect + advice);
+  // Separators of the list, and the start of $ORIGIN and the like.
+  if (shim.find_first_of(" :$") != std::string::npos)
+    refuse("the shim " + shim +
+           ": LD_PRELOAD cannot carry a path with a space, colon or dollar sign; install tendril "
+           "elsewhere, or set TENDRIL_LIBRARY");
+  return shim;
+}
+
+std::string shim_load_error(const std::string& shim, const Environment& environment) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return std::strerror(errno);
+  Environment green = green_environment(environment, shim, Settings{});
+  std::vector<char*> variables;
+  for (std::string& variable : green) variables.push_back(variable.data());
+  variables.push_back(nullptr);
+  std::string self = kSelf, option = "--version";
+  std::array<char*, 3> arguments = {self.data(), option.data(), nullptr};
+
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+  pid_t child = 0;
+  int error = ::posix_spawn(&child, kSelf, &actions, nullptr, arguments.data(), variables.data());
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[1]);
+
+  std::string said;
+  std::array<char, 512> buffer;
+  ssize_t size;
+  while (error == 0 && (size = ::read(ends[0], buffer.data(), buffer.size())) > 0)
+    said.append(buffer.data(), static_cast<size_t>(size));
+  ::close(ends[0]);
+  if (error != 0) return std::strerror(error);
+
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (!said.empty()) return said.substr(0, said.find('\n'));
+  if (WIFSIGNALED(status)) return std::string("a program dies of ") + ::strsignal(WTERMSIG(status));
+  if (WEXITSTATUS(status) != 0) return "status " + std::to_string(WEXITSTATUS(status));
+  return {};
+}
+
+}  // namespace tendril::command
