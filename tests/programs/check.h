@@ -137,6 +137,29 @@ HELPER void settle(void) {
   }
 }
 
+// For the few cases in which a thread must be blocked before something happens. The thread stores
+// its tid right before the blocking call; the state of the thread in /proc tells when it sleeps.
+// Where /proc does not know the thread, there is only time to give.
+HELPER void settle_blocked(pid_t* tid) {
+  pid_t id;
+  while ((id = __atomic_load_n(tid, __ATOMIC_SEQ_CST)) == 0) settle();
+  char name[64], text[256];
+  snprintf(name, sizeof name, "/proc/self/task/%d/stat", (int)id);
+  for (int i = 0; i < 500; ++i) {
+    settle();
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd == -1) break;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0) break;
+    text[n] = '\0';
+    const char* end = strrchr(text, ')');
+    if (end && end[1] == ' ' && end[2] == 'S') break;
+  }
+  settle();
+  __atomic_store_n(tid, 0, __ATOMIC_SEQ_CST);
+}
+
 HELPER pthread_t start_at(const char* file, int line, void* (*body)(void*), void* argument) {
   pthread_t thread;
   int rc = pthread_create(&thread, NULL, body, argument);
