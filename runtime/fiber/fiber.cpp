@@ -21,6 +21,7 @@ Fiber* take_fiber() noexcept {
   fiber->stack = {};
   fiber->last_rites = nullptr;
   fiber->owner = nullptr;
+  fiber->api = nullptr;
   fiber->name[0] = '\0';
   fiber->id = next_id.fetch_add(1, std::memory_order_relaxed);
   return fiber;

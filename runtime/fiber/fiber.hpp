@@ -20,7 +20,8 @@ enum class FiberState : uint32_t {
   kRunning,      // Worker::current
   kYielding,     // itself, leaving its stack; finish_switch queues it
   kParking,      // itself, leaving its stack with a wait open
-  kWakePending,  // itself, leaving its stack; its wait was claimed meanwhile, finish_switch queues it
+  kWakePending,  // itself, leaving its stack; its wait was claimed meanwhile, finish_switch queues
+                 // it
   kParked,       // nobody: whoever claims its wait makes it ready
   kDead,         // nobody; finish_switch runs its last rites
 };
@@ -32,8 +33,8 @@ using FiberEntry = void (*)(Fiber* self, void* argument);
 struct Fiber : Context, ListLink {  // ListLink: the process's list of fibers
   // --- what a switch touches, beside Context ---
   std::atomic<FiberState> state{FiberState::kDead};
-  Fiber* next_ready = nullptr;        // link of the queue that state names
-  Worker* worker = nullptr;           // home; written on the home worker (or before it first runs)
+  Fiber* next_ready = nullptr;  // link of the queue that state names
+  Worker* worker = nullptr;     // home; written on the home worker (or before it first runs)
   std::atomic<uint64_t> wait_word{wait_word::pack(0, WakeReason::kNotWaiting)};
   // Someone wants attention (signal, kill): checked when a wait opens. Set by any thread.
   std::atomic<bool> interrupt_pending{false};
@@ -49,7 +50,9 @@ struct Fiber : Context, ListLink {  // ListLink: the process's list of fibers
   // Called once the fiber has left its stack for ever, on the next fiber's stack and thread-locals:
   // must not block, allocate from libc or throw. Frees what belongs to the fiber.
   void (*last_rites)(Fiber* self) = nullptr;
-  void* owner = nullptr;  // the layer above: a green thread's Thread, an API fiber's record
+  void* owner = nullptr;  // interposition: the green thread's Thread
+  void* api =
+      nullptr;  // the explicit API: its FiberRecord; written by the fiber itself or before it runs
 
   uint64_t id = 0;
   char name[32] = {};

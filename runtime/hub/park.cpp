@@ -8,8 +8,8 @@ namespace tendril::rt {
 namespace {
 
 void on_deadline(Timer* timer, uint64_t open_word) noexcept {
-  auto* fiber = reinterpret_cast<Fiber*>(reinterpret_cast<char*>(timer) -
-                                         __builtin_offsetof(Fiber, timer));
+  auto* fiber =
+      reinterpret_cast<Fiber*>(reinterpret_cast<char*>(timer) - __builtin_offsetof(Fiber, timer));
   wake({fiber, open_word}, WakeReason::kTimeout);
 }
 
@@ -42,8 +42,7 @@ WaitToken begin_wait(WaitKind kind, const void* object, bool shielded) noexcept 
   Fiber* self = current_fiber();
   self->wait_kind = kind;
   self->wait_object = object;
-  const uint64_t epoch =
-      wait_word::epoch(self->wait_word.load(std::memory_order_relaxed)) + 1;
+  const uint64_t epoch = wait_word::epoch(self->wait_word.load(std::memory_order_relaxed)) + 1;
   const uint64_t open =
       wait_word::pack(epoch, shielded ? WakeReason::kShielded : WakeReason::kNone);
   // seq_cst, as in interrupt(): of the two stores, wait word and interrupt_pending, at least one
@@ -65,8 +64,8 @@ WakeReason park(Deadline deadline) noexcept {
   if (wait_word::reason(word) == WakeReason::kNone &&
       self->interrupt_pending.load(std::memory_order_seq_cst)) {
     uint64_t open = word;
-    if (self->wait_word.compare_exchange_strong(
-            open, wait_word::pack(epoch, WakeReason::kInterrupted))) {
+    if (self->wait_word.compare_exchange_strong(open,
+                                                wait_word::pack(epoch, WakeReason::kInterrupted))) {
       self->wait_kind = WaitKind::kNone;
       return WakeReason::kInterrupted;  // claimed by ourselves: no permit is on its way
     }
@@ -76,6 +75,7 @@ WakeReason park(Deadline deadline) noexcept {
     const uint64_t open = wait_word::reason(word) == WakeReason::kShielded
                               ? word
                               : wait_word::pack(epoch, WakeReason::kNone);
+    self->timer.fire = on_deadline;
     if (!self->worker->timers.arm(&self->timer, deadline, open)) fatal("out of memory for timers");
   }
   FiberState expected = FiberState::kRunning;
@@ -90,12 +90,16 @@ WakeReason park(Deadline deadline) noexcept {
   return wait_word::reason(self->wait_word.load(std::memory_order_acquire));
 }
 
-bool wake(WaitToken token, WakeReason reason) noexcept {
+bool claim(WaitToken token, WakeReason reason) noexcept {
   uint64_t expected = token.open_word;
-  if (!token.fiber->wait_word.compare_exchange_strong(
-          expected, wait_word::pack(wait_word::epoch(expected), reason))) {
-    return false;
-  }
+  return token.fiber->wait_word.compare_exchange_strong(
+      expected, wait_word::pack(wait_word::epoch(expected), reason));
+}
+
+void let_run(Fiber* claimed) noexcept { pass_permit(claimed); }
+
+bool wake(WaitToken token, WakeReason reason) noexcept {
+  if (!claim(token, reason)) return false;
   pass_permit(token.fiber);
   return true;
 }
@@ -138,7 +142,6 @@ Fiber* create_fiber(FiberEntry entry, void* argument, StackPool& stacks) noexcep
   fiber->argument = argument;
   fiber->worker = worker;
   fiber->last_rites = release_pool_fiber;
-  fiber->timer.fire = on_deadline;
   return fiber;
 }
 
@@ -151,7 +154,6 @@ Fiber* create_fiber_on(FiberEntry entry, void* argument, void* stack_top, size_t
   fiber->entry = entry;
   fiber->argument = argument;
   fiber->worker = current_worker_unchecked();
-  fiber->timer.fire = on_deadline;
   return fiber;
 }
 

@@ -32,6 +32,11 @@ bool cancel_wait(WaitToken token) noexcept;
 // Claims the wait; true if this call ended it. Any thread; not from a signal handler.
 bool wake(WaitToken token, WakeReason reason = WakeReason::kWoken) noexcept;
 
+// The two halves of wake, for wakers that hold a lock: claim under it (the fiber cannot run yet, so
+// its waiter may still be written to), let_run after it was released.
+bool claim(WaitToken token, WakeReason reason = WakeReason::kWoken) noexcept;
+void let_run(Fiber* claimed) noexcept;
+
 // Sets interrupt_pending and ends the fiber's open wait, if it has one that is not shielded. The
 // fiber clears interrupt_pending when it has dealt with whatever it is. Any thread.
 void interrupt(Fiber* fiber) noexcept;

@@ -19,6 +19,13 @@ struct ProcessHooks {
   // that block or lock inside it behave. Null: explicit fibers share their OS thread's identity.
   // As create_fiber: started by start_fiber; null when out of memory.
   Fiber* (*create_identified_fiber)(FiberEntry entry, void* argument) = nullptr;
+  // On an OS thread that is no worker and is about to become one: the layer above may make it one
+  // in its own way.
+  void (*before_adopt)() = nullptr;
+  // On the running fiber, after a wait of the explicit API was interrupted: deals with what the
+  // layer above had to do with it (delivers signals). interrupt_pending has been cleared; the wait
+  // goes on.
+  void (*on_interrupt)(Fiber* fiber) = nullptr;
   // On the hub, when it would sleep for ever and nothing can wake it.
   void (*on_dead_end)(Worker* worker) = nullptr;
 };

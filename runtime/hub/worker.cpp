@@ -22,20 +22,38 @@ StackPool& hub_stacks() noexcept {
   return pool;
 }
 
+// Workers of threads that have ended, each with a poller of its own.
+SpinLock retired_lock;
+Worker* retired = nullptr;
+
 }  // namespace
 
-Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t hub_fs_base,
-                                  int* error) noexcept {
-  *error = ENOMEM;
+Worker* Worker::make(Poller* shared_poller) noexcept {
+  if (shared_poller == nullptr) {
+    SpinGuard guard(retired_lock);
+    if (Worker* worker = retired) {
+      retired = worker->next_retired_;
+      return worker;
+    }
+  }
   void* pages = map_pages(round_up_to_page(sizeof(Worker)));
   if (pages == nullptr) return nullptr;
   auto* worker = new (pages) Worker;
   worker->poller = shared_poller != nullptr ? shared_poller : Poller::create();
-  const Stack stack = hub_stacks().take();
-  if (worker->poller == nullptr || !stack) {
+  worker->hub.stack = hub_stacks().take();
+  if (worker->poller == nullptr || !worker->hub.stack) {
     unmap_pages(pages, round_up_to_page(sizeof(Worker)));
     return nullptr;
   }
+  return worker;
+}
+
+Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t hub_fs_base,
+                                  int* error) noexcept {
+  *error = ENOMEM;
+  Worker* worker = make(shared_poller);
+  if (worker == nullptr) return nullptr;
+  const Stack stack = worker->hub.stack;
   worker->os_tid = static_cast<int>(raw_syscall(SYS_gettid));
   worker->root = root;
   worker->current = root;
@@ -44,7 +62,6 @@ Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t 
 
   Fiber& hub = worker->hub;
   hub.worker = worker;
-  hub.stack = stack;
   hub.state.store(FiberState::kRunning, std::memory_order_relaxed);
   __builtin_strcpy(hub.name, "hub");
   if (hub_fs_base != 0) {
@@ -61,6 +78,24 @@ Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t 
   on_worker = true;
   *error = 0;
   return worker;
+}
+
+void Worker::release_this_thread() noexcept {
+  Worker* worker = current_worker_unchecked();
+  require(worker->current == worker->root, "a worker is released by its root fiber only");
+  require(!worker->anything_ready() && worker->inbox.empty() && worker->timers.size() == 0,
+          "a worker is released while it has work");
+  worker->close_loop();
+  on_worker = false;
+  set_gs_base(0);
+  retire_context(worker->hub);
+  Fiber* root = worker->root;
+  root->state.store(FiberState::kDead, std::memory_order_relaxed);
+  give_back_fiber(root);
+  worker->root = worker->current = nullptr;
+  SpinGuard guard(retired_lock);
+  worker->next_retired_ = retired;
+  retired = worker;
 }
 
 void Worker::switch_away(Fiber* self) noexcept {
@@ -185,8 +220,8 @@ void Worker::hub_turn() noexcept {
 
   Nanoseconds timeout = anything_ready() ? 0 : time_to_sleep(now);
   if (timeout != 0) {
-    if (timeout == kForever && process().hooks.on_dead_end != nullptr &&
-        poller->waiters() == 0 && (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
+    if (timeout == kForever && process().hooks.on_dead_end != nullptr && poller->waiters() == 0 &&
+        (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
       process().hooks.on_dead_end(this);
       if (anything_ready()) timeout = 0;
     }
@@ -231,6 +266,18 @@ uv_loop_s* Worker::loop() noexcept {
   }
   loop_ = loop;
   return loop_;
+}
+
+void Worker::close_loop() noexcept {
+  if (loop_ == nullptr) return;
+  const auto close_handle = [](uv_handle_t* handle, void*) {
+    if (uv_is_closing(handle) == 0) uv_close(handle, nullptr);
+  };
+  uv_walk(loop_, close_handle, nullptr);
+  uv_run(loop_, UV_RUN_DEFAULT);
+  uv_loop_close(loop_);
+  runtime_delete(loop_);
+  loop_ = nullptr;
 }
 
 void Worker::forget_after_fork() noexcept {

@@ -40,7 +40,7 @@ enum class Selector : uint8_t {  // values fixed by Syscall User Dispatch
 class Worker {
  public:
   // --- read through the GS base: offsets are part of the contract with assembly ---
-  Worker* const self = this;                   // gs:0
+  Worker* const self = this;                     // gs:0
   volatile Selector selector{Selector::kAllow};  // gs:8, see interpose/trap
   // Set while a vfork child borrows this worker's memory: everything passes natively.
   volatile bool vfork_child_runs = false;
@@ -49,9 +49,9 @@ class Worker {
   Fiber hub;                 // owner of the loops; runs hub_main
   Fiber* root = nullptr;     // what this OS thread ran before it became a worker
 
-  LocalQueue woken;     // came out of a wait: run before the others (bounded)
-  LocalQueue yielded;   // yielded or were preempted
-  Inbox inbox;          // made ready by other OS threads
+  LocalQueue woken;    // came out of a wait: run before the others (bounded)
+  LocalQueue yielded;  // yielded or were preempted
+  Inbox inbox;         // made ready by other OS threads
   TimerHeap timers;
   Poller* poller = nullptr;  // may be shared by several workers
   WorkerStats stats;
@@ -59,11 +59,18 @@ class Worker {
   int os_tid = 0;
   void* layer_data = nullptr;  // the layer above: interposition keeps its per-worker state here
 
+  void* api_data = nullptr;  // the explicit API: its per-worker state
+
   // Makes this OS thread a worker whose root fiber is the caller. `hub_fs_base`: 0, or a thread
   // control block for the hub alone (interposed processes). False, with errno-style code in
   // *error, when stacks or descriptors cannot be had.
   static Worker* adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t hub_fs_base,
                                    int* error) noexcept;
+
+  // The opposite, before a plain OS thread ends; called on the root fiber, which is given back,
+  // when no other fiber of this worker is alive. The worker is kept for the next thread: late
+  // wakers may still ring it.
+  static void release_this_thread() noexcept;
 
   // Suspends the running fiber, whose state says why, and runs another. Returns when it is resumed,
   // perhaps on another worker.
@@ -90,15 +97,17 @@ class Worker {
   Fiber* pick_next() noexcept;
   bool hub_is_due() noexcept;
   [[noreturn]] void hub_main() noexcept;
+  static Worker* make(Poller* shared_poller) noexcept;
+  void close_loop() noexcept;
   static void hub_entry(boost::context::detail::transfer_t transfer);
   void hub_turn() noexcept;
   void drain_inbox() noexcept;
   Nanoseconds time_to_sleep(Deadline now) noexcept;
 
-  static constexpr int kTurnsPerLook = 64;         // turns between looks at the clock
-  static constexpr int kLooksPerHubTurn = 16;      // at most 1,024 turns without the hub
+  static constexpr int kTurnsPerLook = 64;                // turns between looks at the clock
+  static constexpr int kLooksPerHubTurn = 16;             // at most 1,024 turns without the hub
   static constexpr uint64_t kCyclesPerHubTurn = 500'000;  // or about 200 µs
-  static constexpr int kWokenInARow = 64;          // then one that yielded
+  static constexpr int kWokenInARow = 64;                 // then one that yielded
 
   int turns_left_ = kTurnsPerLook;
   int looks_left_ = kLooksPerHubTurn;
@@ -107,6 +116,7 @@ class Worker {
   int woken_streak_ = 0;
   std::atomic<bool> sleeping_{false};  // the hub is (about to be) in epoll_wait
   uv_loop_s* loop_ = nullptr;
+  Worker* next_retired_ = nullptr;
 };
 
 static_assert(offsetof(Worker, self) == 0 && offsetof(Worker, selector) == 8);
