@@ -1,0 +1,225 @@
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <system_error>
+
+#include "runtime/hub/poller.hpp"
+#include "runtime/platform/syscall.hpp"
+#include "runtime/sync/attention.hpp"
+#include "runtime/sync/wait_list.hpp"
+#include "runtime/sync/workers.hpp"
+#include "tendril/errors.hpp"
+#include "tendril/io.hpp"
+
+namespace tendril::io {
+
+using namespace detail;
+using rt::Direction;
+using rt::raw_syscall;
+
+namespace {
+
+[[noreturn]] void fail(long error, const char* what) {
+  throw std::system_error(static_cast<int>(error), std::generic_category(), what);
+}
+
+bool is_ready_now(int fd, Direction direction) noexcept {
+  pollfd p{fd, static_cast<short>(direction == Direction::kRead ? POLLIN : POLLOUT), 0};
+  const timespec none{};
+  return raw_syscall(SYS_ppoll, &p, 1, &none, nullptr, 0) > 0;
+}
+
+// For what refuses both MSG_DONTWAIT and RWF_NOWAIT: a terminal, a device.
+template <typename Call>
+long poll_then(int fd, Direction direction, Call&& call) noexcept {
+  return is_ready_now(fd, direction) ? call() : -EAGAIN;
+}
+
+long try_read(int fd, void* buffer, size_t bytes) noexcept {
+  long result = raw_syscall(SYS_recvfrom, fd, buffer, bytes, MSG_DONTWAIT, nullptr, nullptr);
+  if (result != -ENOTSOCK) return result;
+  const iovec vector{buffer, bytes};
+  result = raw_syscall(SYS_preadv2, fd, &vector, 1, -1L, -1L, RWF_NOWAIT);
+  if (result != -EOPNOTSUPP) return result;
+  return poll_then(fd, Direction::kRead, [&] { return raw_syscall(SYS_read, fd, buffer, bytes); });
+}
+
+long try_write(int fd, const void* buffer, size_t bytes) noexcept {
+  long result = raw_syscall(SYS_sendto, fd, buffer, bytes, MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, 0);
+  if (result != -ENOTSOCK) return result;
+  const iovec vector{const_cast<void*>(buffer), bytes};
+  result = raw_syscall(SYS_pwritev2, fd, &vector, 1, -1L, -1L, RWF_NOWAIT);
+  if (result != -EOPNOTSUPP) return result;
+  // Not more than what is sure to fit once it is writable.
+  const size_t part = bytes < PIPE_BUF ? bytes : PIPE_BUF;
+  return poll_then(fd, Direction::kWrite, [&] { return raw_syscall(SYS_write, fd, buffer, part); });
+}
+
+// Calls `attempt` until it says something else than -EAGAIN, waiting between.
+template <typename Attempt, typename Blocking>
+long retry(int fd, Direction direction, Duration timeout, const char* what, Attempt&& attempt,
+           Blocking&& blocking) {
+  rt::Worker* me = this_worker();
+  rt::FdState* state = me->poller->state(fd);
+  if (state == nullptr) fail(EBADF, what);
+  rt::Deadline deadline = 0;
+  for (;;) {
+    const uint32_t generation = state->generation;
+    const uint32_t seen = rt::Poller::edges(*state, direction);
+    if (!rt::Poller::is_drained(*state, direction)) {
+      const long result = attempt();
+      if (result == -EINTR) continue;
+      if (result != -EAGAIN) {
+        if (result < 0) fail(-result, what);
+        me->poller->pass_on(*state, direction);
+        return result;
+      }
+      if (state->always_ready) {  // a file: it waits for the disk only
+        const long done = blocking();
+        if (done < 0) fail(-done, what);
+        return done;
+      }
+    }
+    if (deadline == 0) {
+      require_fiber(me);
+      deadline = deadline_of(timeout);
+    }
+    switch (me->poller->wait(fd, *state, generation, direction, seen, deadline)) {
+      case rt::WakeReason::kTimeout:
+        throw TimeoutError(what);
+      case rt::WakeReason::kClosed:
+        fail(EBADF, what);
+      case rt::WakeReason::kInterrupted:
+        on_interrupted(rt::current_fiber());
+        break;
+      default:
+        break;
+    }
+    me = this_worker();
+  }
+}
+
+bool wait_for(int fd, Direction direction, Duration timeout, const char* what) {
+  rt::Worker* me = this_worker();
+  if (raw_syscall(SYS_fcntl, fd, F_GETFD) < 0) fail(EBADF, what);
+  rt::FdState* state = me->poller->state(fd);
+  if (state == nullptr) fail(EBADF, what);
+  forget_if_stale(*me->poller, fd, *state);
+  if (is_ready_now(fd, direction)) return true;
+  if (timeout <= Duration::zero()) return false;
+  require_fiber(me);
+  const rt::Deadline deadline = deadline_of(timeout);
+  for (;;) {
+    const uint32_t generation = state->generation;
+    const uint32_t seen = rt::Poller::edges(*state, direction);
+    if (is_ready_now(fd, direction)) {
+      // The next one to wait may be ready as well: nothing was taken.
+      me->poller->pass_on(*state, direction);
+      return true;
+    }
+    switch (me->poller->wait(fd, *state, generation, direction, seen, deadline)) {
+      case rt::WakeReason::kTimeout:
+        return false;
+      case rt::WakeReason::kClosed:
+        fail(EBADF, what);
+      case rt::WakeReason::kInterrupted:
+        on_interrupted(rt::current_fiber());
+        break;
+      default:
+        break;
+    }
+    me = this_worker();
+  }
+}
+
+// What is left of a timeout that covers several calls.
+class Remaining {
+ public:
+  explicit Remaining(Duration timeout) noexcept : deadline_(deadline_of(timeout)) {}
+  Duration left() const noexcept {
+    if (deadline_ == rt::kForever) return kForever;
+    const rt::Nanoseconds left = deadline_ - rt::monotonic_now();
+    return Duration(left > 1 ? left : 1);
+  }
+
+ private:
+  rt::Deadline deadline_;
+};
+
+}  // namespace
+
+size_t read(int fd, void* buffer, size_t bytes, Duration timeout) {
+  return static_cast<size_t>(retry(
+      fd, Direction::kRead, timeout, "read", [&] { return try_read(fd, buffer, bytes); },
+      [&] { return raw_syscall(SYS_read, fd, buffer, bytes); }));
+}
+
+size_t read_all(int fd, void* buffer, size_t bytes, Duration timeout) {
+  const Remaining remaining(timeout);
+  size_t done = 0;
+  while (done < bytes) {
+    const size_t part = read(fd, static_cast<char*>(buffer) + done, bytes - done, remaining.left());
+    if (part == 0) break;
+    done += part;
+  }
+  return done;
+}
+
+size_t write(int fd, const void* buffer, size_t bytes, Duration timeout) {
+  return static_cast<size_t>(retry(
+      fd, Direction::kWrite, timeout, "write", [&] { return try_write(fd, buffer, bytes); },
+      [&] { return raw_syscall(SYS_write, fd, buffer, bytes); }));
+}
+
+void write_all(int fd, const void* buffer, size_t bytes, Duration timeout) {
+  const Remaining remaining(timeout);
+  while (bytes > 0) {
+    const size_t part = write(fd, buffer, bytes, remaining.left());
+    buffer = static_cast<const char*>(buffer) + part;
+    bytes -= part;
+  }
+}
+
+int accept(int fd, sockaddr* address, socklen_t* length, Duration timeout) {
+  const auto attempt = [&]() -> long {
+    // A listener has no MSG_DONTWAIT: look first, and do not block if another process was faster.
+    return poll_then(fd, Direction::kRead,
+                     [&] { return raw_syscall(SYS_accept4, fd, address, length, SOCK_CLOEXEC); });
+  };
+  return static_cast<int>(retry(fd, Direction::kRead, timeout, "accept", attempt, attempt));
+}
+
+void connect(int fd, const sockaddr* address, socklen_t length, Duration timeout) {
+  const long flags = raw_syscall(SYS_fcntl, fd, F_GETFL);
+  if (flags < 0) fail(-flags, "connect");
+  const bool blocking = (flags & O_NONBLOCK) == 0;
+  if (blocking) raw_syscall(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+  const long result = raw_syscall(SYS_connect, fd, address, length);
+  if (blocking) raw_syscall(SYS_fcntl, fd, F_SETFL, flags);
+  if (result == 0) return;
+  if (result != -EINPROGRESS) fail(-result, "connect");
+  if (!wait_for(fd, Direction::kWrite, timeout, "connect")) throw TimeoutError("connect");
+  int error = 0;
+  socklen_t size = sizeof error;
+  raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) fail(error, "connect");
+}
+
+void close(int fd) {
+  forget_everywhere(fd);
+  const long result = raw_syscall(SYS_close, fd);
+  if (result < 0 && result != -EINTR) fail(-result, "close");
+}
+
+bool wait_read(int fd, Duration timeout) {
+  return wait_for(fd, Direction::kRead, timeout, "wait_read");
+}
+
+bool wait_write(int fd, Duration timeout) {
+  return wait_for(fd, Direction::kWrite, timeout, "wait_write");
+}
+
+}  // namespace tendril::io

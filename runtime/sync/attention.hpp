@@ -1,0 +1,44 @@
+// Exceptions that others throw into a fiber (kill, Timeout, throw_in) and how its waits meet them.
+//
+// The thrower notes what to throw in the fiber's record, then interrupts its wait. A wait that ends
+// as interrupted calls on_interrupted, which throws; or returns when it was not for the API (a
+// signal of a green thread, which the hook deals with) or is not to be thrown now, and the wait
+// goes on. What is noted while the fiber does not wait is found by its next wait, because
+// interrupt_pending stays set until on_interrupted clears it, before it looks at the notes.
+#pragma once
+
+#include <exception>
+
+#include "runtime/hub/park.hpp"
+#include "runtime/sync/thread.hpp"
+
+namespace tendril::detail {
+
+// After a wait of the running fiber ended as kInterrupted.
+void on_interrupted(rt::Fiber* self);
+
+// Throws what is noted, if anything is and no shield is up.
+void throw_pending(FiberRecord& record);
+
+// Notes an exception for the fiber, replacing an earlier one. False when the fiber is over.
+bool throw_into(FiberRecord& record, std::exception_ptr exception) noexcept;
+
+// With the record's lock held: recomputes `attention`, and if it is set ends the fiber's wait.
+void update_attention(FiberRecord& record) noexcept;
+
+// No exception is thrown into the fiber while one of these lives: what comes is kept for later.
+class Shield {
+ public:
+  explicit Shield(FiberRecord& record) noexcept : record_(record) { ++record_.shields; }
+  ~Shield();
+  Shield(const Shield&) = delete;
+  Shield& operator=(const Shield&) = delete;
+
+ private:
+  FiberRecord& record_;
+};
+
+// Refuses to wait on a hub.
+void require_fiber(rt::Worker* me);
+
+}  // namespace tendril::detail

@@ -1,0 +1,35 @@
+#include "tendril/event.hpp"
+
+#include "runtime/sync/wait_list.hpp"
+
+namespace tendril {
+
+using namespace detail;
+
+void Event::set() {
+  Guard guard(lock_, this_worker());
+  set_ = true;
+  rt::Fiber* woken = waiters_.head != nullptr ? grant_all(waiters_) : nullptr;
+  guard.release();
+  let_all_run(woken);
+}
+
+void Event::clear() {
+  Guard guard(lock_, this_worker());
+  set_ = false;
+}
+
+bool Event::is_set() const {
+  Guard guard(lock_, this_worker());
+  return set_;
+}
+
+bool Event::wait(Duration timeout) {
+  rt::Worker* me = this_worker();
+  Guard guard(lock_, me);
+  if (set_) return true;
+  ApiWaiter waiter;
+  return block(guard, waiters_, waiter, me, rt::WaitKind::kEvent, this, timeout);
+}
+
+}  // namespace tendril

@@ -1,0 +1,231 @@
+#include "tendril/detail/task.hpp"
+
+#include <cxxabi.h>
+
+#include "runtime/hub/process.hpp"
+#include "runtime/sync/attention.hpp"
+#include "runtime/sync/locals.hpp"
+#include "runtime/sync/report.hpp"
+#include "runtime/sync/task_list.hpp"
+#include "runtime/sync/wait_list.hpp"
+#include "tendril/errors.hpp"
+#include "tendril/fiber.hpp"
+
+namespace tendril::detail {
+namespace {
+
+bool wanted(const Link& link, const Task& task) noexcept {
+  if (link.when == LinkWhen::kAlways) return true;
+  return (link.when == LinkWhen::kValue) == (task.error == nullptr);
+}
+
+void fire_link(Link* link, Task* task) noexcept {
+  if (wanted(*link, *task)) {
+    if (task->error != nullptr) task->error_seen.store(true, std::memory_order_relaxed);
+    try {
+      link->call(link, task);
+    } catch (...) {
+      report_exception(std::current_exception(), "in a link of", *task);
+    }
+  }
+  link->destroy(link);
+}
+
+void run_task(Task* task) {
+  try {
+    if (task->delay > Duration::zero()) tendril::sleep(task->delay);
+    throw_pending(task->record);  // killed before it began
+    task->state.store(TaskState::kRunning, std::memory_order_relaxed);
+    task->type->run(task);
+  } catch (const GreenletExit&) {
+    task->ended_by_exit = true;
+  } catch (const abi::__forced_unwind&) {
+    throw;
+  } catch (...) {
+    task->error = std::current_exception();
+  }
+}
+
+void finish_task(Task* task) noexcept {
+  Shield shield(task->record);
+  if (task->type->drop_callable != nullptr) task->type->drop_callable(task);
+  task->has_callable = false;
+  if (task->record.locals != nullptr) destroy_locals(task->record);
+  Guard guard(task->lock, this_worker());
+  task->state.store(TaskState::kDone, std::memory_order_release);
+  rt::Fiber* joiners = grant_all(task->joiners);
+  Link* links = std::exchange(task->links, nullptr);
+  guard.release();
+  let_all_run(joiners);
+  while (links != nullptr) {
+    Link* link = links;
+    links = link->next;
+    fire_link(link, task);
+  }
+}
+
+void task_main(rt::Fiber* fiber, void* argument) {
+  auto* task = static_cast<Task*>(argument);
+  run_task(task);
+  finish_task(task);
+  {
+    RecordGuard guard(task->record);
+    task->record.fiber = nullptr;
+    fiber->api = nullptr;
+  }
+  fiber->interrupt_pending.store(false, std::memory_order_relaxed);
+  release_task(task);
+}
+
+void discard(Task* task) noexcept {
+  if (task->has_callable && task->type->drop_callable != nullptr) task->type->drop_callable(task);
+  if (task->has_value && task->type->drop_value != nullptr) task->type->drop_value(task);
+  delete task->name;
+  give_back_ident(*task);
+  const size_t bytes = task->type->bytes;
+  task->~Task();
+  free_task(task, bytes);
+}
+
+}  // namespace
+
+void start_task(Task* task, std::source_location where, size_t stack_size, std::string_view name) {
+  try {
+    rt::Worker* me = this_worker();
+    task->where = where;
+    task->number = next_task_number();
+    task->record.task = task;
+    if (const Task* parent = record_of(me->current == &me->hub ? me->root : me->current).task) {
+      task->spawned_by = parent->number;
+    }
+    rt::Fiber* fiber = new_fiber(task_main, task, stack_size);
+    if (fiber == nullptr) throw std::bad_alloc();
+    fiber->api = &task->record;
+    task->record.fiber = fiber;
+    if (!name.empty()) name_task(task, name);
+    rt::start_fiber(fiber);
+  } catch (...) {
+    discard(task);
+    throw;
+  }
+}
+
+void release_task_slowly(Task* task) noexcept {
+  if (task->error != nullptr && !task->error_seen.load(std::memory_order_relaxed)) {
+    report_exception(task->error, "ended", *task);
+  }
+  discard(task);
+}
+
+bool join_task(Task* task, Duration timeout) {
+  if (task->state.load(std::memory_order_acquire) == TaskState::kDone) return true;
+  rt::Worker* me = this_worker();
+  if (task->record.fiber == me->current) throw MisuseError("tendril: a fiber joins itself");
+  Guard guard(task->lock, me);
+  if (task->state.load(std::memory_order_relaxed) == TaskState::kDone) return true;
+  ApiWaiter waiter;
+  return block(guard, task->joiners, waiter, me, rt::WaitKind::kJoin, task, timeout);
+}
+
+void get_task(Task* task, Duration timeout) {
+  if (!join_task(task, timeout)) throw TimeoutError("tendril: the fiber has not ended in time");
+  if (task->error != nullptr) {
+    task->error_seen.store(true, std::memory_order_relaxed);
+    std::rethrow_exception(task->error);
+  }
+  if (task->ended_by_exit) throw GreenletExit();
+}
+
+bool kill_task(Task* task, std::exception_ptr exception, bool wait, Duration timeout) {
+  if (task->state.load(std::memory_order_acquire) == TaskState::kDone) return true;
+  if (exception == nullptr) exception = std::make_exception_ptr(GreenletExit());
+  if (task == current_task()) std::rethrow_exception(exception);
+  throw_into(task->record, std::move(exception));
+  return wait ? join_task(task, timeout)
+              : task->state.load(std::memory_order_acquire) == TaskState::kDone;
+}
+
+unsigned long link_task(Task* task, Link* link) {
+  static std::atomic<unsigned long> ids{1};
+  const unsigned long id = link->id = ids.fetch_add(1, std::memory_order_relaxed);
+  Guard guard(task->lock, this_worker());
+  if (task->state.load(std::memory_order_relaxed) != TaskState::kDone) {
+    Link** end = &task->links;
+    while (*end != nullptr) end = &(*end)->next;
+    *end = link;
+    return id;
+  }
+  guard.release();
+  hold_task(task);
+  struct Late {
+    Link* link;
+    Task* task;
+  };
+  spawn_raw([late = Late{link, task}] {
+    fire_link(late.link, late.task);
+    release_task(late.task);
+  });
+  return id;
+}
+
+bool unlink_task(Task* task, unsigned long id) noexcept {
+  Guard guard(task->lock, this_worker());
+  for (Link** at = &task->links; *at != nullptr; at = &(*at)->next) {
+    if ((*at)->id != id) continue;
+    Link* link = *at;
+    *at = link->next;
+    guard.release();
+    link->destroy(link);
+    return true;
+  }
+  return false;
+}
+
+Task* current_task() noexcept {
+  rt::Worker* me = rt::current_worker();
+  if (me == nullptr || me->current == &me->hub || me->current->api == nullptr) return nullptr;
+  return static_cast<FiberRecord*>(me->current->api)->task;
+}
+
+}  // namespace tendril::detail
+
+namespace tendril {
+
+using namespace detail;
+
+void yield() {
+  rt::Worker* me = this_worker();
+  require_fiber(me);
+  FiberRecord& record = record_of(me->current);
+  if (__builtin_expect(record.attention.load(std::memory_order_relaxed), false)) {
+    throw_pending(record);
+  }
+  rt::yield();
+  if (__builtin_expect(record.attention.load(std::memory_order_relaxed), false)) {
+    throw_pending(record);
+  }
+}
+
+void sleep(Duration duration) {
+  if (duration <= Duration::zero()) return yield();
+  rt::Worker* me = this_worker();
+  require_fiber(me);
+  const rt::Deadline deadline = deadline_of(duration);
+  while (rt::sleep_until(deadline) == rt::WakeReason::kInterrupted) {
+    on_interrupted(rt::current_fiber());
+  }
+}
+
+void idle() {
+  require_fiber(this_worker());
+  // A timer that has passed fires when the hub next has its turn.
+  while (rt::sleep_until(0) == rt::WakeReason::kInterrupted) on_interrupted(rt::current_fiber());
+}
+
+FiberHandle current_fiber() noexcept {
+  Task* task = current_task();
+  if (task != nullptr) hold_task(task);
+  return FiberHandle::adopt(task);
+}
+
+}  // namespace tendril

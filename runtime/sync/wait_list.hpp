@@ -1,0 +1,82 @@
+// Waiting for a primitive: who waits, in order, and the one function that blocks.
+//
+// A primitive looks at its state under its Guard; if it cannot go on, it calls block with a Waiter
+// on its own stack. Whoever can let somebody go on grants it under the same lock: what is granted
+// (the lock, the item in `value`) is the waiter's from that moment, whatever else happens to it,
+// and it runs after the lock has been released. So nothing is lost to a timeout or a kill.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/hub/park.hpp"
+#include "runtime/sync/guard.hpp"
+#include "runtime/sync/thread.hpp"
+#include "tendril/time.hpp"
+
+namespace tendril::detail {
+
+struct ApiWaiter {
+  ApiWaiter* next = nullptr;
+  ApiWaiter* previous = nullptr;
+  rt::WaitToken token;
+  uint64_t value = 0;  // what a putter offers, what a getter was given
+  uint32_t index = 0;  // which of several operations of a select this is
+  bool linked = false;
+  bool granted = false;
+};
+
+inline void push_back(WaitList& list, ApiWaiter& waiter) noexcept {
+  waiter.next = nullptr;
+  waiter.previous = list.tail;
+  (list.tail != nullptr ? list.tail->next : list.head) = &waiter;
+  list.tail = &waiter;
+  waiter.linked = true;
+}
+
+inline void push_front(WaitList& list, ApiWaiter& waiter) noexcept {
+  waiter.previous = nullptr;
+  waiter.next = list.head;
+  (list.head != nullptr ? list.head->previous : list.tail) = &waiter;
+  list.head = &waiter;
+  waiter.linked = true;
+}
+
+inline void unlink(WaitList& list, ApiWaiter& waiter) noexcept {
+  (waiter.previous != nullptr ? waiter.previous->next : list.head) = waiter.next;
+  (waiter.next != nullptr ? waiter.next->previous : list.tail) = waiter.previous;
+  waiter.linked = false;
+}
+
+// The first waiter whose wait could be claimed, unlinked and granted; null if there is none. The
+// caller calls let_run on its fiber after the lock has been released.
+inline ApiWaiter* grant_first(WaitList& list) noexcept {
+  while (ApiWaiter* waiter = list.head) {
+    unlink(list, *waiter);
+    if (rt::claim(waiter->token)) {
+      waiter->granted = true;
+      return waiter;
+    }
+  }
+  return nullptr;
+}
+
+// Grants to all; the claimed fibers are chained by next_ready for let_all_run.
+rt::Fiber* grant_all(WaitList& list) noexcept;
+void let_all_run(rt::Fiber* chain) noexcept;
+
+// The deadline of a timeout; kForever and what is beyond the clock give rt::kForever.
+inline rt::Deadline deadline_of(Duration timeout) noexcept {
+  return timeout == kForever ? rt::kForever : rt::deadline_after(timeout.count());
+}
+
+// Parks the running fiber in the list until granted: true; false when the timeout has passed (at
+// once if it is zero). Throws what was thrown into the fiber, and BlockingInHub. Called with the
+// guard held, returns with it released.
+bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::Worker* me, rt::WaitKind kind,
+           const void* object, Duration timeout);
+
+// As block, for an ended deadline computed before.
+bool block_until(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
+                 const void* object, rt::Deadline deadline);
+
+}  // namespace tendril::detail
