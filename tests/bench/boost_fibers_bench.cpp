@@ -1,6 +1,6 @@
 // Boost.Fiber as a peer of fibers_bench: the same loops, the same names.
 //
-//   boost_fibers_bench yield | spawn | spawn_batch | mutex | queue | alive N
+//   boost_fibers_bench yield | spawn | spawn_batch | queue | alive N
 #include <boost/fiber/all.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -39,15 +39,6 @@ void spawn_batch() {
   bench::print("spawn_join_batch_ns", ns / kBatch);
 }
 
-void mutex() {
-  fibers::mutex mutex;
-  const double ns = bench::ns_per_pass(1000, [&mutex] {
-    mutex.lock();
-    mutex.unlock();
-  });
-  bench::print("mutex_ns", ns);
-}
-
 void queue() {
   fibers::buffered_channel<int> items(1024);
   fibers::fiber consumer([&items] {
@@ -84,11 +75,8 @@ void alive(std::size_t count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return bench::main(argc, argv,
-                     {{"yield", yield},
-                      {"spawn", spawn},
-                      {"spawn_batch", spawn_batch},
-                      {"mutex", mutex},
-                      {"queue", queue}},
-                     {{"alive", alive}});
+  return bench::main(
+      argc, argv,
+      {{"yield", yield}, {"spawn", spawn}, {"spawn_batch", spawn_batch}, {"queue", queue}},
+      {{"alive", alive}});
 }

@@ -1,8 +1,7 @@
 // Echo by explicit fibers: a fiber per connection, written as if it blocked.
 #include <tendril/tendril.hpp>
 
-#include <sys/socket.h>
-#include <unistd.h>
+#include <system_error>
 
 #include "echo_server.h"
 
@@ -10,20 +9,19 @@ namespace {
 
 void serve(int fd) {
   char buffer[kEchoBuffer];
-  for (;;) {
-    const ssize_t received = tendril::io::read(fd, buffer, sizeof buffer);
-    if (received <= 0) break;
-    tendril::io::write_all(fd, buffer, static_cast<std::size_t>(received));
+  try {
+    while (const size_t received = tendril::io::read(fd, buffer, sizeof buffer)) {
+      tendril::io::write_all(fd, buffer, received);
+    }
+  } catch (const std::system_error&) {
+    // The client is gone.
   }
-  close(fd);
+  tendril::io::close(fd);
 }
 
 }  // namespace
 
 int main() {
   const int listener = listen_and_announce();
-  for (;;) {
-    const int fd = tendril::io::accept(listener);
-    tendril::spawn(serve, fd).detach();
-  }
+  for (;;) tendril::spawn(serve, tendril::io::accept(listener));
 }

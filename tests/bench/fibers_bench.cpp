@@ -1,6 +1,6 @@
 // What fibers of the C++ API cost.
 //
-//   fibers_bench yield | spawn | spawn_batch | mutex | queue | alive N | sleepers N
+//   fibers_bench yield | spawn | spawn_batch | queue | alive N | sleepers N
 #include <tendril/tendril.hpp>
 
 #include <vector>
@@ -28,8 +28,7 @@ void spawn() {
 
 void spawn_batch() {
   constexpr std::size_t kBatch = 1000;
-  using Handle = decltype(tendril::spawn([] {}));
-  std::vector<Handle> batch;
+  std::vector<tendril::Fiber<>> batch;
   batch.reserve(kBatch);
   const double ns = bench::ns_per_pass(1, [&batch] {
     for (std::size_t i = 0; i < kBatch; ++i) batch.push_back(tendril::spawn([] {}));
@@ -37,15 +36,6 @@ void spawn_batch() {
     batch.clear();
   });
   bench::print("spawn_join_batch_ns", ns / kBatch);
-}
-
-void mutex() {
-  tendril::Mutex mutex;
-  const double ns = bench::ns_per_pass(1000, [&mutex] {
-    mutex.lock();
-    mutex.unlock();
-  });
-  bench::print("mutex_ns", ns);
 }
 
 void queue() {
@@ -61,8 +51,7 @@ void queue() {
 
 void alive(std::size_t count) {
   tendril::Event open;
-  using Handle = decltype(tendril::spawn([] {}));
-  std::vector<Handle> parked;
+  std::vector<tendril::Fiber<>> parked;
   parked.reserve(count);
   const long before_kb = bench::own_kb();
   for (std::size_t i = 0; i < count; ++i) {
@@ -77,8 +66,7 @@ void alive(std::size_t count) {
 
 void sleepers(std::size_t count) {
   bench::Sleepers sleepers;
-  using Handle = decltype(tendril::spawn([] {}));
-  std::vector<Handle> all;
+  std::vector<tendril::Fiber<>> all;
   all.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     all.push_back(tendril::spawn([&sleepers] {
@@ -97,11 +85,8 @@ void sleepers(std::size_t count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return bench::main(argc, argv,
-                     {{"yield", yield},
-                      {"spawn", spawn},
-                      {"spawn_batch", spawn_batch},
-                      {"mutex", mutex},
-                      {"queue", queue}},
-                     {{"alive", alive}, {"sleepers", sleepers}});
+  return bench::main(
+      argc, argv,
+      {{"yield", yield}, {"spawn", spawn}, {"spawn_batch", spawn_batch}, {"queue", queue}},
+      {{"alive", alive}, {"sleepers", sleepers}});
 }
