@@ -223,6 +223,7 @@ void Poller::forget(int fd) noexcept {
   ++s->generation;
   s->facts.store(0, std::memory_order_relaxed);
   for (int side = 0; side < 2; ++side) {
+    s->drained[side].store(0, std::memory_order_relaxed);
     while (Waiter* waiter = s->transferrers[side].pop_front()) {
       s->waiting[side].fetch_sub(1, std::memory_order_relaxed);
       waiters_.fetch_sub(1, std::memory_order_relaxed);

@@ -37,6 +37,9 @@ struct FdState {
   uint32_t generation = 0;   // guarded by lock; read without it as a hint
   std::atomic<uint32_t> edges[2] = {0, 0};
   std::atomic<uint32_t> waiting[2] = {0, 0};  // sizes of the lists below
+  // edges + 1 when a transfer last found nothing (0: unknown): until the next edge there is no
+  // point in asking again.
+  std::atomic<uint32_t> drained[2] = {0, 0};
   IntrusiveList<Waiter> transferrers[2];      // guarded by lock
   IntrusiveList<PollWaiter> pollers;          // guarded by lock
   // For the layer above: what it knows about this descriptor; guarded by its own rules.
@@ -56,6 +59,14 @@ class Poller {
 
   static uint32_t edges(const FdState& s, Direction d) noexcept {
     return s.edges[static_cast<int>(d)].load(std::memory_order_acquire);
+  }
+
+  // Remembers that with `seen` edges there was nothing to transfer; and asks whether that still holds.
+  static void note_drained(FdState& s, Direction d, uint32_t seen) noexcept {
+    s.drained[static_cast<int>(d)].store(seen + 1, std::memory_order_relaxed);
+  }
+  static bool is_drained(const FdState& s, Direction d) noexcept {
+    return s.drained[static_cast<int>(d)].load(std::memory_order_relaxed) == edges(s, d) + 1;
   }
 
   // Parks until an edge. kWoken: try again; kClosed: fd was closed meanwhile or is of another

@@ -1,0 +1,202 @@
+#include "interpose/kernel/activation.hpp"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <cerrno>
+
+#include "interpose/boot/settings.hpp"
+#include "interpose/kernel/descriptors.hpp"
+#include "interpose/kernel/futex_table.hpp"
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/mappings.hpp"
+#include "interpose/kernel/report.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/thread_flag.hpp"
+#include "interpose/symbols/libc.hpp"
+#include "interpose/trap/selector.hpp"
+#include "interpose/trap/signal_entry.hpp"
+#include "interpose/trap/trap.hpp"
+#include "runtime/hub/offload.hpp"
+#include "runtime/hub/park.hpp"
+#include "runtime/hub/poller.hpp"
+#include "runtime/hub/process.hpp"
+#include "runtime/hub/worker.hpp"
+#include "runtime/memory/allocator.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+
+thread_local bool is_green_thread = false;
+
+namespace {
+
+bool active = false;
+
+[[noreturn]] void give_up(const char* why, long error) noexcept {
+  Report report;
+  report.text("tendril: cannot run this process green: ").text(why);
+  if (error != 0) report.text(" (error ").number(error < 0 ? -error : error).text(")");
+  report.text("; see `tendril check`");
+  report.send();
+  for (;;) rt::raw_syscall(SYS_exit_group, 126);
+}
+
+// --- a thread control block for the hub ---
+//
+// The hub runs libuv and may allocate: it needs thread-locals of its own, laid out by glibc. So a
+// thread is made natively, tells us its FS base and ends as far as the kernel is concerned; glibc
+// goes on believing in it, and its block stays.
+
+struct Donor {
+  uintptr_t fs_base = 0;
+  std::atomic<uint32_t> done{0};
+};
+
+void* donate(void* argument) {
+  auto* donor = static_cast<Donor*>(argument);
+  donor->fs_base = rt::get_fs_base();
+  // The kernel must neither clear the tid (glibc would reuse the block) nor walk a robust list.
+  rt::raw_syscall(SYS_set_tid_address, nullptr);
+  rt::raw_syscall(SYS_set_robust_list, nullptr, 24);
+  donor->done.store(1, std::memory_order_release);
+  rt::raw_syscall(SYS_futex, &donor->done, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  rt::raw_syscall(SYS_exit, 0);
+  return nullptr;
+}
+
+uintptr_t make_hub_control_block() noexcept {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 256 * 1024);
+  Donor donor;
+  pthread_t thread;
+  const int error = symbols::libc_pthread_create(&thread, &attributes, donate, &donor);
+  pthread_attr_destroy(&attributes);
+  if (error != 0) give_up("no thread control block for the hub", error);
+  while (donor.done.load(std::memory_order_acquire) == 0) {
+    rt::raw_syscall(SYS_futex, &donor.done, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
+  }
+  return donor.fs_base;
+}
+
+// The word that the kernel would clear when this thread ends: pthread_join of the main thread waits
+// on it.
+uint32_t* tid_address_of_caller() noexcept {
+  constexpr long kPrGetTidAddress = 40;
+  uint32_t* address = nullptr;
+  rt::raw_syscall(SYS_prctl, kPrGetTidAddress, &address);
+  return address;
+}
+
+// Children that exist now may share our open files; those made later are seen.
+void look_for_children() noexcept {
+  const long fd = rt::raw_syscall(SYS_open, "/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+  char first;
+  if (fd < 0 || rt::raw_syscall(SYS_read, fd, &first, 1) != 0) note_child_made();
+  if (fd >= 0) rt::raw_syscall(SYS_close, fd);
+}
+
+void on_hub_turn(rt::Worker*) noexcept { trap::post_arrived_signals(); }
+
+}  // namespace
+
+bool is_active() noexcept { return active; }
+
+void activate() noexcept {
+  if (active) return;
+  const boot::Settings& settings = boot::settings();
+  if (!trap::is_available()) give_up("the kernel has no Syscall User Dispatch (Linux 5.11)", 0);
+  if (settings.stack_size != 0) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, settings.stack_size);
+    pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
+  }
+  const uintptr_t hub_block = make_hub_control_block();
+
+  GreenThread* main = threads().create();
+  rt::Fiber* fiber = rt::take_fiber();
+  if (main == nullptr || fiber == nullptr) give_up("out of memory", ENOMEM);
+  main->fiber = fiber;
+  fiber->owner = main;
+  rt::adopt_current_thread(*fiber, /*shared=*/false);
+  // What the kernel knows about this thread and we are to answer from now on.
+  const long tid = rt::raw_syscall(SYS_gettid);
+  main->clear_child_tid = tid_address_of_caller();
+  size_t robust_size;
+  rt::raw_syscall(SYS_get_robust_list, 0, &main->robust_list, &robust_size);
+  constexpr long kPrGetName = 16;
+  rt::raw_syscall(SYS_prctl, kPrGetName, main->name);
+  __builtin_memcpy(fiber->name, main->name, sizeof main->name);
+  threads().add(main, static_cast<int>(tid));
+
+  look_for_children();
+  keep_report_descriptor();
+  signals().import_from_kernel(main);  // everything is blocked until the worker is armed
+  int error;
+  rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
+  if (worker == nullptr) give_up("no worker", error);
+  rt::process().add_fiber(fiber);
+  rt::process().hooks.on_hub_turn = on_hub_turn;
+  rt::set_offload_interrupt_signal(kKickSignal);
+  trap::install();
+  is_green_thread = true;
+  active = true;
+  if (!trap::arm(worker)) give_up("cannot switch Syscall User Dispatch on", 0);
+  trap::leave_runtime();
+}
+
+uint64_t deactivate_in_child() noexcept {
+  GreenThread* survivor = current_thread();
+  rt::Worker* worker = rt::current_worker_unchecked();
+  active = false;
+  is_green_thread = false;
+  rt::on_worker = false;
+  uint64_t mask;
+  signals().reset_after_fork();
+  signals().export_to_kernel(survivor, &mask);
+  trap::disarm_after_fork();
+  rt::runtime_allocator_reset_after_fork();
+  rt::fiber_pool_reset_after_fork();
+  rt::process().reset_after_fork();
+  rt::offload_reset_after_fork();
+  worker->poller->abandon_after_fork();
+  worker->forget_after_fork();
+  threads().reset_after_fork();
+  futexes().reset_after_fork();
+  mappings_reset_after_fork();
+  reset_report_descriptor_after_fork();
+  return mask;
+}
+
+void report_statistics() noexcept {
+  if (!boot::settings().statistics || !active) return;
+  const rt::WorkerStats& stats = rt::current_worker_unchecked()->stats;
+  Report()
+      .text("tendril: stats: threads ")
+      .number(static_cast<long long>(threads().made()))
+      .text(", peak ")
+      .number(static_cast<long long>(threads().peak()))
+      .text(", switches ")
+      .number(static_cast<long long>(stats.switches))
+      .text(", calls: symbol ")
+      .number(static_cast<long long>(stats.calls_by_symbol))
+      .text(", trap ")
+      .number(static_cast<long long>(stats.calls_by_trap))
+      .text(", of these passed ")
+      .number(static_cast<long long>(stats.calls_passed))
+      .text(", hub wake-ups ")
+      .number(static_cast<long long>(stats.hub_turns))
+      .text(" (sleeps ")
+      .number(static_cast<long long>(stats.hub_sleeps))
+      .text("), longest without hub ")
+      .fixed(static_cast<uint64_t>(stats.longest_without_hub) / 1000, 3)
+      .text(" ms")
+      .send();
+}
+
+}  // namespace tendril::kernel

@@ -1,0 +1,15 @@
+// What happens when the shim is loaded: as little as possible, since most processes stay dormant.
+// Hooks may be called before this, and before the C library itself is set up (its environment is
+// not there yet): everything else is made at first use.
+#include <pthread.h>
+
+#include "interpose/kernel/descriptors.hpp"
+
+namespace {
+
+__attribute__((constructor)) void on_load() {
+  tendril::kernel::note_inherited_descriptors();
+  pthread_atfork(nullptr, tendril::kernel::note_child_made, tendril::kernel::note_child_made);
+}
+
+}  // namespace

@@ -1,0 +1,37 @@
+#include "interpose/boot/settings.hpp"
+
+#include <cstdlib>
+
+namespace tendril::boot {
+namespace {
+
+bool is_set(const char* name) noexcept {
+  const char* value = std::getenv(name);
+  return value != nullptr && value[0] != '\0' && !(value[0] == '0' && value[1] == '\0');
+}
+
+size_t number(const char* name, size_t otherwise) noexcept {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return otherwise;
+  char* end;
+  const unsigned long long parsed = std::strtoull(value, &end, 10);
+  return *end == '\0' ? static_cast<size_t>(parsed) : otherwise;
+}
+
+Settings read() noexcept {
+  Settings s;
+  s.workers = static_cast<int>(number("TENDRIL_WORKERS", 1));
+  s.stack_size = number("TENDRIL_STACK_SIZE", 0);
+  s.statistics = is_set("TENDRIL_STATS");
+  s.verbose = is_set("TENDRIL_VERBOSE");
+  return s;
+}
+
+}  // namespace
+
+const Settings& settings() noexcept {
+  static const Settings instance = read();
+  return instance;
+}
+
+}  // namespace tendril::boot

@@ -1,0 +1,19 @@
+// Settings of the shim, from the environment: TENDRIL_WORKERS, TENDRIL_STACK_SIZE, TENDRIL_STATS,
+// TENDRIL_VERBOSE. The launcher has checked them; a shim that is preloaded by hand reads them too.
+#pragma once
+
+#include <cstddef>
+
+namespace tendril::boot {
+
+struct Settings {
+  int workers = 1;
+  size_t stack_size = 0;  // 0: what the program and the system say
+  bool statistics = false;
+  bool verbose = false;
+};
+
+// Reads the environment at the first call.
+const Settings& settings() noexcept;
+
+}  // namespace tendril::boot

@@ -1,0 +1,73 @@
+// The loop of every transfer on a descriptor: try first, wait only after EAGAIN.
+#pragma once
+
+#include <cerrno>
+
+#include "interpose/kernel/descriptors.hpp"
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/restart.hpp"
+
+namespace tendril::kernel {
+
+struct Transfer {
+  int fd;
+  rt::FdState* state;
+  Facts facts;
+  uint32_t generation;
+  rt::Direction direction;
+  rt::Deadline deadline;
+};
+
+// Looks the descriptor up. 0 or -EBADF.
+inline long begin_transfer(int fd, rt::Direction direction, Transfer* transfer) noexcept {
+  rt::FdState* s = descriptors().state(fd);
+  if (s == nullptr) return -EBADF;
+  transfer->fd = fd;
+  transfer->state = s;
+  transfer->direction = direction;
+  transfer->generation = s->generation;
+  transfer->deadline = rt::kForever;
+  return descriptors().facts(fd, *s, &transfer->facts);
+}
+
+// Waits until the descriptor may be ready. 0: try again; else the result of the call.
+inline long wait_for_readiness(Transfer& transfer, uint32_t seen) noexcept {
+  if (current_thread()->trying) return -kWouldWait;
+  const bool limited = transfer.direction == rt::Direction::kRead ? transfer.facts.read_limit
+                                                                  : transfer.facts.write_limit;
+  if (limited && transfer.deadline == rt::kForever) {
+    transfer.deadline = descriptors().limit(transfer.fd, transfer.facts, transfer.direction);
+  }
+  switch (poller().wait(transfer.fd, *transfer.state, transfer.generation, transfer.direction, seen,
+                        transfer.deadline)) {
+    case rt::WakeReason::kWoken:
+      return 0;
+    case rt::WakeReason::kTimeout:
+      return -EAGAIN;  // socket(7): a time limit of the socket gives EAGAIN
+    case rt::WakeReason::kClosed:
+      return -EBADF;
+    default:
+      return limited ? -EINTR : -kRestartSys;  // signal(7): no restart where a limit is set
+  }
+}
+
+// `try_once` makes one attempt that does not block: a result, or -EAGAIN. Precondition: the program
+// has not asked for a non-blocking call.
+template <typename Try>
+long blocking_transfer(Transfer& transfer, Try&& try_once) {
+  rt::FdState& s = *transfer.state;
+  for (;;) {
+    const uint32_t seen = rt::Poller::edges(s, transfer.direction);
+    if (!rt::Poller::is_drained(s, transfer.direction)) {
+      const long result = try_once();
+      if (result != -EAGAIN) {
+        poller().pass_on(s, transfer.direction);
+        return result;
+      }
+      rt::Poller::note_drained(s, transfer.direction, seen);
+    }
+    if (const long result = wait_for_readiness(transfer, seen); result != 0) return result;
+  }
+}
+
+}  // namespace tendril::kernel

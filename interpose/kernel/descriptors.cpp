@@ -1,0 +1,232 @@
+#include "interpose/kernel/descriptors.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include <cerrno>
+
+#include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/worker.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+// FdState::facts:
+//   | outside 16 | epoch 16 | 0 | flags 16 | kind 8 |
+enum : uint64_t {
+  kNonblocking = 1 << 8,
+  kSharedOutside = 1 << 9,
+  kMaybeDuplicated = 1 << 10,
+  kReadLimit = 1 << 11,
+  kWriteLimit = 1 << 12,
+  kNoNowait = 1 << 13,
+  kOriginKnown = 1 << 14,  // a tracked call made it: the two sharing flags are right
+  kExamined = 1 << 15,     // kind, kNonblocking and the limits are right
+};
+constexpr int kEpochShift = 32;
+constexpr int kOutsideShift = 48;
+
+constexpr uint64_t with_stamps(uint64_t flags, uint16_t epoch, uint16_t outside) noexcept {
+  return (flags & 0xffffffff) | uint64_t{epoch} << kEpochShift | uint64_t{outside} << kOutsideShift;
+}
+
+constexpr int kInheritedBits = 1024;
+uint64_t inherited[kInheritedBits / 64];
+bool inherited_unknown = false;
+std::atomic<bool> child_made{false};
+
+bool was_inherited(int fd) noexcept {
+  if (inherited_unknown || fd >= kInheritedBits) return inherited_unknown;
+  return (inherited[fd / 64] >> (fd % 64) & 1) != 0;
+}
+
+FdKind kind_of(int fd) noexcept {
+  struct stat status;
+  if (rt::raw_syscall(SYS_fstat, fd, &status) != 0) return FdKind::kUnknown;
+  switch (status.st_mode & S_IFMT) {
+    case S_IFSOCK: {
+      int type = 0;
+      socklen_t size = sizeof type;
+      rt::raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
+      return type == SOCK_STREAM ? FdKind::kStream : FdKind::kPacket;
+    }
+    case S_IFIFO:
+      return FdKind::kPipe;
+    case S_IFREG:
+    case S_IFDIR:
+    case S_IFBLK:
+      return FdKind::kFile;
+    case S_IFCHR:
+      return FdKind::kDevice;
+    default:
+      return FdKind::kAnonymous;
+  }
+}
+
+timeval limit_option(int fd, int option) noexcept {
+  timeval limit{};
+  socklen_t size = sizeof limit;
+  rt::raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, option, &limit, &size);
+  return limit;
+}
+
+bool has_limit(int fd, int option) noexcept {
+  const timeval limit = limit_option(fd, option);
+  return limit.tv_sec != 0 || limit.tv_usec != 0;
+}
+
+Facts unpack(uint64_t word) noexcept {
+  Facts facts;
+  facts.kind = static_cast<FdKind>(word & 0xff);
+  facts.nonblocking = (word & kNonblocking) != 0;
+  facts.shared_outside = (word & kSharedOutside) != 0;
+  facts.maybe_duplicated = (word & kMaybeDuplicated) != 0;
+  facts.read_limit = (word & kReadLimit) != 0;
+  facts.write_limit = (word & kWriteLimit) != 0;
+  facts.no_nowait = (word & kNoNowait) != 0;
+  return facts;
+}
+
+}  // namespace
+
+DescriptorTable& descriptors() noexcept {
+  static constinit DescriptorTable table;
+  return table;
+}
+
+rt::Poller& poller() noexcept { return *rt::current_worker_unchecked()->poller; }
+
+rt::FdState* DescriptorTable::state(int fd) noexcept { return poller().state(fd); }
+
+long DescriptorTable::facts(int fd, rt::FdState& s, Facts* facts) noexcept {
+  uint64_t word = s.facts.load(std::memory_order_acquire);
+  const uint16_t epoch = epoch_.load(std::memory_order_acquire);
+  const uint16_t outside = outside_.load(std::memory_order_acquire);
+  if ((word & kOriginKnown) == 0) {
+    // Made before we looked, or by a call that is not tracked.
+    word |= kOriginKnown | kMaybeDuplicated;
+    if (child_made.load(std::memory_order_relaxed) || was_inherited(fd)) word |= kSharedOutside;
+    word = with_stamps(word, epoch, outside);
+  } else if (static_cast<uint16_t>(word >> kOutsideShift) != outside) {
+    word |= kSharedOutside;
+  }
+  const bool stale = (word & kMaybeDuplicated) != 0 &&
+                     static_cast<uint16_t>(word >> kEpochShift) != epoch;
+  if ((word & kExamined) == 0 || stale || (word & kSharedOutside) != 0) {
+    const long flags = rt::raw_syscall(SYS_fcntl, fd, F_GETFL);
+    if (flags < 0) return flags;
+    if ((word & kExamined) == 0) {
+      const FdKind kind = kind_of(fd);
+      if (kind == FdKind::kUnknown) return -EBADF;
+      word = (word & ~uint64_t{0xff}) | static_cast<uint8_t>(kind);
+    }
+    word &= ~uint64_t{kNonblocking | kReadLimit | kWriteLimit};
+    if ((flags & O_NONBLOCK) != 0) word |= kNonblocking;
+    const auto kind = static_cast<FdKind>(word & 0xff);
+    if (kind == FdKind::kStream || kind == FdKind::kPacket) {
+      if (has_limit(fd, SO_RCVTIMEO)) word |= kReadLimit;
+      if (has_limit(fd, SO_SNDTIMEO)) word |= kWriteLimit;
+    }
+    word = with_stamps(word | kExamined, epoch, outside);
+    s.facts.store(word, std::memory_order_release);
+  }
+  *facts = unpack(word);
+  return 0;
+}
+
+void DescriptorTable::created(int fd, bool shared_outside) noexcept {
+  rt::FdState* s = state(fd);
+  if (s == nullptr) return;
+  // A number that is new to the kernel cannot be registered: if it is, its last owner was closed
+  // behind our back.
+  if (s->registered) poller().forget(fd);
+  s->facts.store(with_stamps(kOriginKnown | (shared_outside ? uint64_t{kSharedOutside} : 0), epoch_.load(),
+                             outside_.load()),
+                 std::memory_order_release);
+}
+
+void DescriptorTable::closing(int fd) noexcept { poller().forget(fd); }
+
+void DescriptorTable::duplicated(int from, int to) noexcept {
+  rt::FdState* source = state(from);
+  rt::FdState* target = state(to);
+  if (source == nullptr || target == nullptr) return;
+  Facts facts;
+  if (this->facts(from, *source, &facts) != 0) return;
+  const uint64_t word = source->facts.load() | kMaybeDuplicated;
+  source->facts.store(word);
+  target->facts.store(word);
+}
+
+void DescriptorTable::set_nonblocking(int fd, bool value) noexcept {
+  rt::FdState* s = poller().state_if_known(fd);
+  if (s == nullptr) return;
+  uint64_t word = s->facts.load();
+  if ((word & kMaybeDuplicated) != 0 || (word & kOriginKnown) == 0) {
+    epoch_.fetch_add(1, std::memory_order_acq_rel);
+  }
+  word = value ? word | kNonblocking : word & ~uint64_t{kNonblocking};
+  s->facts.store(word);
+}
+
+void DescriptorTable::limits_changed(int fd) noexcept {
+  rt::FdState* s = poller().state_if_known(fd);
+  if (s == nullptr) return;
+  epoch_.fetch_add(1, std::memory_order_acq_rel);
+  s->facts.fetch_and(~uint64_t{kExamined});
+}
+
+void DescriptorTable::refuses_nowait(int, rt::FdState& s) noexcept {
+  s.facts.fetch_or(kNoNowait);
+}
+
+void DescriptorTable::passed_outside() noexcept {
+  child_made.store(true, std::memory_order_relaxed);
+  outside_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+rt::Deadline DescriptorTable::limit(int fd, const Facts& facts,
+                                    rt::Direction direction) noexcept {
+  const bool reading = direction == rt::Direction::kRead;
+  if (!(reading ? facts.read_limit : facts.write_limit)) return rt::kForever;
+  const timeval limit = limit_option(fd, reading ? SO_RCVTIMEO : SO_SNDTIMEO);
+  if (limit.tv_sec == 0 && limit.tv_usec == 0) return rt::kForever;
+  return rt::deadline_after(limit.tv_sec * rt::kNanosPerSecond + limit.tv_usec * 1000);
+}
+
+void note_child_made() noexcept { child_made.store(true, std::memory_order_relaxed); }
+
+void note_inherited_descriptors() noexcept {
+  struct Entry {  // struct linux_dirent64
+    uint64_t inode;
+    int64_t offset;
+    unsigned short length;
+    unsigned char type;
+    char name[1];
+  };
+  const long directory =
+      rt::raw_syscall(SYS_open, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) {
+    inherited_unknown = true;
+    return;
+  }
+  alignas(Entry) char buffer[1024];
+  long got;
+  while ((got = rt::raw_syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0) {
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
+      at += entry->length;
+      int fd = 0;
+      const char* digit = entry->name;
+      for (; *digit >= '0' && *digit <= '9'; ++digit) fd = fd * 10 + (*digit - '0');
+      if (*digit != '\0' || fd == directory) continue;
+      if (fd < kInheritedBits) inherited[fd / 64] |= uint64_t{1} << (fd % 64);
+    }
+  }
+  rt::raw_syscall(SYS_close, directory);
+}
+
+}  // namespace tendril::kernel

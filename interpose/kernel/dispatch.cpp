@@ -1,0 +1,106 @@
+#include "interpose/kernel/dispatch.hpp"
+
+#include <cerrno>
+#include <type_traits>
+#include <utility>
+
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/trap/worker_state.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+template <typename T>
+T from_register(long value) noexcept {
+  if constexpr (std::is_pointer_v<T>) {
+    return reinterpret_cast<T>(value);
+  } else {
+    return static_cast<T>(value);
+  }
+}
+
+// Calls a typed sys_ function with the registers of a call.
+template <auto Function>
+struct Bind;
+
+template <typename... Args, long (*Function)(Args...)>
+struct Bind<Function> {
+  static long call(Call& call) {
+    return with_indices(call, std::index_sequence_for<Args...>{});
+  }
+  template <size_t... I>
+  static long with_indices(Call& call, std::index_sequence<I...>) {
+    return Function(from_register<Args>(call.arguments[I])...);
+  }
+};
+
+template <long (*Function)(Call&)>
+struct Bind<Function> {
+  static long call(Call& call) { return Function(call); }
+};
+
+template <auto Function>
+constexpr auto bind() noexcept -> long (*)(Call&) {
+  if constexpr (std::is_null_pointer_v<decltype(Function)>) {
+    return nullptr;
+  } else {
+    return Bind<Function>::call;
+  }
+}
+
+}  // namespace
+
+namespace {
+
+constexpr long kRows = 512;
+
+struct Table {
+  SyscallRow rows[kRows];
+};
+
+constexpr Table make_table() noexcept {
+  Table table{};
+  for (auto& row : table.rows) row = {"unknown", Verdict::kPass, nullptr, "not in the table"};
+#define ROW(number, name, verdict, function, reason) \
+  table.rows[number] = {#name, Verdict::verdict, bind<function>(), reason};
+#include "interpose/kernel/syscalls.def"
+#undef ROW
+  return table;
+}
+
+constexpr Table kTable = make_table();
+
+}  // namespace
+
+const SyscallRow& syscall_row(long number) noexcept {
+  static constexpr SyscallRow kUnknown{"unknown", Verdict::kPass, nullptr, "not in the table"};
+  return number >= 0 && number < kRows ? kTable.rows[number] : kUnknown;
+}
+
+long pass(const Call& call) noexcept {
+  const long* a = call.arguments;
+  for (;;) {
+    const long result = rt::raw_syscall6(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (result != -EINTR) return result;
+    if (attention_needed()) return -kRestartSys;
+  }
+}
+
+long dispatch(Call& call) noexcept {
+  if (const auto function = syscall_row(call.number).function; function != nullptr) {
+    return function(call);
+  }
+  ++rt::current_worker_unchecked()->stats.calls_passed;
+  return pass(call);
+}
+
+bool attention_needed() noexcept {
+  rt::Worker* worker = rt::current_worker_unchecked();
+  return worker->current->interrupt_pending.load(std::memory_order_relaxed) ||
+         !trap::state_of(worker)->inbox.empty();
+}
+
+}  // namespace tendril::kernel

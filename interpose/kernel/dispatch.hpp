@@ -1,0 +1,47 @@
+// The user-level kernel's entry: one table from system call numbers to what becomes of them.
+//
+// Every front end comes here. A green system call is a function `sys_NAME` in the file of its
+// family; it takes the kernel's arguments and returns the kernel's result (-errno, or one of the
+// restart codes of restart.hpp).
+#pragma once
+
+#include <sys/ucontext.h>
+
+#include <cstdint>
+
+namespace tendril::kernel {
+
+struct Call {
+  long number;
+  long arguments[6];
+  ucontext_t* frame;  // of the trap; null when the call came through a symbol hook
+};
+
+enum class Verdict : uint8_t {
+  kGreen,    // done here; waits park the green thread
+  kTracked,  // done by the kernel, and we take note
+  kPass,     // done by the kernel: does not wait, or not for long
+  kBlocks,   // done by the kernel although it may block the worker: not green yet
+  kRefused,  // not available in a green process: an errno
+};
+
+struct SyscallRow {
+  const char* name;
+  Verdict verdict;
+  long (*function)(Call& call);  // null for kPass and kBlocks
+  const char* reason;
+};
+
+// The row of a number; unknown ones pass.
+const SyscallRow& syscall_row(long number) noexcept;
+
+// Precondition: runtime code, on a green thread.
+long dispatch(Call& call) noexcept;
+
+// Carries the call out natively. An EINTR that is not meant for this green thread is hidden.
+long pass(const Call& call) noexcept;
+
+// True if signals may have to be delivered before the program goes on.
+bool attention_needed() noexcept;
+
+}  // namespace tendril::kernel

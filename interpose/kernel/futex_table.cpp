@@ -1,0 +1,262 @@
+#include "interpose/kernel/futex_table.hpp"
+
+#include <linux/futex.h>
+
+#include <cerrno>
+#include <new>
+
+#include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/park.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+uintptr_t address_of(const uint32_t* word) noexcept { return reinterpret_cast<uintptr_t>(word); }
+
+// Locks one or two buckets in the order of their addresses.
+class PairGuard {
+ public:
+  PairGuard(FutexBucket& a, FutexBucket& b) noexcept
+      : first_(&a < &b ? a : b), second_(&a < &b ? b : a) {
+    first_.lock.lock();
+    if (&first_ != &second_) second_.lock.lock();
+  }
+  ~PairGuard() {
+    if (&first_ != &second_) second_.lock.unlock();
+    first_.lock.unlock();
+  }
+  PairGuard(const PairGuard&) = delete;
+  PairGuard& operator=(const PairGuard&) = delete;
+
+ private:
+  FutexBucket& first_;
+  FutexBucket& second_;
+};
+
+// Precondition: the bucket's lock. The waiter's node is not touched after the wake.
+int wake_locked(FutexBucket& bucket, uintptr_t address, uint32_t bitset, int count) noexcept {
+  int woken = 0;
+  for (FutexWaiter* waiter = bucket.waiters.front(); waiter != nullptr && woken < count;) {
+    FutexWaiter* next = bucket.waiters.after(waiter);
+    if (waiter->address == address && (waiter->bitset & bitset) != 0 && waiter->owner_tid == 0) {
+      bucket.waiters.remove(waiter);
+      if (rt::wake(waiter->token)) ++woken;
+    }
+    waiter = next;
+  }
+  return woken;
+}
+
+int32_t sign_extended(uint32_t field) noexcept { return static_cast<int32_t>(field << 20) >> 20; }
+
+}  // namespace
+
+FutexTable& futexes() noexcept {
+  alignas(FutexTable) static char storage[sizeof(FutexTable)];
+  static FutexTable* instance = new (storage) FutexTable;
+  return *instance;
+}
+
+// Precondition: the waiter is queued, its wait open.
+long FutexTable::park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept {
+  const rt::WakeReason reason = rt::park(deadline);
+  for (;;) {  // a requeue may move it from one bucket to another under our hands
+    FutexBucket* bucket = std::atomic_ref(waiter.bucket).load(std::memory_order_acquire);
+    rt::SpinGuard guard(bucket->lock);
+    if (bucket != waiter.bucket) continue;
+    if (waiter.linked()) bucket->waiters.remove(&waiter);
+    break;
+  }
+  switch (reason) {
+    case rt::WakeReason::kWoken:
+      return 0;
+    case rt::WakeReason::kTimeout:
+      return -ETIMEDOUT;
+    default:
+      return -EINTR;
+  }
+}
+
+long FutexTable::wait(uint32_t* word, uint32_t expected, uint32_t bitset,
+                      rt::Deadline deadline) noexcept {
+  FutexWaiter waiter;
+  waiter.address = address_of(word);
+  waiter.bitset = bitset;
+  FutexBucket& bucket = bucket_of(waiter.address);
+  waiter.bucket = &bucket;
+  {
+    rt::SpinGuard guard(bucket.lock);
+    uint32_t value;
+    if (tendril_user_load32(word, &value) != 0) return -EFAULT;
+    if (value != expected) return -EAGAIN;
+    waiter.token = rt::begin_wait(rt::WaitKind::kFutex, word);
+    bucket.waiters.push_back(&waiter);
+  }
+  return park_on(waiter, deadline);
+}
+
+long FutexTable::wake(uintptr_t address, uint32_t bitset, int count) noexcept {
+  FutexBucket& bucket = bucket_of(address);
+  rt::SpinGuard guard(bucket.lock);
+  return wake_locked(bucket, address, bitset, count);
+}
+
+long FutexTable::requeue(uint32_t* word, uint32_t* target, int count, int move,
+                         const uint32_t* expected, bool count_moved) noexcept {
+  const uintptr_t from = address_of(word);
+  const uintptr_t to = address_of(target);
+  FutexBucket& source = bucket_of(from);
+  FutexBucket& destination = bucket_of(to);
+  PairGuard guard(source, destination);
+  if (expected != nullptr) {
+    uint32_t value;
+    if (tendril_user_load32(word, &value) != 0) return -EFAULT;
+    if (value != *expected) return -EAGAIN;
+  }
+  const int woken = wake_locked(source, from, FUTEX_BITSET_MATCH_ANY, count);
+  int moved = 0;
+  for (FutexWaiter* waiter = source.waiters.front(); waiter != nullptr && moved < move;) {
+    FutexWaiter* next = source.waiters.after(waiter);
+    if (waiter->address == from && from != to) {
+      source.waiters.remove(waiter);
+      waiter->address = to;
+      std::atomic_ref(waiter->bucket).store(&destination, std::memory_order_release);
+      destination.waiters.push_back(waiter);
+      ++moved;
+    }
+    waiter = next;
+  }
+  return count_moved ? woken + moved : woken;
+}
+
+long FutexTable::wake_op(uint32_t* word, uint32_t* word2, int count, int count2,
+                         uint32_t operation) noexcept {
+  const uint32_t op = operation >> 28 & 7;
+  const bool shift = (operation >> 28 & 8) != 0;
+  const uint32_t comparison = operation >> 24 & 15;
+  int32_t argument = sign_extended(operation >> 12 & 0xfff);
+  const int32_t compared = sign_extended(operation & 0xfff);
+  if (shift) argument = static_cast<int32_t>(1U << (argument & 31));
+  if (op > FUTEX_OP_XOR || comparison > FUTEX_OP_CMP_GE) return -ENOSYS;
+
+  FutexBucket& bucket = bucket_of(address_of(word));
+  FutexBucket& bucket2 = bucket_of(address_of(word2));
+  PairGuard guard(bucket, bucket2);
+  uint32_t old;
+  if (tendril_user_load32(word2, &old) != 0) return -EFAULT;
+  for (;;) {
+    const auto a = static_cast<uint32_t>(argument);
+    uint32_t wanted = a;
+    switch (op) {
+      case FUTEX_OP_ADD: wanted = old + a; break;
+      case FUTEX_OP_OR: wanted = old | a; break;
+      case FUTEX_OP_ANDN: wanted = old & ~a; break;
+      case FUTEX_OP_XOR: wanted = old ^ a; break;
+      default: break;
+    }
+    uint32_t seen;
+    if (tendril_user_cas32(word2, old, wanted, &seen) != 0) return -EFAULT;
+    if (seen == old) break;
+    old = seen;
+  }
+  long woken = wake_locked(bucket, address_of(word), FUTEX_BITSET_MATCH_ANY, count);
+  const auto before = static_cast<int32_t>(old);
+  bool holds = false;
+  switch (comparison) {
+    case FUTEX_OP_CMP_EQ: holds = before == compared; break;
+    case FUTEX_OP_CMP_NE: holds = before != compared; break;
+    case FUTEX_OP_CMP_LT: holds = before < compared; break;
+    case FUTEX_OP_CMP_LE: holds = before <= compared; break;
+    case FUTEX_OP_CMP_GT: holds = before > compared; break;
+    default: holds = before >= compared; break;
+  }
+  if (holds) woken += wake_locked(bucket2, address_of(word2), FUTEX_BITSET_MATCH_ANY, count2);
+  return woken;
+}
+
+long FutexTable::lock_pi(uint32_t* word, uint32_t tid, bool try_only,
+                         rt::Deadline deadline) noexcept {
+  FutexWaiter waiter;
+  waiter.address = address_of(word);
+  waiter.bitset = FUTEX_BITSET_MATCH_ANY;
+  waiter.owner_tid = tid;
+  FutexBucket& bucket = bucket_of(waiter.address);
+  waiter.bucket = &bucket;
+  {
+    rt::SpinGuard guard(bucket.lock);
+    uint32_t value;
+    if (tendril_user_load32(word, &value) != 0) return -EFAULT;
+    for (;;) {
+      const uint32_t owner = value & FUTEX_TID_MASK;
+      if (owner == tid) return -EDEADLK;
+      if (owner != 0 && try_only) return -EAGAIN;
+      // A dead owner's lock is taken over, its OWNER_DIED mark kept for the C library.
+      const uint32_t wanted = owner == 0 ? tid | (value & (FUTEX_OWNER_DIED | FUTEX_WAITERS))
+                                         : value | FUTEX_WAITERS;
+      uint32_t seen;
+      if (tendril_user_cas32(word, value, wanted, &seen) != 0) return -EFAULT;
+      if (seen == value) {
+        if (owner == 0) return 0;
+        break;
+      }
+      value = seen;
+    }
+    waiter.token = rt::begin_wait(rt::WaitKind::kFutex, word);
+    bucket.waiters.push_back(&waiter);
+  }
+  return park_on(waiter, deadline);  // woken: unlock_pi has made us the owner
+}
+
+long FutexTable::unlock_pi(uint32_t* word, uint32_t tid) noexcept {
+  FutexBucket& bucket = bucket_of(address_of(word));
+  rt::SpinGuard guard(bucket.lock);
+  uint32_t value;
+  if (tendril_user_load32(word, &value) != 0) return -EFAULT;
+  if ((value & FUTEX_TID_MASK) != tid) return -EPERM;
+  return hand_over_pi(bucket, word, 0);
+}
+
+void FutexTable::inherit_pi(uint32_t* word) noexcept {
+  FutexBucket& bucket = bucket_of(address_of(word));
+  rt::SpinGuard guard(bucket.lock);
+  hand_over_pi(bucket, word, FUTEX_OWNER_DIED);
+}
+
+long FutexTable::hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t marks) noexcept {
+  const uintptr_t address = address_of(word);
+  uint32_t value;
+  if (tendril_user_load32(word, &value) != 0) return -EFAULT;
+  for (;;) {
+    FutexWaiter* heir = nullptr;
+    bool more = false;
+    for (FutexWaiter* w = bucket.waiters.front(); w != nullptr; w = bucket.waiters.after(w)) {
+      if (w->address != address || w->owner_tid == 0) continue;
+      if (heir != nullptr) {
+        more = true;
+        break;
+      }
+      heir = w;
+    }
+    const uint32_t wanted =
+        marks | (heir == nullptr ? 0 : heir->owner_tid | (more ? FUTEX_WAITERS : 0U));
+    for (;;) {
+      uint32_t seen;
+      if (tendril_user_cas32(word, value, wanted, &seen) != 0) return -EFAULT;
+      if (seen == value) break;
+      value = seen;
+    }
+    if (heir == nullptr) return 0;
+    bucket.waiters.remove(heir);
+    if (rt::wake(heir->token)) return 0;
+    value = wanted;  // it had given up: the next one
+  }
+}
+
+void FutexTable::reset_after_fork() noexcept {
+  for (auto& bucket : buckets_) {
+    bucket.lock.reset_after_fork();
+    bucket.waiters.reset();
+  }
+}
+
+}  // namespace tendril::kernel

@@ -1,0 +1,92 @@
+// A green thread: what the kernel calls a task, and what glibc takes for one.
+#pragma once
+
+#include <signal.h>
+#include <ucontext.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "interpose/kernel/signal_queue.hpp"
+#include "runtime/fiber/fiber.hpp"
+#include "runtime/fiber/intrusive_list.hpp"
+#include "runtime/platform/spin_lock.hpp"
+
+namespace tendril::kernel {
+
+struct GreenThread : rt::ListLink {  // in ThreadTable::threads
+  rt::Fiber* fiber = nullptr;
+  int tid = 0;
+
+  // --- what glibc registers with the kernel; written by the thread itself ---
+  uint32_t* clear_child_tid = nullptr;  // zeroed and woken when the thread has left its stack
+  void* robust_list = nullptr;
+
+  char name[16] = {};        // prctl(PR_SET_NAME)
+  gregset_t start{};         // registers with which the thread begins
+  bool trying = false;       // a symbol hook's try: do not park, say kWouldWait
+
+  // --- signals; guarded by SignalState::lock unless said otherwise ---
+  uint64_t blocked = 0;      // what the program set; SIGSYS may be in it, the kernel never sees it
+  uint64_t waiting_for = 0;  // the set of a sigtimedwait in progress
+  SignalQueue pending;
+  stack_t alternate_stack{nullptr, SS_DISABLE, 0};  // the thread's own only
+  bool on_alternate_stack = false;                  // of an SA_ONSTACK handler; own only
+  // A mask to go back to once the signals of a sigsuspend, ppoll… were delivered; own only.
+  bool restore_blocked = false;
+  uint64_t saved_blocked = 0;
+
+  GreenThread* last_created = nullptr;  // the thread that this one's latest clone made; own only
+};
+
+// Precondition: on a worker, in a green thread.
+GreenThread* current_thread() noexcept;
+
+class ThreadTable {
+ public:
+  // Registers a new thread and gives it a tid (its own field if already set). Null fiber allowed.
+  GreenThread* create() noexcept;
+  void add(GreenThread* thread, int tid) noexcept;
+  int add_with_new_tid(GreenThread* thread) noexcept;
+  // Unregisters; true if it was the last.
+  bool remove(GreenThread* thread) noexcept;
+  void destroy(GreenThread* thread) noexcept;
+
+  // Null if there is no such green thread. The caller must know why it stays alive: it holds
+  // `lock`, or runs on the only worker.
+  GreenThread* find(int tid) noexcept;
+
+  template <typename Visit>
+  void for_each(Visit&& visit) {
+    rt::SpinGuard guard(lock);
+    for (GreenThread* t = threads_.front(); t != nullptr; t = threads_.after(t)) visit(t);
+  }
+  GreenThread* first() noexcept { return threads_.front(); }
+  GreenThread* next(GreenThread* t) noexcept { return threads_.after(t); }
+
+  size_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
+  uint64_t made() const noexcept { return made_; }
+  size_t peak() const noexcept { return peak_; }
+  void reset_after_fork() noexcept;
+
+  rt::SpinLock lock;
+
+ private:
+  static constexpr size_t kBuckets = 4096;
+  struct HashLink {
+    GreenThread* thread;
+    HashLink* next;
+  };
+  bool insert_hash(GreenThread* thread) noexcept;
+
+  rt::IntrusiveList<GreenThread> threads_;  // all guarded by lock; the main thread comes first
+  HashLink* buckets_[kBuckets] = {};
+  uint32_t next_tid_ = 0;
+  uint64_t made_ = 0;
+  size_t peak_ = 0;
+  std::atomic<size_t> count_{0};
+};
+
+ThreadTable& threads() noexcept;
+
+}  // namespace tendril::kernel

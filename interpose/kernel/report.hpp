@@ -1,0 +1,32 @@
+// One line on stderr, put together without stdio or malloc: for messages of the runtime itself.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tendril::kernel {
+
+// Where reports go: a duplicate of the stderr that the process was started with, since fd 2 may be
+// the program's data by the time we speak.
+void keep_report_descriptor() noexcept;
+void reset_report_descriptor_after_fork() noexcept;
+
+class Report {
+ public:
+  Report& text(const char* text) noexcept;
+  Report& number(long long value) noexcept;
+  Report& hex(uint64_t value) noexcept;
+  // value / 10^digits with that many digits after the point
+  Report& fixed(uint64_t value, int digits) noexcept;
+  // Writes the line and a newline, in one write.
+  void send() noexcept;
+
+ private:
+  void put(char c) noexcept {
+    if (length_ < sizeof buffer_ - 1) buffer_[length_++] = c;
+  }
+  char buffer_[512];
+  size_t length_ = 0;
+};
+
+}  // namespace tendril::kernel

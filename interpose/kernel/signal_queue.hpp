@@ -1,0 +1,39 @@
+// Signals that are pending for a thread or for the process.
+#pragma once
+
+#include <signal.h>
+
+#include <cstdint>
+
+namespace tendril::kernel {
+
+constexpr uint64_t signal_bit(int number) noexcept { return uint64_t{1} << (number - 1); }
+inline constexpr int kFirstRealTime = 32;
+inline constexpr int kLastSignal = 64;
+
+// Standard signals are pending at most once; real-time signals queue up, in order. Not thread-safe.
+class SignalQueue {
+ public:
+  uint64_t set() const noexcept { return set_; }
+
+  // False when it was dropped: a standard signal that is pending already. Out of memory degrades as
+  // the kernel's does for kill: pending, without its siginfo.
+  bool push(const siginfo_t& info) noexcept;
+
+  // Takes the first pending signal of `wanted`, in the kernel's order: synchronous faults, then by
+  // number. 0 if there is none.
+  int pop(uint64_t wanted, siginfo_t* info) noexcept;
+
+  void drop(uint64_t which) noexcept;
+
+ private:
+  struct Entry {
+    siginfo_t info;
+    Entry* next;
+  };
+  Entry* head_ = nullptr;
+  Entry* tail_ = nullptr;
+  uint64_t set_ = 0;
+};
+
+}  // namespace tendril::kernel

@@ -1,0 +1,250 @@
+#include "interpose/kernel/signal_state.hpp"
+
+#include <cerrno>
+#include <new>
+
+#include "interpose/trap/signal_entry.hpp"
+#include "runtime/hub/park.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+constexpr size_t kSetSize = 8;
+void* const kDefault = reinterpret_cast<void*>(SIG_DFL);
+void* const kIgnore = reinterpret_cast<void*>(SIG_IGN);
+
+long kernel_sigaction(int signal, const KernelAction* wanted, KernelAction* old) noexcept {
+  return rt::raw_syscall(SYS_rt_sigaction, signal, wanted, old, kSetSize);
+}
+
+}  // namespace
+
+SignalState& signals() noexcept {
+  alignas(SignalState) static char storage[sizeof(SignalState)];
+  static SignalState* instance = new (storage) SignalState;
+  return *instance;
+}
+
+DefaultAction default_action(int signal) noexcept {
+  switch (signal) {
+    case SIGCHLD:
+    case SIGURG:
+    case SIGWINCH:
+      return DefaultAction::kIgnore;
+    case SIGCONT:
+      return DefaultAction::kContinue;
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+      return DefaultAction::kStop;
+    default:
+      return DefaultAction::kTerminate;
+  }
+}
+
+void take_default_action(int signal) noexcept {
+  KernelAction ours;
+  const KernelAction plain{};
+  kernel_sigaction(signal, &plain, &ours);
+  uint64_t unblock = signal_bit(signal);
+  uint64_t old_mask = 0;
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &unblock, &old_mask, kSetSize);
+  rt::raw_syscall(SYS_tgkill, rt::raw_syscall(SYS_getpid), rt::raw_syscall(SYS_gettid), signal);
+  // Only a stop comes back.
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask, nullptr, kSetSize);
+  kernel_sigaction(signal, &ours, nullptr);
+}
+
+// What the kernel must do for a signal, given what the program wants: nothing for ignored ones (so
+// that children are reaped and exec passes it on), our handler for the rest. Faults without a
+// handler keep the kernel's own death, with the core of the faulting instruction.
+void SignalState::install_kernel_action(int signal) noexcept {
+  const KernelAction& wanted = actions_[signal];
+  if (signal == SIGKILL || signal == SIGSTOP || signal == SIGSYS || signal == kKickSignal) return;
+  if ((kFaults & signal_bit(signal)) != 0) {
+    trap::install_fault_handler(signal, wanted);
+    return;
+  }
+  if (wanted.handler == kIgnore) {
+    kernel_sigaction(signal, &wanted, nullptr);
+  } else {
+    trap::install_signal_handler(signal, wanted.flags & (SA_NOCLDSTOP | SA_NOCLDWAIT));
+  }
+}
+
+void SignalState::import_from_kernel(GreenThread* main) noexcept {
+  uint64_t everything = ~uint64_t{0};
+  uint64_t mask = 0;
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &everything, &mask, kSetSize);
+  main->blocked = mask;
+  rt::raw_syscall(SYS_sigaltstack, nullptr, &main->alternate_stack);
+  main->alternate_stack.ss_flags &= ~SS_ONSTACK;
+  for (int signal = 1; signal <= kLastSignal; ++signal) {
+    kernel_sigaction(signal, nullptr, &actions_[signal]);
+    install_kernel_action(signal);
+  }
+  // Pending ones come out of the kernel through our handlers as soon as nothing is blocked.
+}
+
+void SignalState::export_to_kernel(GreenThread* thread, uint64_t* kernel_mask) noexcept {
+  for (int signal = 1; signal <= kLastSignal; ++signal) {
+    if (signal == SIGKILL || signal == SIGSTOP) continue;
+    KernelAction action = actions_[signal];
+    kernel_sigaction(signal, &action, nullptr);
+  }
+  rt::raw_syscall(SYS_sigaltstack, &thread->alternate_stack, nullptr);
+  *kernel_mask = thread->blocked;
+}
+
+bool SignalState::is_ignored(int signal) const noexcept {
+  const void* handler = actions_[signal].handler;
+  return handler == kIgnore ||
+         (handler == kDefault && (default_action(signal) == DefaultAction::kIgnore ||
+                                  default_action(signal) == DefaultAction::kContinue));
+}
+
+long SignalState::set_action(int signal, const KernelAction* wanted, KernelAction* old) noexcept {
+  if (signal < 1 || signal > kLastSignal) return -EINVAL;
+  if (wanted != nullptr && (signal == SIGKILL || signal == SIGSTOP)) return -EINVAL;
+  rt::SpinGuard guard(lock_);
+  if (old != nullptr) *old = actions_[signal];
+  if (wanted == nullptr) return 0;
+  actions_[signal] = *wanted;
+  actions_[signal].mask &= ~kUnblockable;
+  install_kernel_action(signal);
+  if (is_ignored(signal)) {  // POSIX: pending ones are discarded, blocked or not
+    process_pending_.drop(signal_bit(signal));
+    rt::SpinGuard thread_guard(threads().lock);
+    for (GreenThread* t = threads().first(); t != nullptr; t = threads().next(t)) {
+      t->pending.drop(signal_bit(signal));
+    }
+  }
+  return 0;
+}
+
+KernelAction SignalState::action(int signal) noexcept {
+  rt::SpinGuard guard(lock_);
+  return actions_[signal];
+}
+
+// As the kernel does: the main thread if it will have it, else any.
+GreenThread* SignalState::find_taker(int signal) noexcept {
+  rt::SpinGuard guard(threads().lock);
+  for (GreenThread* t = threads().first(); t != nullptr; t = threads().next(t)) {
+    if ((accepted(t) & signal_bit(signal)) != 0) return t;
+  }
+  return nullptr;
+}
+
+void SignalState::post(const siginfo_t& info, GreenThread* target) noexcept {
+  const int signal = info.si_signo;
+  bool fatal = false;
+  {
+    rt::SpinGuard guard(lock_);
+    GreenThread* taker = target != nullptr ? target : find_taker(signal);
+    const bool wanted = taker != nullptr && (accepted(taker) & signal_bit(signal)) != 0;
+    const bool waited_for = taker != nullptr && (taker->waiting_for & signal_bit(signal)) != 0;
+    const bool blocked = target != nullptr ? (target->blocked & signal_bit(signal)) != 0
+                                           : !wanted || waited_for;
+    if (is_ignored(signal) && !blocked && !waited_for) return;
+    if (wanted && !waited_for && actions_[signal].handler == kDefault) {
+      fatal = true;  // or a stop
+    } else {
+      (target != nullptr ? target->pending : process_pending_).push(info);
+      if (wanted) rt::interrupt(taker->fiber);
+    }
+  }
+  if (fatal) take_default_action(signal);
+}
+
+void SignalState::refresh_interrupt(GreenThread* thread) noexcept {
+  if (((thread->pending.set() | process_pending_.set()) & accepted(thread)) != 0) {
+    rt::interrupt(thread->fiber);
+  }
+}
+
+void SignalState::set_blocked(GreenThread* thread, uint64_t mask) noexcept {
+  rt::SpinGuard guard(lock_);
+  thread->blocked = mask & ~kUnblockable;
+  refresh_interrupt(thread);
+}
+
+void SignalState::set_waiting_for(GreenThread* thread, uint64_t set) noexcept {
+  rt::SpinGuard guard(lock_);
+  thread->waiting_for = set & ~kUnblockable;
+  if (set != 0) refresh_interrupt(thread);
+}
+
+int SignalState::take_deliverable(GreenThread* thread, siginfo_t* info,
+                                  KernelAction* action) noexcept {
+  for (;;) {
+    int default_signal = 0;
+    {
+      rt::SpinGuard guard(lock_);
+      const uint64_t wanted = ~thread->blocked;
+      int signal = thread->pending.pop(wanted, info);
+      if (signal == 0) signal = process_pending_.pop(wanted, info);
+      if (signal == 0) {
+        // Under the lock: a post that comes later sets it again.
+        thread->fiber->interrupt_pending.store(false, std::memory_order_seq_cst);
+        return 0;
+      }
+      if (is_ignored(signal)) continue;
+      *action = actions_[signal];
+      if (action->handler != kDefault) {
+        if ((action->flags & SA_RESETHAND) != 0) actions_[signal].handler = kDefault;
+        return signal;
+      }
+      default_signal = signal;
+    }
+    take_default_action(default_signal);
+  }
+}
+
+int SignalState::take_waited_for(GreenThread* thread, uint64_t set, siginfo_t* info) noexcept {
+  rt::SpinGuard guard(lock_);
+  int signal = thread->pending.pop(set & ~kUnblockable, info);
+  if (signal == 0) signal = process_pending_.pop(set & ~kUnblockable, info);
+  return signal;
+}
+
+bool SignalState::has_accepted(GreenThread* thread) noexcept {
+  rt::SpinGuard guard(lock_);
+  if (((thread->pending.set() | process_pending_.set()) & accepted(thread)) != 0) return true;
+  thread->fiber->interrupt_pending.store(false, std::memory_order_seq_cst);
+  return false;
+}
+
+void SignalState::hand_pending_to_kernel(GreenThread* thread) noexcept {
+  rt::SpinGuard guard(lock_);
+  const long pid = rt::raw_syscall(SYS_getpid);
+  const long tid = rt::raw_syscall(SYS_gettid);
+  siginfo_t info;
+  while (int signal = thread->pending.pop(~uint64_t{0}, &info)) {
+    rt::raw_syscall(SYS_rt_tgsigqueueinfo, pid, tid, signal, &info);
+  }
+  while (int signal = process_pending_.pop(~uint64_t{0}, &info)) {
+    rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, &info);
+  }
+}
+
+uint64_t SignalState::pending(GreenThread* thread) noexcept {
+  rt::SpinGuard guard(lock_);
+  return thread->pending.set() | process_pending_.set();
+}
+
+void SignalState::reroute_process_signals() noexcept {
+  rt::SpinGuard guard(lock_);
+  for (uint64_t left = process_pending_.set(); left != 0; left &= left - 1) {
+    if (GreenThread* taker = find_taker(__builtin_ctzll(left) + 1)) rt::interrupt(taker->fiber);
+  }
+}
+
+void SignalState::reset_after_fork() noexcept {
+  lock_.reset_after_fork();
+  process_pending_.drop(~uint64_t{0});  // POSIX: nothing is pending in the child
+}
+
+}  // namespace tendril::kernel

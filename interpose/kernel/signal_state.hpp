@@ -1,0 +1,104 @@
+// Signals as the program sees them: dispositions, masks, pending sets.
+//
+// The kernel-level handlers are ours (interpose/trap/signal_entry.cpp); a signal that arrives is
+// posted here, to a thread or to the process, and delivered by its green thread at its next way out
+// of the runtime. All workers keep one constant kernel mask, in which nothing is blocked.
+#pragma once
+
+#include <signal.h>
+
+#include <cstdint>
+
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/signal_queue.hpp"
+#include "runtime/platform/spin_lock.hpp"
+
+namespace tendril::kernel {
+
+// struct sigaction as the system call takes it.
+struct KernelAction {
+  void* handler = nullptr;
+  unsigned long flags = 0;
+  void* restorer = nullptr;
+  uint64_t mask = 0;
+};
+
+// What a signal does when its handler is SIG_DFL.
+enum class DefaultAction { kTerminate, kIgnore, kStop, kContinue };
+DefaultAction default_action(int signal) noexcept;
+
+inline constexpr uint64_t kUnblockable = signal_bit(SIGKILL) | signal_bit(SIGSTOP);
+// Signals of the CPU: the kernel-level handler for them is in trap/fault.cpp.
+inline constexpr uint64_t kFaults = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGILL) |
+                                    signal_bit(SIGFPE) | signal_bit(SIGTRAP);
+// The kernel-level signal by which we interrupt native calls: glibc's SIGSETXID, which in a green
+// process never reaches the kernel by its own name.
+inline constexpr int kKickSignal = 33;
+
+class SignalState {
+ public:
+  // Takes over from the kernel what the process has set up; called once, on the main thread, before
+  // anything is green. Gives it back, in the child of fork or before exec: afterwards the kernel
+  // does what the program asked for.
+  void import_from_kernel(GreenThread* main) noexcept;
+  void export_to_kernel(GreenThread* thread, uint64_t* kernel_mask) noexcept;
+
+  // sigaction. The result is -errno.
+  long set_action(int signal, const KernelAction* wanted, KernelAction* old) noexcept;
+  KernelAction action(int signal) noexcept;
+
+  // Makes a signal pending for the thread, or for the process (null), and interrupts a thread that
+  // will take it. Ignored ones vanish; a fatal default kills the process here and now.
+  void post(const siginfo_t& info, GreenThread* target) noexcept;
+
+  // Sets the thread's mask, and interrupts it if that lets something through.
+  void set_blocked(GreenThread* thread, uint64_t mask) noexcept;
+
+  // Takes the next signal for which the thread must run a handler. 0: there is none, and
+  // interrupt_pending is cleared. Ignored signals are dropped on the way, defaults carried out.
+  // Applies SA_RESETHAND.
+  int take_deliverable(GreenThread* thread, siginfo_t* info, KernelAction* action) noexcept;
+
+  // Takes a pending signal of the set, for sigtimedwait. 0 if there is none.
+  int take_waited_for(GreenThread* thread, uint64_t set, siginfo_t* info) noexcept;
+
+  // For the duration of a sigtimedwait: these wake the thread though they are blocked.
+  void set_waiting_for(GreenThread* thread, uint64_t set) noexcept;
+
+  // True if a signal that the thread accepts is pending. If not, interrupt_pending was stale and is
+  // cleared.
+  bool has_accepted(GreenThread* thread) noexcept;
+
+  // Before exec, with everything blocked in the kernel: makes pending there what is pending here,
+  // for the new program inherits it.
+  void hand_pending_to_kernel(GreenThread* thread) noexcept;
+
+  // Pending for the thread or the process, blocked or not.
+  uint64_t pending(GreenThread* thread) noexcept;
+
+  // The thread is going away: what is pending for the process may need another taker.
+  void reroute_process_signals() noexcept;
+
+  void reset_after_fork() noexcept;
+
+ private:
+  bool is_ignored(int signal) const noexcept;
+  static uint64_t accepted(const GreenThread* thread) noexcept {
+    return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;
+  }
+  GreenThread* find_taker(int signal) noexcept;
+  void refresh_interrupt(GreenThread* thread) noexcept;
+  void install_kernel_action(int signal) noexcept;
+
+  rt::SpinLock lock_;
+  KernelAction actions_[kLastSignal + 1];  // guarded by lock_
+  SignalQueue process_pending_;            // guarded by lock_
+};
+
+SignalState& signals() noexcept;
+
+// Carries out the default action of a signal that is not ignored by default: the process dies of it
+// as it would natively; for a stop signal it returns when the process is continued.
+void take_default_action(int signal) noexcept;
+
+}  // namespace tendril::kernel

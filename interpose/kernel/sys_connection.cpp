@@ -1,0 +1,106 @@
+// accept(2), connect(2): they have no "do not wait" flag of their own
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "interpose/kernel/blocking_io.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "runtime/hub/offload.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+bool is_readable_now(int fd) noexcept {
+  pollfd probe{fd, POLLIN, 0};
+  const timespec now{0, 0};
+  return rt::raw_syscall(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0;
+}
+
+void set_blocking_mode(int fd, int nonblocking) noexcept {
+  rt::raw_syscall(SYS_ioctl, fd, FIONBIO, &nonblocking);
+}
+
+long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
+  Transfer transfer;
+  const auto native = [&] {
+    return rt::raw_syscall(SYS_accept4, fd, address, address_size, flags);
+  };
+  long result;
+  if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0 || transfer.facts.nonblocking ||
+      (transfer.facts.kind != FdKind::kStream && transfer.facts.kind != FdKind::kPacket)) {
+    result = native();
+  } else if (!transfer.facts.shared_outside) {
+    // Only this process takes connections from it. The lock keeps another worker from taking the
+    // one that made it readable; with it, accept finds one and returns at once.
+    result = blocking_transfer(transfer, [&]() -> long {
+      rt::SpinGuard guard(transfer.state->lock);
+      return is_readable_now(fd) ? native() : -EAGAIN;
+    });
+  } else {
+    // A sibling process may be faster: then accept waits, which a pool thread must do.
+    result = blocking_transfer(transfer, [&]() -> long { return is_readable_now(fd) ? 0 : -EAGAIN; });
+    if (result == 0) {
+      if (current_thread()->trying) return -kWouldWait;
+      result = rt::offload(SYS_accept4, fd, reinterpret_cast<long>(address),
+                           reinterpret_cast<long>(address_size), flags, 0, 0);
+      if (result == -EINTR) result = -kRestartSys;
+    }
+  }
+  if (result >= 0) descriptors().created(static_cast<int>(result), /*shared_outside=*/false);
+  return result;
+}
+
+}  // namespace
+
+long sys_accept(int fd, void* address, void* address_size) {
+  return accept_new(fd, address, address_size, 0);
+}
+
+long sys_accept4(int fd, void* address, void* address_size, int flags) {
+  return accept_new(fd, address, address_size, flags);
+}
+
+long sys_connect(int fd, const void* address, unsigned address_size) {
+  Transfer transfer;
+  const auto native = [&] { return rt::raw_syscall(SYS_connect, fd, address, address_size); };
+  if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0 || transfer.facts.nonblocking) {
+    return native();
+  }
+  if (transfer.facts.kind != FdKind::kStream) return native();  // datagrams: at once
+  const auto offloaded = [&]() -> long {
+    if (current_thread()->trying) return -kWouldWait;
+    const long result =
+        rt::offload(SYS_connect, fd, reinterpret_cast<long>(address), address_size, 0, 0, 0);
+    return result == -EINTR ? -kRestartSys : result;
+  };
+  if (transfer.facts.shared_outside || transfer.facts.write_limit) return offloaded();
+
+  // Nobody else sees the open file: non-blocking for the moment of the call.
+  const uint32_t seen = rt::Poller::edges(*transfer.state, rt::Direction::kWrite);
+  set_blocking_mode(fd, 1);
+  long result = native();
+  set_blocking_mode(fd, 0);
+  if (result == -EAGAIN) return offloaded();  // a Unix socket whose peer's backlog is full
+  if (result == -EALREADY) {
+    // An earlier call was interrupted; the connection is under way. Wait for it like that one.
+  } else if (result != -EINPROGRESS) {
+    return result;
+  }
+  // From here on it is under way: a second connect would not be the same, so this one must wait.
+  current_thread()->trying = false;
+  for (uint32_t edges = seen;;) {
+    pollfd probe{fd, POLLOUT, 0};
+    const timespec now{0, 0};
+    if (rt::raw_syscall(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) break;
+    result = wait_for_readiness(transfer, edges);
+    if (result != 0) return result;
+    edges = rt::Poller::edges(*transfer.state, rt::Direction::kWrite);
+  }
+  int error = 0;
+  socklen_t size = sizeof error;
+  result = rt::raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  return result < 0 ? result : -error;
+}
+
+}  // namespace tendril::kernel

@@ -1,0 +1,84 @@
+// epoll_wait(2), epoll_pwait(2), epoll_pwait2(2)
+//
+// An epoll set is itself a descriptor that becomes readable when it has events: it is watched like
+// any other, and asked without waiting.
+#include <sys/epoll.h>
+
+#include <cerrno>
+
+#include "interpose/kernel/blocking_io.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/temporary_mask.hpp"
+#include "interpose/kernel/time_arguments.hpp"
+#include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/park.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+// -EINTR when interrupted.
+long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline deadline) noexcept {
+  const auto ask = [&] { return rt::raw_syscall(SYS_epoll_wait, fd, events, capacity, 0); };
+  rt::FdState* s = descriptors().state(fd);
+  if (s == nullptr) return -EBADF;
+  const uint32_t generation = s->generation;
+  for (;;) {
+    const uint32_t seen = rt::Poller::edges(*s, rt::Direction::kRead);
+    const long ready = ask();
+    if (ready != 0) {
+      if (ready > 0) poller().pass_on(*s, rt::Direction::kRead);
+      return ready;
+    }
+    if (deadline <= rt::monotonic_now()) {
+      rt::yield();
+      return ask();
+    }
+    if (current_thread()->trying) return -kWouldWait;
+    switch (poller().wait(fd, *s, generation, rt::Direction::kRead, seen, deadline)) {
+      case rt::WakeReason::kWoken:
+        break;
+      case rt::WakeReason::kTimeout:
+        return ask();
+      case rt::WakeReason::kClosed:
+        return -EBADF;
+      default:
+        return -EINTR;
+    }
+  }
+}
+
+long wait_with_mask(int fd, epoll_event* events, int capacity, rt::Deadline deadline,
+                    const uint64_t* mask, size_t mask_size) noexcept {
+  TemporaryMask temporary;
+  if (const long error = temporary.set(mask, mask_size); error != 0) return error;
+  const long result = wait_for_events(fd, events, capacity, deadline);
+  temporary.restore(result == -EINTR);
+  return result;
+}
+
+}  // namespace
+
+long sys_epoll_wait(int fd, epoll_event* events, int capacity, int timeout_ms) {
+  return wait_for_events(fd, events, capacity, deadline_of_milliseconds(timeout_ms));
+}
+
+long sys_epoll_pwait(int fd, epoll_event* events, int capacity, int timeout_ms,
+                     const uint64_t* mask, size_t mask_size) {
+  return wait_with_mask(fd, events, capacity, deadline_of_milliseconds(timeout_ms), mask,
+                        mask_size);
+}
+
+long sys_epoll_pwait2(int fd, epoll_event* events, int capacity, const timespec* timeout,
+                      const uint64_t* mask, size_t mask_size) {
+  rt::Deadline deadline = rt::kForever;
+  if (timeout != nullptr) {
+    timespec limit;
+    if (copy_in(&limit, timeout) != 0) return -EFAULT;
+    if (!is_valid(limit)) return -EINVAL;
+    deadline = rt::deadline_after(rt::to_nanoseconds(limit));
+  }
+  return wait_with_mask(fd, events, capacity, deadline, mask, mask_size);
+}
+
+}  // namespace tendril::kernel

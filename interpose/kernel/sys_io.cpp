@@ -1,0 +1,146 @@
+// read(2), write(2), readv(2), writev(2) and their positioned forms with flags
+#include <sys/uio.h>
+
+#include "interpose/kernel/blocking_io.hpp"
+#include "interpose/kernel/io_vectors.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/offload.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+constexpr int kRwfNowait = 8;
+
+bool is_socket(const Facts& facts) noexcept {
+  return facts.kind == FdKind::kStream || facts.kind == FdKind::kPacket;
+}
+
+// A descriptor whose transfers cannot be tried (a terminal, inotify): waits for readiness, then
+// makes the call on a pool thread, since somebody else may have taken what there was.
+long transfer_unnowaitable(Transfer& transfer, long number, const void* data, long size) noexcept {
+  for (;;) {
+    const uint32_t seen = rt::Poller::edges(*transfer.state, transfer.direction);
+    pollfd probe{transfer.fd,
+                 static_cast<short>(transfer.direction == rt::Direction::kRead ? POLLIN : POLLOUT),
+                 0};
+    const timespec now{0, 0};
+    const long ready = rt::raw_syscall(SYS_ppoll, &probe, 1, &now, nullptr, 0);
+    if (ready > 0) break;
+    if (const long result = wait_for_readiness(transfer, seen); result != 0) return result;
+  }
+  if (current_thread()->trying) return -kWouldWait;
+  const long result =
+      rt::offload(number, transfer.fd, reinterpret_cast<long>(data), size, 0, 0, 0);
+  return result == -EINTR ? -kRestartSys : result;
+}
+
+// One attempt that does not block. RWF_NOWAIT works on sockets, pipes and most anonymous files.
+long try_vectors(bool reading, int fd, const iovec* vectors, long count) noexcept {
+  return rt::raw_syscall(reading ? SYS_preadv2 : SYS_pwritev2, fd, vectors, count, -1L, -1L,
+                         kRwfNowait);
+}
+
+// A blocking write is done when everything is written: goes on after partial transfers. A failure
+// after some bytes went reports the bytes.
+template <typename TryRest>
+long write_all(Transfer& transfer, size_t total, TryRest&& try_rest) noexcept {
+  size_t done = 0;
+  for (;;) {
+    const long result = blocking_transfer(transfer, [&] { return try_rest(done); });
+    if (result < 0) return done > 0 && result != -kWouldWait ? static_cast<long>(done) : result;
+    done += static_cast<size_t>(result);
+    if (done >= total || result == 0) return static_cast<long>(done);
+  }
+}
+
+long read_or_native(int fd, const iovec* vectors, int count, long number, const void* data,
+                    long size) noexcept {
+  Transfer transfer;
+  const auto native = [&] { return rt::raw_syscall(number, fd, data, size); };
+  if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0) return native();
+  const Facts& facts = transfer.facts;
+  if (facts.nonblocking || facts.kind == FdKind::kFile || size == 0) return native();
+  if (facts.no_nowait) return transfer_unnowaitable(transfer, number, data, size);
+  const bool plain = number == SYS_read && is_socket(facts);
+  const long result = blocking_transfer(transfer, [&] {
+    return plain ? rt::raw_syscall(SYS_recvfrom, fd, data, size, MSG_DONTWAIT, nullptr, nullptr)
+                 : try_vectors(true, fd, vectors, count);
+  });
+  if (result != -EOPNOTSUPP || is_socket(facts)) return result;
+  descriptors().refuses_nowait(fd, *transfer.state);
+  return transfer_unnowaitable(transfer, number, data, size);
+}
+
+long write_or_native(int fd, const iovec* vectors, int count, long number, const void* data,
+                     long size) noexcept {
+  Transfer transfer;
+  const auto native = [&] { return rt::raw_syscall(number, fd, data, size); };
+  if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) return native();
+  const Facts& facts = transfer.facts;
+  if (facts.nonblocking || facts.kind == FdKind::kFile) return native();
+  if (facts.no_nowait) return transfer_unnowaitable(transfer, number, data, size);
+  const bool plain = number == SYS_write && is_socket(facts);
+  // Vectors are looked at once: the program may not change them while we wait, but it might.
+  IoVectors rest;
+  size_t total = static_cast<size_t>(size);
+  if (number == SYS_writev) {
+    if (const long error = rest.load(vectors, count); error != 0) return error;
+    total = rest.total();
+  }
+  const bool atomic = facts.kind == FdKind::kPacket || facts.kind == FdKind::kAnonymous;
+  const long result = write_all(transfer, atomic ? 0 : total, [&](size_t done) {
+    if (plain) {
+      return rt::raw_syscall(SYS_sendto, fd, static_cast<const char*>(data) + done, total - done,
+                             MSG_DONTWAIT, nullptr, 0);
+    }
+    if (number == SYS_writev) {
+      rest.skip_to(done);
+      return try_vectors(false, fd, rest.data(), rest.count());
+    }
+    iovec vector{const_cast<char*>(static_cast<const char*>(data)) + done, total - done};
+    return try_vectors(false, fd, &vector, 1);
+  });
+  if (result != -EOPNOTSUPP || is_socket(facts)) return result;
+  descriptors().refuses_nowait(fd, *transfer.state);
+  return transfer_unnowaitable(transfer, number, data, size);
+}
+
+}  // namespace
+
+long sys_read(int fd, void* buffer, size_t count) {
+  const iovec vector{buffer, count};
+  return read_or_native(fd, &vector, 1, SYS_read, buffer, static_cast<long>(count));
+}
+
+long sys_write(int fd, const void* buffer, size_t count) {
+  return write_or_native(fd, nullptr, 0, SYS_write, buffer, static_cast<long>(count));
+}
+
+long sys_readv(int fd, const iovec* vectors, int count) {
+  return read_or_native(fd, vectors, count, SYS_readv, vectors, count);
+}
+
+long sys_writev(int fd, const iovec* vectors, int count) {
+  return write_or_native(fd, vectors, count, SYS_writev, vectors, count);
+}
+
+// With an offset these are for files, which do not wait; without one they are readv and writev.
+long sys_preadv2(Call& call) {
+  const bool at_position = call.arguments[3] == -1 && call.arguments[5] == 0;
+  if (!at_position) return pass(call);
+  return sys_readv(static_cast<int>(call.arguments[0]),
+                   reinterpret_cast<const iovec*>(call.arguments[1]),
+                   static_cast<int>(call.arguments[2]));
+}
+
+long sys_pwritev2(Call& call) {
+  const bool at_position = call.arguments[3] == -1 && call.arguments[5] == 0;
+  if (!at_position) return pass(call);
+  return sys_writev(static_cast<int>(call.arguments[0]),
+                    reinterpret_cast<const iovec*>(call.arguments[1]),
+                    static_cast<int>(call.arguments[2]));
+}
+
+}  // namespace tendril::kernel

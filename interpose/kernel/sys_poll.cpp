@@ -1,0 +1,305 @@
+// poll(2), ppoll(2), select(2), pselect6(2)
+//
+// The kernel itself says what is ready, by a poll that does not wait; we only decide when to ask
+// again: after an edge on one of the descriptors.
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "interpose/kernel/descriptors.hpp"
+#include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/temporary_mask.hpp"
+#include "interpose/kernel/time_arguments.hpp"
+#include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/park.hpp"
+#include "runtime/memory/allocator.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+constexpr timespec kNow{0, 0};
+
+long poll_now(pollfd* fds, unsigned long count) noexcept {
+  return rt::raw_syscall(SYS_ppoll, fds, count, &kNow, nullptr, 0);
+}
+
+// Waiters on all descriptors of one call.
+class WaiterSet {
+ public:
+  ~WaiterSet() { rt::runtime_free(waiters_); }
+
+  bool reserve(unsigned long count) noexcept {
+    if (count <= kInline) {
+      slots_ = inline_;
+    } else {
+      waiters_ = static_cast<Slot*>(rt::runtime_allocate(count * sizeof(Slot)));
+      slots_ = waiters_;
+    }
+    return slots_ != nullptr;
+  }
+
+  void add_all(const pollfd* fds, unsigned long count, rt::WaitToken token) noexcept {
+    for (unsigned long i = 0; i < count; ++i) {
+      Slot* slot = new (&slots_[i]) Slot;
+      if (fds[i].fd < 0) continue;
+      slot->state = descriptors().state(fds[i].fd);
+      if (slot->state == nullptr) continue;
+      slot->waiter.token = token;
+      slot->waiter.events = static_cast<uint32_t>(static_cast<uint16_t>(fds[i].events));
+      poller().add_poller(fds[i].fd, *slot->state, slot->waiter);
+    }
+  }
+
+  void remove_all(unsigned long count) noexcept {
+    for (unsigned long i = 0; i < count; ++i) {
+      if (slots_[i].state != nullptr) poller().remove_poller(*slots_[i].state, slots_[i].waiter);
+    }
+  }
+
+ private:
+  struct Slot {
+    rt::PollWaiter waiter;
+    rt::FdState* state = nullptr;
+  };
+  static constexpr unsigned long kInline = 6;
+  Slot inline_[kInline];
+  Slot* waiters_ = nullptr;
+  Slot* slots_ = nullptr;
+};
+
+// `fds` is the program's own array for poll (the kernel checks it), ours for select. Returns the
+// count of ready descriptors, 0 at the deadline, or -errno; -EINTR when interrupted.
+long poll_until(pollfd* user, unsigned long count, rt::Deadline deadline) noexcept {
+  long ready = poll_now(user, count);
+  if (ready != 0) return ready;
+  if (deadline <= rt::monotonic_now()) {
+    // A program that polls in a loop must let those run who are to make it ready.
+    rt::yield();
+    return poll_now(user, count);
+  }
+  if (current_thread()->trying) return -kWouldWait;
+  auto* fds = user;
+  WaiterSet waiters;
+  if (!waiters.reserve(count)) return -ENOMEM;
+  for (;;) {
+    const rt::WaitToken token = rt::begin_wait(rt::WaitKind::kPoll, user);
+    waiters.add_all(fds, count, token);
+    ready = poll_now(user, count);  // what became ready before we were listed
+    if (ready != 0) {
+      if (!rt::cancel_wait(token)) rt::park(rt::kForever);
+      waiters.remove_all(count);
+      return ready;
+    }
+    const rt::WakeReason reason = rt::park(deadline);
+    waiters.remove_all(count);
+    ready = poll_now(user, count);
+    if (ready != 0) return ready;
+    if (reason == rt::WakeReason::kTimeout) return 0;
+    if (reason == rt::WakeReason::kInterrupted) return -EINTR;
+  }
+}
+
+// EFAULT before anything else reads the array.
+long check_array(const pollfd* fds, unsigned long count) noexcept {
+  rlimit limit{};
+  rt::raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
+  if (count > limit.rlim_cur) return -EINVAL;
+  return poll_now(const_cast<pollfd*>(fds), count);
+}
+
+long finish(long result, TemporaryMask& mask) noexcept {
+  mask.restore(result == -EINTR);
+  return result == -EINTR ? -kRestartNoHandler : result;
+}
+
+// --- select: its sets as an array for poll ---
+
+constexpr int kWordBits = 64;
+
+class SelectSets {
+ public:
+  ~SelectSets() { rt::runtime_free(memory_); }
+
+  long load(int count, void* read, void* write, void* except) noexcept {
+    if (count < 0) return -EINVAL;
+    rlimit limit{};
+    rt::raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
+    if (static_cast<rlim_t>(count) > limit.rlim_cur) count = static_cast<int>(limit.rlim_cur);
+    count_ = count;
+    words_ = static_cast<size_t>((count + kWordBits - 1) / kWordBits);
+    user_[0] = read;
+    user_[1] = write;
+    user_[2] = except;
+    const size_t bytes = 3 * words_ * sizeof(uint64_t) + static_cast<size_t>(count) * sizeof(pollfd);
+    memory_ = static_cast<char*>(rt::runtime_allocate(bytes + 64));
+    if (memory_ == nullptr) return -ENOMEM;
+    bits_ = reinterpret_cast<uint64_t*>(memory_);
+    fds_ = reinterpret_cast<pollfd*>(memory_ + 3 * words_ * sizeof(uint64_t));
+    std::memset(bits_, 0, 3 * words_ * sizeof(uint64_t));
+    for (int set = 0; set < 3; ++set) {
+      if (user_[set] != nullptr &&
+          copy_in_bytes(bits(set), user_[set], words_ * sizeof(uint64_t)) != 0) {
+        return -EFAULT;
+      }
+    }
+    for (int fd = 0; fd < count; ++fd) {
+      short events = 0;
+      if (has(0, fd)) events |= POLLIN;
+      if (has(1, fd)) events |= POLLOUT;
+      if (has(2, fd)) events |= POLLPRI;
+      if (events != 0) fds_[used_++] = {fd, events, 0};
+    }
+    return 0;
+  }
+
+  pollfd* fds() noexcept { return fds_; }
+  unsigned long used() const noexcept { return used_; }
+
+  bool any_invalid() const noexcept {
+    for (unsigned long i = 0; i < used_; ++i) {
+      if ((fds_[i].revents & POLLNVAL) != 0) return true;
+    }
+    return false;
+  }
+
+  // Writes the results over the program's sets. The count of bits set, or -EFAULT.
+  long store() noexcept {
+    std::memset(bits_, 0, 3 * words_ * sizeof(uint64_t));
+    long total = 0;
+    for (unsigned long i = 0; i < used_; ++i) {
+      const short wanted = fds_[i].events;
+      const short got = fds_[i].revents;
+      // select(2), "Correspondence between select() and poll() notifications"
+      const bool readable = (got & (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)) != 0;
+      const bool writable = (got & (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)) != 0;
+      if ((wanted & POLLIN) != 0 && readable) total += put(0, fds_[i].fd);
+      if ((wanted & POLLOUT) != 0 && writable) total += put(1, fds_[i].fd);
+      if ((wanted & POLLPRI) != 0 && (got & POLLPRI) != 0) total += put(2, fds_[i].fd);
+    }
+    for (int set = 0; set < 3; ++set) {
+      if (user_[set] != nullptr &&
+          copy_out_bytes(user_[set], bits(set), words_ * sizeof(uint64_t)) != 0) {
+        return -EFAULT;
+      }
+    }
+    return total;
+  }
+
+ private:
+  uint64_t* bits(int set) noexcept { return bits_ + static_cast<size_t>(set) * words_; }
+  bool has(int set, int fd) noexcept { return (bits(set)[fd / kWordBits] >> (fd % kWordBits) & 1) != 0; }
+  long put(int set, int fd) noexcept {
+    bits(set)[fd / kWordBits] |= uint64_t{1} << (fd % kWordBits);
+    return 1;
+  }
+
+  void* user_[3] = {};
+  char* memory_ = nullptr;
+  uint64_t* bits_ = nullptr;
+  pollfd* fds_ = nullptr;
+  size_t words_ = 0;
+  int count_ = 0;
+  unsigned long used_ = 0;
+};
+
+long select_until(int count, void* read, void* write, void* except,
+                  rt::Deadline deadline) noexcept {
+  SelectSets sets;
+  if (const long error = sets.load(count, read, write, except); error != 0) return error;
+  for (;;) {
+    long ready = poll_until(sets.fds(), sets.used(), deadline);
+    if (ready < 0) return ready;
+    if (sets.any_invalid()) return -EBADF;
+    ready = sets.store();
+    // Ready in poll's sense but in none of the sets that were asked for (a hang-up on a descriptor
+    // in the exceptional set only): select does not end for that.
+    if (ready != 0 || deadline <= rt::monotonic_now()) return ready;
+    if (current_thread()->trying) return -kWouldWait;
+    const rt::Deadline soon = rt::deadline_after(1'000'000);
+    if (rt::sleep_until(soon < deadline ? soon : deadline) == rt::WakeReason::kInterrupted) {
+      return -EINTR;
+    }
+    if (sets.load(count, read, write, except) != 0) return -EFAULT;
+  }
+}
+
+}  // namespace
+
+long sys_poll(pollfd* fds, unsigned long count, int timeout_ms) {
+  if (const long ready = check_array(fds, count); ready != 0) return ready;
+  const long result = poll_until(fds, count, deadline_of_milliseconds(timeout_ms));
+  return result == -EINTR ? -kRestartNoHandler : result;
+}
+
+long sys_ppoll(pollfd* fds, unsigned long count, timespec* timeout, const uint64_t* mask,
+               size_t mask_size) {
+  rt::Deadline deadline = rt::kForever;
+  if (timeout != nullptr) {
+    timespec limit;
+    if (copy_in(&limit, timeout) != 0) return -EFAULT;
+    if (!is_valid(limit)) return -EINVAL;
+    deadline = rt::deadline_after(rt::to_nanoseconds(limit));
+  }
+  TemporaryMask temporary;
+  if (const long error = temporary.set(mask, mask_size); error != 0) return error;
+  long result = check_array(fds, count);
+  if (result == 0) result = poll_until(fds, count, deadline);
+  if (result == -kWouldWait) {
+    temporary.restore(false);
+    return result;
+  }
+  if (timeout != nullptr) copy_out(timeout, rt::to_timespec(time_left(deadline)));
+  return finish(result, temporary);
+}
+
+long sys_select(int count, void* read, void* write, void* except, timeval* timeout) {
+  rt::Deadline deadline = rt::kForever;
+  if (timeout != nullptr) {
+    timeval limit;
+    if (copy_in(&limit, timeout) != 0) return -EFAULT;
+    if (limit.tv_sec < 0 || limit.tv_usec < 0) return -EINVAL;
+    deadline = rt::deadline_after(limit.tv_sec * rt::kNanosPerSecond + limit.tv_usec * 1000);
+  }
+  const long result = select_until(count, read, write, except, deadline);
+  if (result == -kWouldWait) return result;
+  if (timeout != nullptr) {
+    const rt::Nanoseconds left = time_left(deadline);
+    const timeval rest{static_cast<time_t>(left / rt::kNanosPerSecond),
+                       static_cast<suseconds_t>(left % rt::kNanosPerSecond / 1000)};
+    copy_out(timeout, rest);
+  }
+  return result == -EINTR ? -kRestartNoHandler : result;
+}
+
+long sys_pselect6(int count, void* read, void* write, void* except, timespec* timeout,
+                  const void* mask) {
+  rt::Deadline deadline = rt::kForever;
+  if (timeout != nullptr) {
+    timespec limit;
+    if (copy_in(&limit, timeout) != 0) return -EFAULT;
+    if (!is_valid(limit)) return -EINVAL;
+    deadline = rt::deadline_after(rt::to_nanoseconds(limit));
+  }
+  struct {
+    const uint64_t* set;
+    size_t size;
+  } packed{nullptr, 0};
+  if (mask != nullptr && copy_in(&packed, mask) != 0) return -EFAULT;
+  TemporaryMask temporary;
+  if (const long error = temporary.set(packed.set, packed.size); error != 0) return error;
+  const long result = select_until(count, read, write, except, deadline);
+  if (result == -kWouldWait) {
+    temporary.restore(false);
+    return result;
+  }
+  if (timeout != nullptr) copy_out(timeout, rt::to_timespec(time_left(deadline)));
+  return finish(result, temporary);
+}
+
+}  // namespace tendril::kernel

@@ -1,0 +1,179 @@
+// fork(2), vfork(2), clone(2) of processes, execve(2), exit_group(2), wait4(2), waitid(2)
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "interpose/kernel/activation.hpp"
+#include "interpose/kernel/descriptors.hpp"
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/report.hpp"
+#include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/user_memory.hpp"
+#include "interpose/trap/selector.hpp"
+#include "runtime/hub/offload.hpp"
+#include "runtime/memory/allocator.hpp"
+#include "runtime/platform/syscall.hpp"
+
+extern "C" {
+long tendril_clone_child(long number, const long* arguments, const gregset_t* child_registers,
+                         void (*in_child)(const gregset_t*));
+long tendril_on_scratch_stack(long (*function)(void*), void* argument, void* stack);
+}
+
+namespace tendril::kernel {
+namespace {
+
+constexpr size_t kSetSize = sizeof(uint64_t);
+
+void set_kernel_mask(uint64_t mask) noexcept {
+  mask &= ~signal_bit(SIGSYS);
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, kSetSize);
+}
+
+// The child of fork leaves through the trap's frame, dormant.
+void become_dormant_child(ucontext_t* frame) noexcept {
+  GreenThread* thread = current_thread();
+  const stack_t alternate = thread->alternate_stack;
+  const uint64_t mask = deactivate_in_child();
+  std::memcpy(&frame->uc_sigmask, &mask, sizeof mask);
+  frame->uc_stack = alternate;
+}
+
+// A child with memory of its own and a stack of its own.
+void on_new_stack(const gregset_t*) { set_kernel_mask(deactivate_in_child()); }
+
+// A child that borrows our memory while this worker waits for its exec or exit: everything it does
+// is native (dispatch is off in it, and hooks see vfork_child_runs).
+void on_borrowed_memory(const gregset_t*) { set_kernel_mask(current_thread()->blocked); }
+
+struct VforkPlan {
+  const Call* call;
+  const gregset_t* registers;
+  char* live;        // our frames, between here and the program's stack pointer…
+  char* saved;       // …and their copy: the child runs on the same stack and overwrites them
+  size_t live_size;
+};
+
+long vfork_on_scratch(void* argument) {
+  auto* plan = static_cast<VforkPlan*>(argument);
+  VforkPlan kept = *plan;  // the plan itself lies among the live frames
+  const long result = tendril_clone_child(kept.call->number, kept.call->arguments, kept.registers,
+                                          on_borrowed_memory);
+  std::memcpy(kept.live, kept.saved, kept.live_size);
+  return result;
+}
+
+// vfork without a stack: parent and child take turns on the same one.
+long vfork_on_shared_stack(const Call& call, const gregset_t* registers) noexcept {
+  constexpr size_t kScratchSize = 16 * 1024;
+  const auto program_sp = static_cast<uintptr_t>((*registers)[REG_RSP]);
+  VforkPlan plan{};
+  // Everything from below this function's frame: callees below it are done when the child runs.
+  plan.live = static_cast<char*>(__builtin_alloca(16));
+  plan.live_size = program_sp - reinterpret_cast<uintptr_t>(plan.live);
+  auto* memory = static_cast<char*>(
+      rt::runtime_allocate(kScratchSize + plan.live_size + sizeof(Call) + sizeof(gregset_t)));
+  if (memory == nullptr) return -ENOMEM;
+  // What the child reads after it has begun must not lie on the shared stack.
+  auto* call_copy = reinterpret_cast<Call*>(memory + kScratchSize + plan.live_size);
+  auto* registers_copy = reinterpret_cast<gregset_t*>(call_copy + 1);
+  std::memcpy(call_copy, &call, sizeof call);
+  std::memcpy(registers_copy, registers, sizeof *registers);
+  plan.call = call_copy;
+  plan.registers = registers_copy;
+  plan.saved = memory + kScratchSize;
+  std::memcpy(plan.saved, plan.live, plan.live_size);
+  const long result = tendril_on_scratch_stack(vfork_on_scratch, &plan, memory + kScratchSize);
+  rt::runtime_free(memory);
+  return result;
+}
+
+}  // namespace
+
+long clone_process(Call& call, uint64_t flags, void* stack) {
+  descriptors().passed_outside();
+  const long* a = call.arguments;
+  const bool shares_memory = (flags & CLONE_VM) != 0;
+  if (!shares_memory && stack == nullptr) {
+    const long result = rt::raw_syscall6(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (result == 0) become_dormant_child(call.frame);
+    return result;
+  }
+  gregset_t registers;
+  std::memcpy(&registers, &call.frame->uc_mcontext.gregs, sizeof registers);
+  registers[REG_RAX] = 0;
+  registers[REG_RCX] = registers[REG_RIP];
+  if (stack != nullptr) registers[REG_RSP] = reinterpret_cast<greg_t>(stack);
+  if (!shares_memory) return tendril_clone_child(call.number, a, &registers, on_new_stack);
+  if ((flags & CLONE_VFORK) == 0) {
+    Report()
+        .text("tendril: a process that shares memory with a green one and runs beside it "
+              "(clone with CLONE_VM and without CLONE_VFORK) cannot be made")
+        .send();
+    return -EINVAL;
+  }
+  rt::Worker* worker = rt::current_worker_unchecked();
+  worker->vfork_child_runs = true;
+  const long result = stack != nullptr
+                          ? tendril_clone_child(call.number, a, &registers, on_borrowed_memory)
+                          : vfork_on_shared_stack(call, &registers);
+  worker->vfork_child_runs = false;
+  trap::enter_runtime();
+  return result;
+}
+
+long sys_fork(Call& call) { return clone_process(call, SIGCHLD, nullptr); }
+
+long sys_vfork(Call& call) { return clone_process(call, CLONE_VM | CLONE_VFORK, nullptr); }
+
+// The new program inherits mask and pending signals from the kernel, which has to know them first.
+// Ignored dispositions it knows; the others end with exec.
+static long exec(const Call& call) noexcept {
+  GreenThread* thread = current_thread();
+  set_kernel_mask(~uint64_t{0});
+  signals().hand_pending_to_kernel(thread);
+  set_kernel_mask(thread->blocked);
+  const long* a = call.arguments;
+  const long result = rt::raw_syscall6(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  set_kernel_mask(0);  // it failed; what is pending comes back through our handlers
+  return result;
+}
+
+long sys_execve(Call& call) { return exec(call); }
+long sys_execveat(Call& call) { return exec(call); }
+
+long sys_exit_group(int status) {
+  report_statistics();
+  for (;;) rt::raw_syscall(SYS_exit_group, status);
+}
+
+long sys_wait4(Call& call) {
+  const long* a = call.arguments;
+  const long now = rt::raw_syscall(SYS_wait4, a[0], a[1], a[2] | WNOHANG, a[3]);
+  if (now != 0 || (a[2] & WNOHANG) != 0) return now;
+  const long result = rt::offload(SYS_wait4, a[0], a[1], a[2], a[3], 0, 0);
+  return result == -EINTR ? -kRestartSys : result;
+}
+
+long sys_waitid(Call& call) {
+  const long* a = call.arguments;
+  siginfo_t info;
+  std::memset(&info, 0, sizeof info);
+  const long now = rt::raw_syscall(SYS_waitid, a[0], a[1], &info, a[3] | WNOHANG, a[4]);
+  if (now != 0 || info.si_pid != 0 || (a[3] & WNOHANG) != 0) {
+    if (now == 0 && a[2] != 0) {
+      // The fields that the kernel fills in, as it does.
+      return copy_out_bytes(reinterpret_cast<void*>(a[2]), &info, 32);
+    }
+    return now;
+  }
+  const long result = rt::offload(SYS_waitid, a[0], a[1], a[2], a[3], a[4], 0);
+  return result == -EINTR ? -kRestartSys : result;
+}
+
+}  // namespace tendril::kernel

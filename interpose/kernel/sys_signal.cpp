@@ -1,0 +1,239 @@
+// rt_sig*(2), sigaltstack(2), pause(2), kill(2) and its relatives
+#include <signal.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/time_arguments.hpp"
+#include "interpose/kernel/user_memory.hpp"
+#include "interpose/trap/signal_entry.hpp"
+#include "interpose/trap/trap.hpp"
+#include "runtime/hub/park.hpp"
+#include "runtime/platform/syscall.hpp"
+
+extern "C" [[noreturn]] void tendril_sigreturn(void* frame);
+
+namespace tendril::kernel {
+namespace {
+
+constexpr size_t kSetSize = sizeof(uint64_t);
+
+int own_pid() noexcept { return static_cast<int>(rt::raw_syscall(SYS_getpid)); }
+
+siginfo_t make_info(int signal, int code) noexcept {
+  siginfo_t info;
+  std::memset(&info, 0, sizeof info);
+  info.si_signo = signal;
+  info.si_code = code;
+  info.si_pid = own_pid();
+  info.si_uid = static_cast<uid_t>(rt::raw_syscall(SYS_getuid));
+  return info;
+}
+
+// To a thread of this process, green. -ESRCH if the tid is not one.
+long post_to(int tid, const siginfo_t& info) noexcept {
+  GreenThread* thread;
+  {
+    rt::SpinGuard guard(threads().lock);
+    thread = threads().find(tid);
+  }
+  if (thread == nullptr) return -ESRCH;
+  if (info.si_signo != 0) signals().post(info, thread);
+  return 0;
+}
+
+bool is_signal(int signal) noexcept { return signal >= 0 && signal <= kLastSignal; }
+
+// Parks until a signal wants the thread's attention.
+void park_for_signal() noexcept {
+  GreenThread* thread = current_thread();
+  for (;;) {
+    trap::post_arrived_signals();
+    if (thread->fiber->interrupt_pending.load(std::memory_order_seq_cst) &&
+        signals().has_accepted(thread)) {
+      return;
+    }
+    rt::begin_wait(rt::WaitKind::kSignal, nullptr);
+    rt::park(rt::kForever);
+  }
+}
+
+}  // namespace
+
+long sys_rt_sigaction(int signal, const KernelAction* wanted, KernelAction* old, size_t set_size) {
+  if (set_size != kSetSize) return -EINVAL;
+  KernelAction fresh;
+  KernelAction before;
+  if (wanted != nullptr && copy_in(&fresh, wanted) != 0) return -EFAULT;
+  const long result = signals().set_action(signal, wanted != nullptr ? &fresh : nullptr, &before);
+  if (result == 0 && old != nullptr) return copy_out(old, before);
+  return result;
+}
+
+long sys_rt_sigprocmask(int how, const uint64_t* set, uint64_t* old, size_t set_size) {
+  if (set_size != kSetSize) return -EINVAL;
+  GreenThread* thread = current_thread();
+  const uint64_t before = thread->blocked;
+  if (set != nullptr) {
+    uint64_t wanted;
+    if (copy_in(&wanted, set) != 0) return -EFAULT;
+    switch (how) {
+      case SIG_BLOCK:
+        wanted |= before;
+        break;
+      case SIG_UNBLOCK:
+        wanted = before & ~wanted;
+        break;
+      case SIG_SETMASK:
+        break;
+      default:
+        return -EINVAL;
+    }
+    if (wanted != before) signals().set_blocked(thread, wanted);
+  }
+  return old != nullptr ? copy_out(old, before) : 0;
+}
+
+// Only for frames that the kernel made before the process became green: handlers since then are
+// called by us and return to us.
+long sys_rt_sigreturn(Call& call) {
+  auto* frame = reinterpret_cast<ucontext_t*>(call.frame->uc_mcontext.gregs[REG_RSP]);
+  uint64_t mask;
+  if (copy_in(&mask, &frame->uc_sigmask) != 0) return -EFAULT;
+  signals().set_blocked(current_thread(), mask);
+  const uint64_t nothing = 0;
+  copy_out(&frame->uc_sigmask, nothing);
+  copy_out(&frame->uc_stack, trap::alternate_stack_of_worker());
+  tendril_sigreturn(frame);
+}
+
+long sys_sigaltstack(Call& call) {
+  GreenThread* thread = current_thread();
+  const auto* wanted = reinterpret_cast<const stack_t*>(call.arguments[0]);
+  auto* old = reinterpret_cast<stack_t*>(call.arguments[1]);
+  // Where the program stands: the trap's frame knows; a symbol hook runs on the program's stack.
+  const auto sp = call.frame != nullptr
+                      ? static_cast<uintptr_t>(call.frame->uc_mcontext.gregs[REG_RSP])
+                      : reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  stack_t& current = thread->alternate_stack;
+  const auto base = reinterpret_cast<uintptr_t>(current.ss_sp);
+  const bool on_it = (current.ss_flags & SS_DISABLE) == 0 && sp > base &&
+                     sp - base <= current.ss_size;
+  stack_t before = current;
+  if (on_it) before.ss_flags |= SS_ONSTACK;
+  if (wanted != nullptr) {
+    stack_t fresh;
+    if (copy_in(&fresh, wanted) != 0) return -EFAULT;
+    if (on_it) return -EPERM;
+    const int mode = fresh.ss_flags & ~static_cast<int>(1U << 31);  // SS_AUTODISARM
+    if (mode != 0 && mode != SS_DISABLE && mode != SS_ONSTACK) return -EINVAL;
+    if (mode == SS_DISABLE) {
+      fresh = {nullptr, SS_DISABLE, 0};
+    } else {
+      if (fresh.ss_size < static_cast<size_t>(MINSIGSTKSZ)) return -ENOMEM;
+      fresh.ss_flags = 0;
+    }
+    current = fresh;
+  }
+  return old != nullptr ? copy_out(old, before) : 0;
+}
+
+long sys_rt_sigsuspend(const uint64_t* mask, size_t set_size) {
+  if (set_size != kSetSize) return -EINVAL;
+  uint64_t wanted;
+  if (copy_in(&wanted, mask) != 0) return -EFAULT;
+  GreenThread* thread = current_thread();
+  thread->saved_blocked = thread->blocked;
+  signals().set_blocked(thread, wanted);
+  park_for_signal();
+  thread->restore_blocked = true;
+  return -kRestartNoHandler;
+}
+
+long sys_rt_sigpending(uint64_t* set, size_t set_size) {
+  if (set_size > kSetSize) return -EINVAL;
+  trap::post_arrived_signals();
+  GreenThread* thread = current_thread();
+  const uint64_t pending = signals().pending(thread) & thread->blocked;
+  return copy_out_bytes(set, &pending, set_size);
+}
+
+long sys_rt_sigtimedwait(const uint64_t* set, siginfo_t* info, const timespec* timeout,
+                         size_t set_size) {
+  if (set_size != kSetSize) return -EINVAL;
+  uint64_t wanted;
+  if (copy_in(&wanted, set) != 0) return -EFAULT;
+  rt::Deadline deadline = rt::kForever;
+  if (timeout != nullptr) {
+    timespec limit;
+    if (copy_in(&limit, timeout) != 0) return -EFAULT;
+    if (!is_valid(limit)) return -EINVAL;
+    deadline = rt::deadline_after(rt::to_nanoseconds(limit));
+  }
+  GreenThread* thread = current_thread();
+  siginfo_t taken;
+  for (;;) {
+    trap::post_arrived_signals();
+    signals().set_waiting_for(thread, wanted);
+    int signal = signals().take_waited_for(thread, wanted, &taken);
+    rt::WakeReason reason = rt::WakeReason::kNone;
+    if (signal == 0 && deadline > rt::monotonic_now()) {
+      // An interrupt that is pending for another reason ends the wait at once, as it should.
+      rt::begin_wait(rt::WaitKind::kSignal, nullptr);
+      reason = rt::park(deadline);
+      trap::post_arrived_signals();
+      signal = signals().take_waited_for(thread, wanted, &taken);
+    }
+    const bool interrupted =
+        reason == rt::WakeReason::kInterrupted && signal == 0 && signals().has_accepted(thread);
+    signals().set_waiting_for(thread, 0);
+    if (signal != 0) {
+      if (info != nullptr && copy_out(info, taken) != 0) return -EFAULT;
+      return signal;
+    }
+    if (interrupted) return -EINTR;
+    if (deadline <= rt::monotonic_now()) return -EAGAIN;
+  }
+}
+
+long sys_pause() {
+  park_for_signal();
+  return -kRestartNoHandler;
+}
+
+// To processes the kernel delivers, our own included: it comes back through our handlers, before
+// this call returns.
+long sys_kill(int pid, int signal) { return rt::raw_syscall(SYS_kill, pid, signal); }
+
+long sys_tkill(int tid, int signal) {
+  if (!is_signal(signal) || tid <= 0) return -EINVAL;
+  const long result = post_to(tid, make_info(signal, SI_TKILL));
+  return result == -ESRCH ? rt::raw_syscall(SYS_tkill, tid, signal) : result;
+}
+
+long sys_tgkill(int pid, int tid, int signal) {
+  if (!is_signal(signal) || tid <= 0 || pid <= 0) return -EINVAL;
+  if (pid != own_pid()) return rt::raw_syscall(SYS_tgkill, pid, tid, signal);
+  return post_to(tid, make_info(signal, SI_TKILL));
+}
+
+long sys_rt_sigqueueinfo(int pid, int signal, siginfo_t* info) {
+  return rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, info);
+}
+
+long sys_rt_tgsigqueueinfo(int pid, int tid, int signal, siginfo_t* info) {
+  if (!is_signal(signal) || tid <= 0 || pid <= 0) return -EINVAL;
+  if (pid != own_pid()) {
+    return rt::raw_syscall(SYS_rt_tgsigqueueinfo, pid, tid, signal, info);
+  }
+  siginfo_t copy;
+  if (copy_in(&copy, info) != 0) return -EFAULT;
+  copy.si_signo = signal;
+  return post_to(tid, copy);
+}
+
+}  // namespace tendril::kernel

@@ -1,0 +1,221 @@
+// recv*(2) and send*(2); setsockopt(2) for the time limits
+#include <sys/socket.h>
+
+#include "interpose/kernel/blocking_io.hpp"
+#include "interpose/kernel/io_vectors.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/time_arguments.hpp"
+#include "interpose/kernel/user_memory.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+// True if the call must go to the kernel as it is: it will not block, or it will fail.
+bool is_native(int fd, int flags, rt::Direction direction, Transfer* transfer) noexcept {
+  return (flags & MSG_DONTWAIT) != 0 || begin_transfer(fd, direction, transfer) != 0 ||
+         transfer->facts.nonblocking ||
+         (transfer->facts.kind != FdKind::kStream && transfer->facts.kind != FdKind::kPacket);
+}
+
+// Descriptors that came in a message are new numbers here, and shared with their sender.
+void note_received_descriptors(const msghdr* message) noexcept {
+  msghdr header;
+  if (copy_in(&header, message) != 0 || header.msg_controllen < sizeof(cmsghdr)) return;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int fd;
+      __builtin_memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
+      descriptors().created(fd, /*shared_outside=*/true);
+    }
+  }
+}
+
+bool has_control_data(const msghdr* message) noexcept {
+  msghdr header;
+  return copy_in(&header, message) == 0 && header.msg_control != nullptr &&
+         header.msg_controllen > 0;
+}
+
+}  // namespace
+
+long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
+                  void* address_size) {
+  Transfer transfer;
+  const auto attempt = [&](size_t done, int more_flags) {
+    return rt::raw_syscall(SYS_recvfrom, fd, static_cast<char*>(buffer) + done, length - done,
+                           flags | more_flags, address, address_size);
+  };
+  if (is_native(fd, flags, rt::Direction::kRead, &transfer)) return attempt(0, 0);
+  const bool until_full =
+      (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0 && transfer.facts.kind == FdKind::kStream;
+  size_t done = 0;
+  for (;;) {
+    const long result = blocking_transfer(transfer, [&] { return attempt(done, MSG_DONTWAIT); });
+    if (result < 0) return done > 0 && result != -kWouldWait ? static_cast<long>(done) : result;
+    done += static_cast<size_t>(result);
+    if (!until_full || done >= length || result == 0) return static_cast<long>(done);
+    // What was read is in the program's buffer: from here on it must be a full wait.
+    current_thread()->trying = false;
+  }
+}
+
+long sys_recvmsg(int fd, msghdr* message, int flags) {
+  Transfer transfer;
+  const auto attempt = [&](int more_flags) {
+    return rt::raw_syscall(SYS_recvmsg, fd, message, flags | more_flags);
+  };
+  long result;
+  if (is_native(fd, flags, rt::Direction::kRead, &transfer)) {
+    result = attempt(0);
+  } else if ((flags & MSG_WAITALL) != 0 && transfer.facts.kind == FdKind::kStream &&
+             (flags & MSG_PEEK) == 0) {
+    msghdr header;
+    if (copy_in(&header, message) != 0) return -EFAULT;
+    IoVectors rest;
+    if (const long error = rest.load(header.msg_iov, static_cast<long>(header.msg_iovlen));
+        error != 0) {
+      return error;
+    }
+    size_t done = 0;
+    for (;;) {
+      msghdr part = header;
+      rest.skip_to(done);
+      part.msg_iov = rest.data();
+      part.msg_iovlen = static_cast<size_t>(rest.count());
+      result = blocking_transfer(transfer, [&] {
+        return rt::raw_syscall(SYS_recvmsg, fd, &part, flags | MSG_DONTWAIT);
+      });
+      if (result < 0) {
+        if (done == 0 || result == -kWouldWait) return result;
+        break;
+      }
+      if (done == 0) {  // name, control data and flags come with the first part
+        part.msg_iov = header.msg_iov;
+        part.msg_iovlen = header.msg_iovlen;
+        if (copy_out(message, part) != 0) return -EFAULT;
+        header.msg_control = nullptr;
+        header.msg_controllen = 0;
+        header.msg_name = nullptr;
+        header.msg_namelen = 0;
+      }
+      done += static_cast<size_t>(result);
+      if (result == 0 || done >= rest.total()) break;
+      current_thread()->trying = false;
+    }
+    result = static_cast<long>(done);
+  } else {
+    result = blocking_transfer(transfer, [&] { return attempt(MSG_DONTWAIT); });
+  }
+  if (result >= 0 && (flags & MSG_ERRQUEUE) == 0) note_received_descriptors(message);
+  return result;
+}
+
+long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, const timespec* timeout) {
+  Transfer transfer;
+  if (is_native(fd, flags, rt::Direction::kRead, &transfer)) {
+    return rt::raw_syscall(SYS_recvmmsg, fd, messages, count, flags, timeout);
+  }
+  rt::Deadline deadline = rt::kForever;
+  if (timeout != nullptr) {
+    timespec limit;
+    if (copy_in(&limit, timeout) != 0) return -EFAULT;
+    if (!is_valid(limit)) return -EINVAL;
+    deadline = rt::deadline_after(rt::to_nanoseconds(limit));
+  }
+  // recvmmsg(2), BUGS: the limit is looked at only after each message.
+  unsigned done = 0;
+  while (done < count) {
+    const bool may_wait = done == 0 || (flags & MSG_WAITFORONE) == 0;
+    const long result = may_wait
+                            ? sys_recvmsg(fd, &messages[done].msg_hdr, flags & ~MSG_WAITFORONE)
+                            : rt::raw_syscall(SYS_recvmsg, fd, &messages[done].msg_hdr,
+                                              (flags & ~MSG_WAITFORONE) | MSG_DONTWAIT);
+    if (result < 0) return done > 0 ? static_cast<long>(done) : result;
+    if (copy_out(&messages[done].msg_len, static_cast<unsigned>(result)) != 0) return -EFAULT;
+    ++done;
+    current_thread()->trying = false;
+    if (rt::monotonic_now() >= deadline) break;
+  }
+  return static_cast<long>(done);
+}
+
+long sys_sendto(int fd, const void* buffer, size_t length, int flags, const void* address,
+                unsigned address_size) {
+  Transfer transfer;
+  const auto attempt = [&](size_t done, int more_flags) {
+    return rt::raw_syscall(SYS_sendto, fd, static_cast<const char*>(buffer) + done, length - done,
+                           flags | more_flags, address, address_size);
+  };
+  if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) return attempt(0, 0);
+  size_t done = 0;
+  for (;;) {
+    const long result = blocking_transfer(transfer, [&] { return attempt(done, MSG_DONTWAIT); });
+    if (result < 0) return done > 0 && result != -kWouldWait ? static_cast<long>(done) : result;
+    done += static_cast<size_t>(result);
+    if (done >= length || transfer.facts.kind != FdKind::kStream || result == 0) {
+      return static_cast<long>(done);
+    }
+    current_thread()->trying = false;  // part of it is on its way
+  }
+}
+
+long sys_sendmsg(int fd, const msghdr* message, int flags) {
+  Transfer transfer;
+  if (has_control_data(message)) descriptors().passed_outside();
+  if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) {
+    return rt::raw_syscall(SYS_sendmsg, fd, message, flags);
+  }
+  const long first = blocking_transfer(transfer, [&] {
+    return rt::raw_syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
+  });
+  if (first < 0 || transfer.facts.kind != FdKind::kStream) return first;
+  // A blocking send on a stream ends when everything is sent.
+  msghdr header;
+  IoVectors rest;
+  if (copy_in(&header, message) != 0 ||
+      rest.load(header.msg_iov, static_cast<long>(header.msg_iovlen)) != 0) {
+    return first;
+  }
+  auto done = static_cast<size_t>(first);
+  header.msg_control = nullptr;  // went with the first part
+  header.msg_controllen = 0;
+  current_thread()->trying = false;
+  while (done < rest.total()) {
+    rest.skip_to(done);
+    header.msg_iov = rest.data();
+    header.msg_iovlen = static_cast<size_t>(rest.count());
+    const long result = blocking_transfer(transfer, [&] {
+      return rt::raw_syscall(SYS_sendmsg, fd, &header, flags | MSG_DONTWAIT);
+    });
+    if (result <= 0) break;
+    done += static_cast<size_t>(result);
+  }
+  return static_cast<long>(done);
+}
+
+long sys_sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  unsigned done = 0;
+  for (; done < count; ++done) {
+    const long result = sys_sendmsg(fd, &messages[done].msg_hdr, flags);
+    if (result < 0) return done > 0 ? static_cast<long>(done) : result;
+    if (copy_out(&messages[done].msg_len, static_cast<unsigned>(result)) != 0) return -EFAULT;
+    current_thread()->trying = false;
+  }
+  return static_cast<long>(done);
+}
+
+long sys_setsockopt(Call& call) {
+  const long result = pass(call);
+  const long level = call.arguments[1];
+  const long option = call.arguments[2];
+  const bool limits = level == SOL_SOCKET &&
+                      (option == SO_RCVTIMEO || option == SO_SNDTIMEO || option == 66 /* …_NEW */ ||
+                       option == 67);
+  if (result == 0 && limits) descriptors().limits_changed(static_cast<int>(call.arguments[0]));
+  return result;
+}
+
+}  // namespace tendril::kernel

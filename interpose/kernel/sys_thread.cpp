@@ -1,0 +1,223 @@
+// clone(2) and clone3(2) of threads, exit(2), and what belongs to a thread's identity
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <sys/prctl.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "interpose/kernel/futex_table.hpp"
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/report.hpp"
+#include "interpose/kernel/robust_list.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/thread_flag.hpp"
+#include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/fatal.hpp"
+#include "runtime/hub/park.hpp"
+#include "runtime/platform/syscall.hpp"
+
+extern "C" [[noreturn]] void tendril_enter_program(const gregset_t* registers);
+
+namespace tendril::kernel {
+namespace {
+
+struct ThreadRequest {
+  uint64_t flags;
+  uintptr_t stack_top;
+  size_t stack_size;
+  uintptr_t tls;
+  uint32_t* parent_tid;
+  uint32_t* child_tid;
+};
+
+constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_THREAD | CLONE_SIGHAND;
+// The size of a stack given to clone is not known; only sanitizers ask for it.
+constexpr size_t kUnknownStackSize = 64 * 1024;
+
+void begin_thread(rt::Fiber*, void* argument) {
+  auto* thread = static_cast<GreenThread*>(argument);
+  tendril_enter_program(&thread->start);
+}
+
+// On another thread's stack: the C library may now reuse this one's.
+void bury(rt::Fiber* fiber) {
+  auto* thread = static_cast<GreenThread*>(fiber->owner);
+  if (uint32_t* word = thread->clear_child_tid; word != nullptr) {
+    const uint32_t zero = 0;
+    copy_out(word, zero);
+    futexes().wake(reinterpret_cast<uintptr_t>(word), FUTEX_BITSET_MATCH_ANY, 1);
+  }
+  threads().destroy(thread);
+  rt::give_back_fiber(fiber);
+}
+
+long make_thread(const Call& call, const ThreadRequest& request) noexcept {
+  GreenThread* thread = threads().create();
+  if (thread == nullptr) return -EAGAIN;
+  GreenThread* parent = current_thread();
+  const uintptr_t fs_base =
+      (request.flags & CLONE_SETTLS) != 0 ? request.tls : parent->fiber->fs_base;
+  rt::Fiber* fiber =
+      rt::create_fiber_on(begin_thread, thread, reinterpret_cast<void*>(request.stack_top),
+                          request.stack_size, fs_base);
+  if (fiber == nullptr) {
+    threads().destroy(thread);
+    return -EAGAIN;
+  }
+  thread->fiber = fiber;
+  fiber->owner = thread;
+  fiber->last_rites = bury;
+  std::memcpy(&thread->start, &call.frame->uc_mcontext.gregs, sizeof thread->start);
+  thread->start[REG_RAX] = 0;
+  thread->start[REG_RCX] = thread->start[REG_RIP];
+  thread->start[REG_RSP] = static_cast<greg_t>(request.stack_top);
+  thread->blocked = parent->blocked;
+  std::memcpy(thread->name, parent->name, sizeof thread->name);
+  if ((request.flags & CLONE_CHILD_CLEARTID) != 0) thread->clear_child_tid = request.child_tid;
+
+  const int tid = threads().add_with_new_tid(thread);
+  if (tid < 0) {
+    threads().destroy(thread);
+    rt::give_back_fiber(fiber);
+    return -EAGAIN;
+  }
+  if ((request.flags & CLONE_PARENT_SETTID) != 0) copy_out(request.parent_tid, tid);
+  if ((request.flags & CLONE_CHILD_SETTID) != 0) copy_out(request.child_tid, tid);
+  rt::mark_on_worker(fs_base, true);
+  mark_green_thread(fs_base, true);
+  parent->last_created = thread;
+  rt::start_fiber(fiber);
+  return tid;
+}
+
+}  // namespace
+
+long sys_clone(Call& call) {
+  const auto flags = static_cast<uint64_t>(call.arguments[0]);
+  const auto stack = static_cast<uintptr_t>(call.arguments[1]);
+  if ((flags & CLONE_THREAD) == 0) {
+    return clone_process(call, flags, reinterpret_cast<void*>(stack));
+  }
+  if ((flags & kThreadFlags) != kThreadFlags || stack == 0) return -EINVAL;
+  return make_thread(call, {flags, stack, kUnknownStackSize,
+                            static_cast<uintptr_t>(call.arguments[4]),
+                            reinterpret_cast<uint32_t*>(call.arguments[2]),
+                            reinterpret_cast<uint32_t*>(call.arguments[3])});
+}
+
+long sys_clone3(Call& call) {
+  clone_args args{};
+  const auto size = static_cast<size_t>(call.arguments[1]);
+  if (size < CLONE_ARGS_SIZE_VER0) return -EINVAL;
+  if (copy_in_bytes(&args, reinterpret_cast<const void*>(call.arguments[0]),
+                    size < sizeof args ? size : sizeof args) != 0) {
+    return -EFAULT;
+  }
+  if ((args.flags & CLONE_THREAD) == 0) {
+    const uint64_t top = args.stack != 0 ? args.stack + args.stack_size : 0;
+    return clone_process(call, args.flags, reinterpret_cast<void*>(top));
+  }
+  if ((args.flags & kThreadFlags) != kThreadFlags || args.exit_signal != 0 || args.stack == 0 ||
+      args.stack_size == 0) {
+    return -EINVAL;
+  }
+  return make_thread(call, {args.flags, args.stack + args.stack_size, args.stack_size, args.tls,
+                            reinterpret_cast<uint32_t*>(args.parent_tid),
+                            reinterpret_cast<uint32_t*>(args.child_tid)});
+}
+
+long sys_exit(int status) {
+  GreenThread* thread = current_thread();
+  release_robust_list(thread);
+  // What is pending for the process may have been waiting for this thread.
+  signals().set_blocked(thread, ~uint64_t{0});
+  if (threads().remove(thread)) sys_exit_group(status);
+  signals().reroute_process_signals();
+  rt::end_fiber();
+}
+
+long sys_gettid() { return current_thread()->tid; }
+
+long sys_set_tid_address(uint32_t* word) {
+  GreenThread* thread = current_thread();
+  thread->clear_child_tid = word;
+  return thread->tid;
+}
+
+long sys_set_robust_list(void* head, size_t size) {
+  if (size != sizeof(robust_list_head)) return -EINVAL;
+  current_thread()->robust_list = head;
+  return 0;
+}
+
+long sys_get_robust_list(int tid, void** head, size_t* size) {
+  rt::SpinGuard guard(threads().lock);
+  GreenThread* thread = tid == 0 ? current_thread() : threads().find(tid);
+  if (thread == nullptr) return -ESRCH;
+  if (copy_out(size, sizeof(robust_list_head)) != 0) return -EFAULT;
+  return copy_out(head, thread->robust_list);
+}
+
+// The kernel's rseq belongs to a kernel thread. The launcher tells glibc not to use it; where it was
+// not there to do so, glibc must believe that it has it (it aborts otherwise): it only reads cpu_id
+// through it, which stays "not registered".
+long sys_rseq(void*, uint32_t, int, uint32_t signature) {
+  constexpr uint32_t kGlibcSignature = 0x53053053;
+  return signature == kGlibcSignature ? 0 : -ENOSYS;
+}
+
+long sys_prctl(Call& call) {
+  GreenThread* thread = current_thread();
+  switch (call.arguments[0]) {
+    case PR_SET_NAME: {
+      char name[sizeof thread->name] = {};
+      for (size_t i = 0; i + 1 < sizeof name; ++i) {
+        if (copy_in(&name[i], reinterpret_cast<const char*>(call.arguments[1]) + i) != 0) {
+          return -EFAULT;
+        }
+        if (name[i] == '\0') break;
+      }
+      std::memcpy(thread->name, name, sizeof name);
+      std::memcpy(thread->fiber->name, name, sizeof name);
+      // The main thread's name is the process's, for ps and top.
+      if (thread->tid == static_cast<int>(rt::raw_syscall(SYS_getpid))) return pass(call);
+      return 0;
+    }
+    case PR_GET_NAME:
+      return copy_out_bytes(reinterpret_cast<void*>(call.arguments[1]), thread->name,
+                            sizeof thread->name);
+    case 59:  // PR_SET_SYSCALL_USER_DISPATCH: ours
+      return -EBUSY;
+    default:
+      return pass(call);
+  }
+}
+
+// Scheduling questions about a green thread are answered for the worker that runs it; what a
+// program sets for one thread must not fall upon all that share the worker.
+long sys_sched_of_tid(Call& call) {
+  const auto tid = static_cast<int>(call.arguments[0]);
+  bool green;
+  {
+    rt::SpinGuard guard(threads().lock);
+    green = tid == 0 || threads().find(tid) != nullptr;
+  }
+  if (!green) return pass(call);
+  Call own = call;
+  own.arguments[0] = 0;
+  switch (call.number) {
+    case SYS_sched_setaffinity:
+    case SYS_sched_setparam:
+    case SYS_sched_setscheduler:
+    case SYS_sched_setattr:
+      // Valid for the process as a whole or not at all.
+      return threads().count() == 1 ? pass(own) : 0;
+    default:
+      return pass(own);
+  }
+}
+
+}  // namespace tendril::kernel

@@ -1,0 +1,123 @@
+// The green system calls: one function per Linux system call, by the kernel's name, in the file of
+// its family. Arguments and results are the kernel's; semantics are those of the manual page.
+// Precondition of all: runtime code, on a green thread, no lock held.
+#pragma once
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include <cstdint>
+
+#include "interpose/kernel/dispatch.hpp"
+#include "interpose/kernel/signal_state.hpp"
+
+namespace tendril::kernel {
+
+// sys_io.cpp
+long sys_read(int fd, void* buffer, size_t count);
+long sys_write(int fd, const void* buffer, size_t count);
+long sys_readv(int fd, const iovec* vectors, int count);
+long sys_writev(int fd, const iovec* vectors, int count);
+long sys_preadv2(Call& call);
+long sys_pwritev2(Call& call);
+
+// sys_socket.cpp
+long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address, void* address_size);
+long sys_recvmsg(int fd, msghdr* message, int flags);
+long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, const timespec* timeout);
+long sys_sendto(int fd, const void* buffer, size_t length, int flags, const void* address,
+                unsigned address_size);
+long sys_sendmsg(int fd, const msghdr* message, int flags);
+long sys_sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags);
+long sys_accept(int fd, void* address, void* address_size);
+long sys_accept4(int fd, void* address, void* address_size, int flags);
+long sys_connect(int fd, const void* address, unsigned address_size);
+long sys_setsockopt(Call& call);
+
+// sys_poll.cpp
+long sys_poll(pollfd* fds, unsigned long count, int timeout_ms);
+long sys_ppoll(pollfd* fds, unsigned long count, timespec* timeout, const uint64_t* mask,
+               size_t mask_size);
+long sys_select(int count, void* read, void* write, void* except, timeval* timeout);
+long sys_pselect6(int count, void* read, void* write, void* except, timespec* timeout,
+                  const void* mask);
+
+// sys_epoll.cpp
+long sys_epoll_wait(int fd, epoll_event* events, int capacity, int timeout_ms);
+long sys_epoll_pwait(int fd, epoll_event* events, int capacity, int timeout_ms,
+                     const uint64_t* mask, size_t mask_size);
+long sys_epoll_pwait2(int fd, epoll_event* events, int capacity, const timespec* timeout,
+                      const uint64_t* mask, size_t mask_size);
+
+// sys_time.cpp
+long sys_nanosleep(const timespec* request, timespec* remaining);
+long sys_clock_nanosleep(int clock, int flags, const timespec* request, timespec* remaining);
+long sys_sched_yield();
+
+// sys_futex.cpp
+long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* timeout,
+               uint32_t* word2, uint32_t value3);
+
+// sys_thread.cpp
+long sys_clone(Call& call);
+long sys_clone3(Call& call);
+[[noreturn]] long sys_exit(int status);
+long sys_gettid();
+long sys_set_tid_address(uint32_t* word);
+long sys_set_robust_list(void* head, size_t size);
+long sys_get_robust_list(int tid, void** head, size_t* size);
+long sys_rseq(void* area, uint32_t size, int flags, uint32_t signature);
+long sys_prctl(Call& call);
+long sys_sched_of_tid(Call& call);
+
+// sys_process.cpp
+long sys_fork(Call& call);
+long sys_vfork(Call& call);
+long clone_process(Call& call, uint64_t flags, void* stack);
+long sys_execve(Call& call);
+long sys_execveat(Call& call);
+long sys_exit_group(int status);
+long sys_wait4(Call& call);
+long sys_waitid(Call& call);
+
+// sys_signal.cpp
+long sys_rt_sigaction(int signal, const KernelAction* wanted, KernelAction* old, size_t set_size);
+long sys_rt_sigprocmask(int how, const uint64_t* set, uint64_t* old, size_t set_size);
+long sys_rt_sigreturn(Call& call);
+long sys_sigaltstack(Call& call);
+long sys_rt_sigsuspend(const uint64_t* mask, size_t set_size);
+long sys_rt_sigpending(uint64_t* set, size_t set_size);
+long sys_rt_sigtimedwait(const uint64_t* set, siginfo_t* info, const timespec* timeout,
+                         size_t set_size);
+long sys_pause();
+long sys_kill(int pid, int signal);
+long sys_tkill(int tid, int signal);
+long sys_tgkill(int pid, int tid, int signal);
+long sys_rt_sigqueueinfo(int pid, int signal, siginfo_t* info);
+long sys_rt_tgsigqueueinfo(int pid, int tid, int signal, siginfo_t* info);
+
+// sys_fd.cpp
+long sys_close(int fd);
+long sys_close_range(unsigned first, unsigned last, unsigned flags);
+long sys_dup(int fd);
+long sys_dup2(int fd, int wanted);
+long sys_dup3(int fd, int wanted, int flags);
+long sys_fcntl(int fd, int command, long argument);
+long sys_ioctl(int fd, unsigned long request, long argument);
+long sys_open(Call& call);
+long sys_openat(Call& call);
+long sys_openat2(Call& call);
+long sys_creat(Call& call);
+long sys_new_descriptor(Call& call);
+long sys_new_pair(Call& call);
+
+// sys_offload.cpp
+long sys_offloaded(Call& call);
+long sys_io_uring_enter(Call& call);
+
+}  // namespace tendril::kernel

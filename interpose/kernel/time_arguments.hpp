@@ -1,0 +1,31 @@
+// Time limits as system calls take them, turned into deadlines.
+#pragma once
+
+#include <time.h>
+
+#include "runtime/platform/clock.hpp"
+
+namespace tendril::kernel {
+
+constexpr bool is_valid(const timespec& t) noexcept {
+  return t.tv_sec >= 0 && t.tv_nsec >= 0 && t.tv_nsec < rt::kNanosPerSecond;
+}
+
+// A point on another clock, as a deadline. A clock that is set while the wait lasts is not noticed.
+inline rt::Deadline deadline_of_absolute(const timespec& t, clockid_t clock) noexcept {
+  const rt::Nanoseconds point = rt::to_nanoseconds(t);
+  if (clock == CLOCK_MONOTONIC || point == rt::kForever) return point;
+  return rt::deadline_after(point - rt::clock_now(clock));
+}
+
+// Time left until the deadline, never negative.
+inline rt::Nanoseconds time_left(rt::Deadline deadline) noexcept {
+  const rt::Nanoseconds left = deadline - rt::monotonic_now();
+  return left > 0 ? left : 0;
+}
+
+inline rt::Deadline deadline_of_milliseconds(int ms) noexcept {
+  return ms < 0 ? rt::kForever : rt::deadline_after(ms * rt::Nanoseconds{1'000'000});
+}
+
+}  // namespace tendril::kernel

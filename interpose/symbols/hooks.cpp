@@ -1,0 +1,45 @@
+// The hooks of hooks.def.
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/symbols/hook.hpp"
+#include "interpose/symbols/libc.hpp"
+
+extern "C" [[noreturn]] void __chk_fail();
+
+// glibc's own names for the fortified variants are declared nowhere.
+extern "C" {
+ssize_t __read_chk(int, void*, size_t, size_t);
+ssize_t __recv_chk(int, void*, size_t, size_t, int);
+ssize_t __recvfrom_chk(int, void*, size_t, size_t, int, sockaddr*, socklen_t*);
+int __poll_chk(pollfd*, nfds_t, int, size_t);
+}
+
+// A buffer that is too small is the C library's to report, before anything is done.
+#define checked(wanted, room, call) ((wanted) > (room) ? (__chk_fail(), 0L) : (call))
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+#define LIBC(name) \
+  static const auto libc = reinterpret_cast<decltype(&name)>(tendril::symbols::libc_function(#name))
+
+#define CANCELLATION_POINT(result, name, parameters, arguments, call)               \
+  EXPORT result name parameters {                                                   \
+    using namespace tendril::kernel;                                                \
+    LIBC(name);                                                                     \
+    if (!tendril::symbols::is_program_code()) return libc arguments;                \
+    return tendril::symbols::cancellation_point<result>([&] { return call; },       \
+                                                        [&] { return libc arguments; }); \
+  }
+#define PLAIN(result, name, parameters, arguments, call)                            \
+  EXPORT result name parameters {                                                   \
+    using namespace tendril::kernel;                                                \
+    LIBC(name);                                                                     \
+    if (!tendril::symbols::is_program_code()) return libc arguments;                \
+    return tendril::symbols::plain<result>([&] { return call; }, [&] { return libc arguments; }); \
+  }
+
+#include "interpose/symbols/hooks.def"

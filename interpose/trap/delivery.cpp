@@ -1,0 +1,107 @@
+#include "interpose/trap/delivery.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "interpose/trap/selector.hpp"
+#include "interpose/trap/signal_entry.hpp"
+
+extern "C" void tendril_call_on_stack(int signal, siginfo_t* info, void* context, void* handler,
+                                      void* stack);
+
+namespace tendril::trap {
+namespace {
+
+using kernel::GreenThread;
+using kernel::KernelAction;
+
+// The kernel's ucontext holds 8 bytes of mask where glibc's declares 128.
+uint64_t& mask_of(ucontext_t* frame) noexcept {
+  return *reinterpret_cast<uint64_t*>(&frame->uc_sigmask);
+}
+
+bool is_on(const stack_t& stack, uintptr_t address) noexcept {
+  const auto base = reinterpret_cast<uintptr_t>(stack.ss_sp);
+  return address > base && address - base <= stack.ss_size;
+}
+
+void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelAction& action,
+                 ucontext_t* frame) {
+  const uint64_t kernel_mask = mask_of(frame);
+  const uint64_t resume_mask = thread->restore_blocked ? thread->saved_blocked : thread->blocked;
+  thread->restore_blocked = false;
+  uint64_t handler_mask = thread->blocked | action.mask;
+  if ((action.flags & SA_NODEFER) == 0) handler_mask |= kernel::signal_bit(signal);
+  kernel::signals().set_blocked(thread, handler_mask);
+  mask_of(frame) = resume_mask;  // the handler may look at it, and change it
+  frame->uc_stack = thread->alternate_stack;
+
+  void* stack = nullptr;
+  if ((action.flags & SA_ONSTACK) != 0 && thread->alternate_stack.ss_size != 0 &&
+      (thread->alternate_stack.ss_flags & SS_DISABLE) == 0 &&
+      !is_on(thread->alternate_stack, static_cast<uintptr_t>(frame->uc_mcontext.gregs[REG_RSP]))) {
+    const auto top = reinterpret_cast<uintptr_t>(thread->alternate_stack.ss_sp) +
+                     thread->alternate_stack.ss_size;
+    stack = reinterpret_cast<void*>(top & ~uintptr_t{15});
+  }
+
+  leave_runtime();
+  if (stack != nullptr) {
+    tendril_call_on_stack(signal, info, frame, action.handler, stack);
+  } else {
+    reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, frame);
+  }
+  enter_runtime();
+
+  kernel::signals().set_blocked(kernel::current_thread(), mask_of(frame));
+  mask_of(frame) = kernel_mask;
+}
+
+}  // namespace
+
+void deliver_signals(ucontext_t* frame, long result, long number) {
+  GreenThread* thread = kernel::current_thread();
+  greg_t* registers = frame->uc_mcontext.gregs;
+  const bool restartable = kernel::is_restart_code(result);
+  const auto restart = [&] {
+    registers[REG_RAX] = number;
+    registers[REG_RIP] -= 2;  // the length of `syscall`
+  };
+  if (number >= 0 && !restartable) registers[REG_RAX] = result;
+  bool decided = !restartable;
+  siginfo_t info;
+  KernelAction action;
+  for (;;) {
+    post_arrived_signals();
+    if (!thread->fiber->interrupt_pending.load(std::memory_order_seq_cst)) break;
+    const int signal = kernel::signals().take_deliverable(thread, &info, &action);
+    if (signal == 0) continue;  // interrupt_pending is clear now; look once more for arrivals
+    if (!decided) {
+      decided = true;
+      if (result == -kernel::kRestartAlways ||
+          (result == -kernel::kRestartSys && (action.flags & SA_RESTART) != 0)) {
+        restart();
+      } else {
+        registers[REG_RAX] = -EINTR;
+      }
+    }
+    run_handler(thread, signal, &info, action, frame);
+  }
+  if (!decided) restart();
+  if (thread->restore_blocked) {
+    thread->restore_blocked = false;
+    kernel::signals().set_blocked(thread, thread->saved_blocked);
+    if (thread->fiber->interrupt_pending.load()) deliver_signals(frame, 0, -1);
+  }
+}
+
+// Program code from the trap's point of view: the instruction must raise SIGSYS.
+__attribute__((noinline)) void deliver_signals_by_trap() {
+  long result;
+  asm volatile("syscall" : "=a"(result) : "a"(kDeliverNumber) : "rcx", "r11", "memory");
+}
+
+}  // namespace tendril::trap

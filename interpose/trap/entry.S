@@ -1,0 +1,156 @@
+// Assembly of the trap front end.
+#include "interpose/trap/registers.h"
+
+// ---- The allowed range: `syscall` here never traps, whatever the selector says. ----
+    .section .text.tendril_allowed,"ax",@progbits
+    .globl tendril_allowed_begin, tendril_allowed_end
+    .hidden tendril_allowed_begin, tendril_allowed_end
+tendril_allowed_begin:
+    // Restorer of our own signal handlers. No CFI, and exactly these bytes (48 c7 c0 0f 00 00 00
+    // 0f 05): that is how unwinders know a signal frame. The nop keeps "address - 1" out of other
+    // functions.
+    nop
+    .globl tendril_restore_rt
+    .hidden tendril_restore_rt
+    .type tendril_restore_rt, @function
+tendril_restore_rt:
+    .byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00
+    syscall
+    .size tendril_restore_rt, .-tendril_restore_rt
+
+    // void tendril_sigreturn(void* frame): leaves through the signal frame that begins at `frame`
+    // (struct rt_sigframe after its return address). The selector is set to "block" on the way.
+    .globl tendril_sigreturn
+    .hidden tendril_sigreturn
+    .type tendril_sigreturn, @function
+tendril_sigreturn:
+    movq %rdi, %rsp
+    movb $1, %gs:8
+    movl $15, %eax
+    syscall
+    hlt
+    .size tendril_sigreturn, .-tendril_sigreturn
+tendril_allowed_end:
+
+    .text
+// void tendril_call_on_stack(int, siginfo_t*, void*, void* handler, void* stack)
+    .globl tendril_call_on_stack
+    .hidden tendril_call_on_stack
+    .type tendril_call_on_stack, @function
+tendril_call_on_stack:
+    .cfi_startproc
+    pushq %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbp, -16
+    movq %rsp, %rbp
+    .cfi_def_cfa_register %rbp
+    movq %r8, %rsp
+    call *%rcx
+    leave
+    .cfi_def_cfa %rsp, 8
+    ret
+    .cfi_endproc
+    .size tendril_call_on_stack, .-tendril_call_on_stack
+
+// void tendril_enter_program(const gregset_t*): loads every register and goes to the program.
+// RCX and R11 become RIP and the flags, as `syscall` leaves them. The register block must not lie
+// on the stack that is entered: a signal may push a frame there at any point from here.
+    .globl tendril_enter_program
+    .hidden tendril_enter_program
+    .type tendril_enter_program, @function
+tendril_enter_program:
+    movb $1, %gs:8
+    .globl tendril_load_registers
+    .hidden tendril_load_registers
+tendril_load_registers:
+    movq R8_OFFSET(%rdi), %r8
+    movq R9_OFFSET(%rdi), %r9
+    movq R10_OFFSET(%rdi), %r10
+    movq EFL_OFFSET(%rdi), %r11
+    movq R12_OFFSET(%rdi), %r12
+    movq R13_OFFSET(%rdi), %r13
+    movq R14_OFFSET(%rdi), %r14
+    movq R15_OFFSET(%rdi), %r15
+    movq RSI_OFFSET(%rdi), %rsi
+    movq RBP_OFFSET(%rdi), %rbp
+    movq RBX_OFFSET(%rdi), %rbx
+    movq RDX_OFFSET(%rdi), %rdx
+    movq RAX_OFFSET(%rdi), %rax
+    movq RIP_OFFSET(%rdi), %rcx
+    movq RSP_OFFSET(%rdi), %rsp
+    movq RDI_OFFSET(%rdi), %rdi
+    jmp *%rcx
+    .size tendril_enter_program, .-tendril_enter_program
+
+// long tendril_clone_child(long number, const long* arguments, const gregset_t* child_registers,
+//                          void (*in_child)(const gregset_t*))
+// A clone whose child does not come back through our frames (it has another stack, or shares this
+// one with a parent that waits): the child calls in_child and enters the program.
+    .globl tendril_clone_child
+    .hidden tendril_clone_child
+    .type tendril_clone_child, @function
+tendril_clone_child:
+    .cfi_startproc
+    pushq %rbx
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbx, -16
+    pushq %r12
+    .cfi_def_cfa_offset 24
+    .cfi_offset %r12, -24
+    pushq %r13
+    .cfi_def_cfa_offset 32
+    .cfi_offset %r13, -32
+    movq %rdx, %rbx
+    movq %rcx, %r12
+    movq %rdi, %rax
+    movq %rsi, %r11
+    movq 0(%r11), %rdi
+    movq 16(%r11), %rdx
+    movq 24(%r11), %r10
+    movq 32(%r11), %r8
+    movq 40(%r11), %r9
+    movq 8(%r11), %rsi
+    syscall
+    testq %rax, %rax
+    jz 1f
+    popq %r13
+    .cfi_remember_state
+    .cfi_def_cfa_offset 24
+    popq %r12
+    .cfi_def_cfa_offset 16
+    popq %rbx
+    .cfi_def_cfa_offset 8
+    ret
+1:  .cfi_restore_state
+    movq %rsp, %r13             // a stack given to clone holds the program's data from here up
+    subq $128, %rsp
+    andq $-16, %rsp
+    movq %rbx, %rdi
+    call *%r12
+    movq %rbx, %rdi
+    jmp tendril_load_registers
+    .cfi_endproc
+    .size tendril_clone_child, .-tendril_clone_child
+
+// long tendril_on_scratch_stack(long (*function)(void*), void* argument, void* stack)
+    .globl tendril_on_scratch_stack
+    .hidden tendril_on_scratch_stack
+    .type tendril_on_scratch_stack, @function
+tendril_on_scratch_stack:
+    .cfi_startproc
+    pushq %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbp, -16
+    movq %rsp, %rbp
+    .cfi_def_cfa_register %rbp
+    movq %rdi, %rax
+    movq %rsi, %rdi
+    movq %rdx, %rsp
+    call *%rax
+    leave
+    .cfi_def_cfa %rsp, 8
+    ret
+    .cfi_endproc
+    .size tendril_on_scratch_stack, .-tendril_on_scratch_stack
+
+    .section .note.GNU-stack,"",@progbits

@@ -1,0 +1,152 @@
+// Signals of the CPU: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP.
+//
+// The handler runs on the worker's alternate stack, because the fault may be the overflow of the
+// thread's own. No fiber may be switched there, so the program's handler is not called from it:
+// the kernel's frame is copied to the stack on which the handler has to run, and the return from
+// this signal goes to deliver_fault on that stack.
+//
+//   thread's stack (or its alternate stack)
+//   ...  | interrupted code's data | 128 bytes red zone | FaultFrame, FP state | deliver_fault ...
+//                                                       <- grows
+#include <sys/ucontext.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/user_memory.hpp"
+#include "interpose/trap/delivery.hpp"
+#include "interpose/trap/fault_report.hpp"
+#include "interpose/trap/selector.hpp"
+#include "interpose/trap/signal_entry.hpp"
+#include "interpose/trap/trap.hpp"
+#include "runtime/platform/syscall.hpp"
+
+extern "C" {
+void tendril_restore_rt();
+[[noreturn]] void tendril_sigreturn(void* frame);
+}
+
+namespace tendril::trap {
+namespace {
+
+constexpr unsigned long kSaRestorer = 0x04000000;
+
+// What rt_sigreturn expects at the stack pointer: the kernel's ucontext (whose mask has 8 bytes),
+// with fpregs pointing at a copy of the FP state.
+struct FaultFrame {
+  ucontext_t context;
+  siginfo_t info;
+};
+
+size_t fp_state_size(const ucontext_t* frame) noexcept {
+  // struct _fpx_sw_bytes at offset 464 of the FXSAVE area: magic1, extended_size.
+  constexpr uint32_t kMagic = 0x46505853;
+  const auto* fp = reinterpret_cast<const char*>(frame->uc_mcontext.fpregs);
+  uint32_t words[2];
+  std::memcpy(words, fp + 464, sizeof words);
+  return words[0] == kMagic ? words[1] : 512;
+}
+
+bool recover_user_copy(ucontext_t* frame) noexcept {
+  greg_t& rip = frame->uc_mcontext.gregs[REG_RIP];
+  const auto* at = reinterpret_cast<const char*>(rip);
+  if (at < tendril_user_code_begin || at >= tendril_user_code_end) return false;
+  rip = reinterpret_cast<greg_t>(at < tendril_user_word_begin ? tendril_user_copy_fixup
+                                                              : tendril_user_word_fixup);
+  return true;
+}
+
+// On the thread's stack, in runtime mode; the selector says so already.
+[[noreturn]] void deliver_fault(FaultFrame* fault) {
+  kernel::signals().post(fault->info, kernel::current_thread());
+  deliver_signals(&fault->context, 0, -1);
+  fault->context.uc_stack = alternate_stack_of_worker();
+  uint64_t nothing = 0;
+  std::memcpy(&fault->context.uc_sigmask, &nothing, sizeof nothing);
+  tendril_sigreturn(&fault->context);
+}
+
+// Lets the kernel do what it would have done: the instruction runs again and dies of it.
+void die_naturally(int signal) noexcept {
+  const kernel::KernelAction plain{};
+  rt::raw_syscall(SYS_rt_sigaction, signal, &plain, nullptr, 8);
+}
+
+void on_fault(int signal, siginfo_t* info, void* context) {
+  auto* frame = static_cast<ucontext_t*>(context);
+  if (recover_user_copy(frame)) return;
+  const bool from_cpu = info->si_code > 0;
+  if (rt::current_worker() == nullptr) return die_naturally(signal);
+  if (in_runtime()) {
+    if (from_cpu) return die_naturally(signal);
+    kernel::signals().post(*info, nullptr);
+    return;
+  }
+  enter_runtime();
+  kernel::GreenThread* thread = kernel::current_thread();
+  const kernel::KernelAction action = kernel::signals().action(signal);
+  const bool handled = action.handler != reinterpret_cast<void*>(SIG_DFL) &&
+                       action.handler != reinterpret_cast<void*>(SIG_IGN) &&
+                       (thread->blocked & kernel::signal_bit(signal)) == 0;
+  if (from_cpu && !handled) {
+    if (signal == SIGSEGV) report_stack_overflow(thread, info->si_addr, frame);
+    die_naturally(signal);
+    leave_runtime();
+    return;
+  }
+  // Move to the stack that the handler is to run on.
+  auto sp = static_cast<uintptr_t>(frame->uc_mcontext.gregs[REG_RSP]);
+  const stack_t& alternate = thread->alternate_stack;
+  const auto alternate_base = reinterpret_cast<uintptr_t>(alternate.ss_sp);
+  const bool on_alternate = sp > alternate_base && sp - alternate_base <= alternate.ss_size;
+  if ((action.flags & SA_ONSTACK) != 0 && (alternate.ss_flags & SS_DISABLE) == 0 &&
+      alternate.ss_size != 0 && !on_alternate) {
+    sp = alternate_base + alternate.ss_size;
+  } else {
+    sp -= 128;
+  }
+  const size_t fp_size = fp_state_size(frame);
+  const uintptr_t fp_at = (sp - fp_size) & ~uintptr_t{63};
+  const uintptr_t fault_at = (fp_at - sizeof(FaultFrame)) & ~uintptr_t{15};
+  if (kernel::copy_out_bytes(reinterpret_cast<void*>(fp_at), frame->uc_mcontext.fpregs, fp_size) !=
+      0) {  // no room for a frame: what the kernel calls a forced SIGSEGV
+    report_stack_overflow(thread, info->si_addr, frame);
+    die_naturally(SIGSEGV);
+    leave_runtime();
+    return;
+  }
+  FaultFrame copy;
+  copy.context = *frame;
+  copy.info = *info;
+  copy.info.si_signo = signal;
+  copy.context.uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(fp_at);
+  kernel::copy_out(reinterpret_cast<void*>(fault_at), copy);
+  // A return address as the kernel would have pushed it: unwinders then see a signal frame here.
+  const auto return_address = reinterpret_cast<uintptr_t>(tendril_restore_rt);
+  kernel::copy_out(reinterpret_cast<void*>(fault_at - 8), return_address);
+  greg_t* registers = frame->uc_mcontext.gregs;
+  registers[REG_RIP] = reinterpret_cast<greg_t>(deliver_fault);
+  registers[REG_RDI] = static_cast<greg_t>(fault_at);
+  registers[REG_RSP] = static_cast<greg_t>(fault_at - 8);  // as after a call: 8 modulo 16
+  // Still in runtime mode: deliver_fault leaves it.
+}
+
+}  // namespace
+
+void install_fault_handler(int signal, const kernel::KernelAction& wanted) noexcept {
+  const bool ours = signal == SIGSEGV || signal == SIGBUS;  // our copies fault on purpose
+  if (!ours && (wanted.handler == reinterpret_cast<void*>(SIG_DFL) ||
+                wanted.handler == reinterpret_cast<void*>(SIG_IGN))) {
+    rt::raw_syscall(SYS_rt_sigaction, signal, &wanted, nullptr, 8);
+    return;
+  }
+  const kernel::KernelAction action{reinterpret_cast<void*>(on_fault),
+                                    SA_SIGINFO | SA_NODEFER | SA_ONSTACK | kSaRestorer,
+                                    reinterpret_cast<void*>(tendril_restore_rt), 0};
+  rt::raw_syscall(SYS_rt_sigaction, signal, &action, nullptr, 8);
+}
+
+}  // namespace tendril::trap

@@ -1,0 +1,141 @@
+#include "interpose/trap/trap.hpp"
+
+#include <sys/prctl.h>
+#include <sys/ucontext.h>
+
+#include <cerrno>
+#include <new>
+
+#include "interpose/kernel/activation.hpp"
+#include "interpose/kernel/dispatch.hpp"
+#include "interpose/kernel/restart.hpp"
+#include "interpose/trap/delivery.hpp"
+#include "interpose/trap/registers.h"
+#include "interpose/trap/selector.hpp"
+#include "interpose/trap/signal_entry.hpp"
+#include "interpose/trap/worker_state.hpp"
+#include "runtime/hub/fatal.hpp"
+#include "runtime/hub/offload.hpp"
+#include "runtime/memory/pages.hpp"
+#include "runtime/platform/syscall.hpp"
+
+static_assert(R8_OFFSET == REG_R8 * 8 && R15_OFFSET == REG_R15 * 8 && RDI_OFFSET == REG_RDI * 8 &&
+              RAX_OFFSET == REG_RAX * 8 && RSP_OFFSET == REG_RSP * 8 && RIP_OFFSET == REG_RIP * 8 &&
+              EFL_OFFSET == REG_EFL * 8 && RBX_OFFSET == REG_RBX * 8 && RDX_OFFSET == REG_RDX * 8);
+
+extern "C" {
+extern const char tendril_allowed_begin[];
+extern const char tendril_allowed_end[];
+void tendril_restore_rt();
+}
+
+namespace tendril::trap {
+namespace {
+
+#ifndef PR_SET_SYSCALL_USER_DISPATCH
+#define PR_SET_SYSCALL_USER_DISPATCH 59
+#endif
+constexpr int kDispatchOff = 0;
+constexpr int kDispatchOn = 1;
+constexpr int kSysUserDispatch = 2;  // si_code
+constexpr unsigned long kSaRestorer = 0x04000000;
+constexpr size_t kAlternateStackSize = 64 * 1024;
+
+void on_system_call(int, siginfo_t* info, void* context) {
+  enter_runtime();
+  auto* frame = static_cast<ucontext_t*>(context);
+  if (info->si_code != kSysUserDispatch) {
+    // A seccomp filter of the program's: its own handler is to see it.
+    kernel::signals().post(*info, kernel::current_thread());
+    deliver_signals(frame, 0, -1);
+  } else {
+    greg_t* r = frame->uc_mcontext.gregs;
+    kernel::Call call{r[REG_RAX],
+                      {r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9]},
+                      frame};
+    const long number = call.number;
+    if (number == kDeliverNumber) {
+      deliver_signals(frame, 0, number);
+    } else {
+      ++rt::current_worker_unchecked()->stats.calls_by_trap;
+      const long result = kernel::dispatch(call);
+      if (!kernel::is_active()) {  // the child of fork, dormant: its frame is complete
+        r[REG_RAX] = result;
+        return;
+      }
+      if (kernel::is_restart_code(result) || kernel::attention_needed()) {
+        deliver_signals(frame, result, number);
+      } else {
+        r[REG_RAX] = result;
+      }
+    }
+  }
+  // The kernel takes the alternate stack back from the frame: it must be this worker's, and the
+  // thread may have been moved here from another.
+  frame->uc_stack = alternate_stack_of_worker();
+  leave_runtime();
+}
+
+// Ends a native call of an offload thread; on a worker it only interrupts what it is in.
+void on_kick(int, siginfo_t*, void* context) {
+  auto* frame = static_cast<ucontext_t*>(context);
+  rt::offload_abort_if_entering(frame);
+}
+
+void install(int signal, void (*handler)(int, siginfo_t*, void*), unsigned long flags) noexcept {
+  const kernel::KernelAction action{reinterpret_cast<void*>(handler),
+                                    flags | SA_SIGINFO | SA_NODEFER | kSaRestorer,
+                                    reinterpret_cast<void*>(tendril_restore_rt), 0};
+  if (rt::raw_syscall(SYS_rt_sigaction, signal, &action, nullptr, 8) != 0) {
+    rt::fatal("cannot install a signal handler");
+  }
+}
+
+long set_dispatch(int mode, volatile void* selector) noexcept {
+  if (mode == kDispatchOff) {
+    return rt::raw_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, mode, 0, 0, 0);
+  }
+  return rt::raw_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, mode, tendril_allowed_begin,
+                         tendril_allowed_end - tendril_allowed_begin,
+                         const_cast<void*>(selector));
+}
+
+}  // namespace
+
+bool is_available() noexcept {
+  static volatile char selector = 0;  // allow
+  if (set_dispatch(kDispatchOn, &selector) != 0) return false;
+  set_dispatch(kDispatchOff, nullptr);
+  return true;
+}
+
+void install() noexcept {
+  install(SIGSYS, on_system_call, 0);
+  install(kernel::kKickSignal, on_kick, 0);
+}
+
+bool arm(rt::Worker* worker) noexcept {
+  void* pages = rt::map_pages(rt::round_up_to_page(sizeof(WorkerState)));
+  void* stack = rt::map_pages(kAlternateStackSize);
+  if (pages == nullptr || stack == nullptr) return false;
+  auto* state = new (pages) WorkerState;
+  state->alternate_stack = {stack, 0, kAlternateStackSize};
+  worker->layer_data = state;
+  rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
+  const uint64_t nothing = 0;
+  if (set_dispatch(kDispatchOn, &worker->selector) != 0) return false;
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &nothing, nullptr, 8);
+  return true;
+}
+
+stack_t alternate_stack_of_worker() noexcept {
+  return state_of(rt::current_worker_unchecked())->alternate_stack;
+}
+
+void disarm_after_fork() noexcept {
+  const kernel::KernelAction plain{};
+  rt::raw_syscall(SYS_rt_sigaction, SIGSYS, &plain, nullptr, 8);
+  rt::raw_syscall(SYS_rt_sigaction, kernel::kKickSignal, &plain, nullptr, 8);
+}
+
+}  // namespace tendril::trap

@@ -1,0 +1,290 @@
+#include "runtime/hub/offload.hpp"
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <atomic>
+#include <cerrno>
+#include <new>
+
+#include "runtime/hub/fatal.hpp"
+#include "runtime/memory/pages.hpp"
+#include "runtime/platform/spin_lock.hpp"
+#include "runtime/platform/syscall.hpp"
+#include "runtime/platform/thread_registers.hpp"
+
+extern "C" {
+long tendril_offload_call(const volatile int* aborted, long number, const long* arguments);
+long tendril_clone_thread(long flags, void* stack_top, int* tid, void* tls, void (*function)(void*),
+                          void* argument);
+extern const char tendril_offload_begin[];
+extern const char tendril_offload_end[];
+extern const char tendril_offload_abort[];
+}
+
+namespace tendril::rt {
+namespace {
+
+constexpr size_t kStackSize = 32 * 1024;
+constexpr size_t kMostThreads = 1024;  // beyond: jobs wait for a thread
+constexpr Nanoseconds kIdleSeconds = 5;
+
+struct Job {
+  long number;
+  long arguments[6];
+  long result = 0;
+  volatile int aborted = 0;
+  WaitToken token;
+  Job* next = nullptr;
+  int thread = 0;     // tid that runs it, 0 while queued; guarded by the pool's lock
+  bool done = false;  // guarded by the pool's lock
+};
+
+// One OS thread and its memory, which is reused when the thread has gone.
+struct PoolThread {
+  int tid = 0;                      // cleared by the kernel when the thread has ended
+  std::atomic<uint32_t> wake{0};    // futex: 1 when a job was given
+  Job* job = nullptr;
+  PoolThread* next = nullptr;       // list of idle or of ended threads
+  void* stack_top = nullptr;
+  void* tls = nullptr;
+};
+
+struct Pool {
+  SpinLock lock;  // guards all below
+  PoolThread* idle = nullptr;
+  PoolThread* ended = nullptr;
+  Job* queue_head = nullptr;
+  Job* queue_tail = nullptr;
+  size_t threads = 0;
+};
+
+Pool& pool() noexcept {
+  static constinit Pool instance;
+  return instance;
+}
+
+int interrupt_signal = 0;
+
+void futex_wake(std::atomic<uint32_t>* word) noexcept {
+  raw_syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+void run(PoolThread* self, Job* job) noexcept {
+  {
+    SpinGuard guard(pool().lock);
+    job->thread = self->tid;
+  }
+  do {  // an interrupt may come late and be meant for the job before
+    job->result = tendril_offload_call(&job->aborted, job->number, job->arguments);
+  } while (job->result == -EINTR && job->aborted == 0);
+  WaitToken token;
+  {
+    // From here on an interrupt finds no thread to signal, and the job may be gone after the wake.
+    SpinGuard guard(pool().lock);
+    job->thread = 0;
+    job->done = true;
+    token = job->token;
+  }
+  wake(token);
+}
+
+// Gives the thread its next job, or puts it to sleep; null: it has been idle for too long.
+Job* next_job(PoolThread* self) noexcept {
+  {
+    SpinGuard guard(pool().lock);
+    if (Job* job = pool().queue_head; job != nullptr) {
+      pool().queue_head = job->next;
+      return job;
+    }
+    self->job = nullptr;
+    self->wake.store(0, std::memory_order_relaxed);
+    self->next = pool().idle;
+    pool().idle = self;
+  }
+  const timespec limit = to_timespec(kIdleSeconds * kNanosPerSecond);
+  while (self->wake.load(std::memory_order_acquire) == 0) {
+    const long result =
+        raw_syscall(SYS_futex, &self->wake, FUTEX_WAIT_PRIVATE, 0, &limit, nullptr, 0);
+    if (result != -ETIMEDOUT) continue;
+    SpinGuard guard(pool().lock);
+    if (self->wake.load(std::memory_order_acquire) != 0) break;
+    for (PoolThread** link = &pool().idle; *link != nullptr; link = &(*link)->next) {
+      if (*link != self) continue;
+      *link = self->next;
+      break;
+    }
+    self->next = pool().ended;  // reused once the kernel has cleared tid
+    pool().ended = self;
+    --pool().threads;
+    return nullptr;
+  }
+  return self->job;
+}
+
+void thread_main(void* argument) {
+  auto* self = static_cast<PoolThread*>(argument);
+  set_gs_base(0);
+  while (Job* job = self->job) {
+    run(self, job);
+    self->job = next_job(self);
+  }
+  raw_syscall(SYS_exit, 0);
+}
+
+// A block that reads as "no thread-local was ever written": enough for on_worker to be false and for
+// the code above, which uses no other.
+void* make_tls() noexcept {
+  const auto distance = static_cast<size_t>(get_fs_base() - reinterpret_cast<uintptr_t>(&on_worker));
+  const size_t below = round_up_to_page(distance + 64);
+  auto* block = static_cast<char*>(map_pages(below + kPageSize));
+  if (block == nullptr) return nullptr;
+  char* control_block = block + below;
+  *reinterpret_cast<void**>(control_block) = control_block;
+  uintptr_t guard;
+  asm("movq %%fs:0x28, %0" : "=r"(guard));
+  *reinterpret_cast<uintptr_t*>(control_block + 0x28) = guard;
+  return control_block;
+}
+
+PoolThread* make_thread_record() noexcept {
+  for (PoolThread** link = &pool().ended; *link != nullptr; link = &(*link)->next) {
+    PoolThread* ended = *link;
+    if (reinterpret_cast<std::atomic<int>&>(ended->tid).load(std::memory_order_acquire) != 0) {
+      continue;
+    }
+    *link = ended->next;
+    return ended;
+  }
+  auto* memory = static_cast<char*>(map_pages(kStackSize));
+  void* tls = make_tls();
+  if (memory == nullptr || tls == nullptr) return nullptr;
+  auto* thread = new (memory) PoolThread;  // the record lies at the bottom of the stack's mapping
+  thread->stack_top = memory + kStackSize;
+  thread->tls = tls;
+  return thread;
+}
+
+// Precondition: pool lock held. True if a thread took the job.
+bool start_thread(Job* job) noexcept {
+  PoolThread* thread = make_thread_record();
+  if (thread == nullptr) return false;
+  thread->job = job;
+  // All signals but the interrupt signal stay blocked: the mask is inherited.
+  uint64_t mask = ~uint64_t{0};
+  if (interrupt_signal != 0) mask &= ~(uint64_t{1} << (interrupt_signal - 1));
+  uint64_t old_mask = 0;
+  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old_mask, sizeof mask);
+  constexpr long kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                          CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
+                          CLONE_CHILD_CLEARTID;
+  const long tid = tendril_clone_thread(kFlags, thread->stack_top, &thread->tid, thread->tls,
+                                        thread_main, thread);
+  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask, nullptr, sizeof old_mask);
+  if (tid < 0) {
+    thread->tid = 0;
+    thread->next = pool().ended;
+    pool().ended = thread;
+    return false;
+  }
+  ++pool().threads;
+  return true;
+}
+
+bool submit(Job* job) noexcept {
+  SpinGuard guard(pool().lock);
+  if (PoolThread* thread = pool().idle; thread != nullptr) {
+    pool().idle = thread->next;
+    thread->job = job;
+    thread->wake.store(1, std::memory_order_release);
+    futex_wake(&thread->wake);
+    return true;
+  }
+  if (pool().threads < kMostThreads && start_thread(job)) return true;
+  if (pool().threads == 0) return false;
+  if (pool().queue_head == nullptr) {
+    pool().queue_head = job;
+  } else {
+    pool().queue_tail->next = job;
+  }
+  pool().queue_tail = job;
+  return true;
+}
+
+// The fiber was interrupted: the job must end soon. Returns true if it never began.
+bool abort_job(Job* job) noexcept {
+  SpinGuard guard(pool().lock);
+  job->aborted = 1;
+  if (job->thread != 0 && interrupt_signal != 0) {
+    raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), job->thread, interrupt_signal);
+    return false;
+  }
+  for (Job** link = &pool().queue_head; *link != nullptr; link = &(*link)->next) {
+    if (*link != job) continue;
+    *link = job->next;
+    if (pool().queue_tail == job) {
+      pool().queue_tail = pool().queue_head;
+      while (pool().queue_tail != nullptr && pool().queue_tail->next != nullptr) {
+        pool().queue_tail = pool().queue_tail->next;
+      }
+    }
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void set_offload_interrupt_signal(int signal) noexcept { interrupt_signal = signal; }
+
+long offload(long number, long a, long b, long c, long d, long e, long f) noexcept {
+  Job job{number, {a, b, c, d, e, f}, 0, 0, {}, nullptr, 0, false};
+  job.token = begin_wait(WaitKind::kOffload, nullptr);
+  if (!submit(&job)) {
+    if (!cancel_wait(job.token)) park(kForever);
+    return -EAGAIN;
+  }
+  if (park(kForever) == WakeReason::kWoken) return job.result;
+  bool done;
+  {
+    // The pool thread reads the token and says "done" under this lock: it saw the new token, or we
+    // see that it is done.
+    SpinGuard guard(pool().lock);
+    job.token = begin_wait(WaitKind::kOffload, nullptr, /*shielded=*/true);
+    done = job.done;
+  }
+  if (done) {
+    cancel_wait(job.token);
+    return job.result;
+  }
+  if (abort_job(&job)) {
+    if (!cancel_wait(job.token)) park(kForever);
+    return -EINTR;
+  }
+  park(kForever);
+  return job.result;
+}
+
+void offload_abort_if_entering(ucontext_t* frame) noexcept {
+  greg_t& rip = frame->uc_mcontext.gregs[REG_RIP];
+  const auto* at = reinterpret_cast<const char*>(rip);
+  if (at >= tendril_offload_begin && at < tendril_offload_end) {
+    rip = reinterpret_cast<greg_t>(tendril_offload_abort);
+  }
+}
+
+size_t offload_threads() noexcept {
+  SpinGuard guard(pool().lock);
+  return pool().threads;
+}
+
+void offload_reset_after_fork() noexcept {
+  pool().lock.reset_after_fork();
+  pool().idle = nullptr;
+  pool().ended = nullptr;
+  pool().queue_head = nullptr;
+  pool().threads = 0;
+}
+
+}  // namespace tendril::rt

@@ -1,0 +1,77 @@
+    .text
+// long tendril_offload_call(const volatile int* aborted, long number, const long* arguments)
+// The flag is looked at by the last instruction but one before `syscall`; the interrupt handler
+// covers what lies between by moving a thread that is inside [begin, end) to `abort`.
+    .globl tendril_offload_call, tendril_offload_begin, tendril_offload_end, tendril_offload_abort
+    .hidden tendril_offload_call, tendril_offload_begin, tendril_offload_end, tendril_offload_abort
+    .type tendril_offload_call, @function
+tendril_offload_call:
+    .cfi_startproc
+    pushq %rbx
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbx, -16
+    movq %rdi, %rbx
+    movq %rsi, %rax
+    movq %rdx, %r11
+    movq 0(%r11), %rdi
+    movq 8(%r11), %rsi
+    movq 16(%r11), %rdx
+    movq 24(%r11), %r10
+    movq 32(%r11), %r8
+    movq 40(%r11), %r9
+tendril_offload_begin:
+    cmpl $0, (%rbx)
+    jne tendril_offload_abort
+    syscall
+tendril_offload_end:
+    popq %rbx
+    .cfi_remember_state
+    .cfi_def_cfa_offset 8
+    ret
+tendril_offload_abort:
+    .cfi_restore_state
+    movq $-4, %rax              // -EINTR
+    popq %rbx
+    .cfi_def_cfa_offset 8
+    ret
+    .cfi_endproc
+    .size tendril_offload_call, .-tendril_offload_call
+
+// long tendril_clone_thread(long flags, void* stack_top, int* tid, void* tls,
+//                           void (*function)(void*), void* argument)
+// A thread that the C library does not know. The function must not return. The parent's tid and the
+// child's cleared tid both go to *tid.
+    .globl tendril_clone_thread
+    .hidden tendril_clone_thread
+    .type tendril_clone_thread, @function
+tendril_clone_thread:
+    .cfi_startproc
+    pushq %r12
+    .cfi_def_cfa_offset 16
+    .cfi_offset %r12, -16
+    pushq %r13
+    .cfi_def_cfa_offset 24
+    .cfi_offset %r13, -24
+    movq %r8, %r12
+    movq %r9, %r13
+    movq %rcx, %r8              // tls
+    movq %rdx, %r10             // child tid, cleared at exit; rdx: parent tid
+    movl $56, %eax              // clone
+    syscall
+    testq %rax, %rax
+    jz 1f
+    popq %r13
+    .cfi_remember_state
+    .cfi_def_cfa_offset 16
+    popq %r12
+    .cfi_def_cfa_offset 8
+    ret
+1:  .cfi_restore_state
+    .cfi_undefined %rip
+    xorl %ebp, %ebp
+    movq %r13, %rdi
+    call *%r12
+    hlt
+    .cfi_endproc
+    .size tendril_clone_thread, .-tendril_clone_thread
+    .section .note.GNU-stack,"",@progbits
