@@ -5,7 +5,7 @@
 static int ends[2];
 static sem_t interrupted;
 static volatile sig_atomic_t handled;
-static pthread_t handled_by;
+static volatile pthread_t handled_by;
 
 static void on_signal(int number) {
   (void)number;

@@ -2,7 +2,7 @@
 // of what went before.
 #include "net.h"
 
-static pthread_t handled_by;
+static volatile pthread_t handled_by;
 static volatile sig_atomic_t handled;
 
 static void on_sigpipe(int number) {
