@@ -1,0 +1,77 @@
+// A pseudo terminal: a thread that reads lines from it blocks until a line is there, while others
+// go on; and what is typed arrives whole.
+#include <sys/ioctl.h>
+#include <termios.h>
+
+#include "check.h"
+
+static int master, slave, lines;
+
+static void* reads_lines(void* argument) {
+  char line[64];
+  for (int i = 0; i < 20; ++i) {
+    char expected[64];
+    ssize_t n = read(slave, line, sizeof line);
+    CHECK_EQ(snprintf(expected, sizeof expected, "line %d\n", i), n);
+    CHECK(memcmp(expected, line, (size_t)n) == 0);
+    __atomic_add_fetch(&lines, 1, __ATOMIC_SEQ_CST);
+  }
+  CHECK_EQ(0, read(slave, line, sizeof line));  // the end-of-file character
+  return argument;
+}
+
+static void* writes_much(void* argument) {
+  static char block[100000];
+  memset(block, 'w', sizeof block);
+  CHECK_EQ(sizeof block, write(slave, block, sizeof block));
+  return argument;
+}
+
+int main(void) {
+  be_threaded();
+  master = posix_openpt(O_RDWR | O_NOCTTY);
+  CHECK_OK(master);
+  CHECK_OK(grantpt(master));
+  CHECK_OK(unlockpt(master));
+  char name[64];
+  CHECK_RC(ptsname_r(master, name, sizeof name));
+  slave = open(name, O_RDWR | O_NOCTTY);
+  CHECK_OK(slave);
+  CHECK(isatty(slave));
+  struct termios mode;
+  CHECK_OK(tcgetattr(slave, &mode));
+  mode.c_lflag &= ~(tcflag_t)ECHO;
+  mode.c_oflag &= ~(tcflag_t)OPOST;
+  CHECK_OK(tcsetattr(slave, TCSANOW, &mode));
+
+  pthread_t reader = start_thread(reads_lines, NULL);
+  for (int i = 0; i < 20; ++i) {
+    char line[64];
+    int n = snprintf(line, sizeof line, "line %d\n", i);
+    CHECK_EQ(2, write(master, line, 2));
+    if (i % 5 == 0) settle();
+    CHECK_EQ(i, __atomic_load_n(&lines, __ATOMIC_SEQ_CST));  // half a line wakes nobody
+    CHECK_EQ(n - 2, write(master, line + 2, (size_t)n - 2));
+    for (int64_t begin = mono_ns(); __atomic_load_n(&lines, __ATOMIC_SEQ_CST) != i + 1;) {
+      CHECK(mono_ns() - begin < MS(kBoundMs));
+      usleep(200);
+    }
+  }
+  CHECK_EQ(1, write(master, "\4", 1));
+  join_thread(reader);
+  pass("lines");
+
+  pthread_t writer = start_thread(writes_much, NULL);
+  settle();
+  static char received[100000];
+  read_all(master, received, sizeof received);
+  for (size_t i = 0; i < sizeof received; ++i) CHECK_EQ('w', received[i]);
+  join_thread(writer);
+  CHECK_EQ(0, fcntl(slave, F_GETFL) & O_NONBLOCK);
+  pass("a large write");
+  CHECK_OK(close(slave));
+  char c;
+  CHECK_ERRNO(EIO, read(master, &c, 1));
+  pass("hung up");
+  return 0;
+}
