@@ -22,6 +22,7 @@ class Event {
   bool wait(Duration timeout = kForever);
 
  private:
+  friend struct detail::SelectAccess;
   mutable detail::BiasedLock lock_;
   bool set_ = false;  // guarded by lock_, as are the waiters
   detail::WaitList waiters_;

@@ -11,12 +11,13 @@ namespace {
 
 constexpr size_t kFirstRing = 16;
 
-// Ends waits of a list without a grant: the waiter finds kClosed.
+// Ends the waits of a list without a grant.
 rt::Fiber* close_all(WaitList& list) noexcept {
   rt::Fiber* chain = nullptr;
   while (ApiWaiter* waiter = list.head) {
     unlink(list, *waiter);
     if (!rt::claim(waiter->token)) continue;
+    waiter->closed = true;
     waiter->token.fiber->next_ready = chain;
     chain = waiter->token.fiber;
   }

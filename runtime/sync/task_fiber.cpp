@@ -53,8 +53,9 @@ void kill_all_here() noexcept {
   for (;;) {
     size_t alive = 0;
     rt::process().for_each_fiber([&](rt::Fiber* fiber) {
+      if (fiber->worker != me) return;
       auto* record = static_cast<FiberRecord*>(fiber->api);
-      if (fiber->worker != me || record == nullptr || record->task == nullptr) return;
+      if (record == nullptr || record->task == nullptr) return;
       ++alive;
       throw_into(*record, exit);
     });

@@ -34,29 +34,28 @@ bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::Worker* me, rt::
     guard.release();
     require_fiber(me);
   }
-  return block_until(guard, list, waiter, kind, object, deadline_of(timeout));
-}
-
-bool block_until(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
-                 const void* object, rt::Deadline deadline) {
+  const rt::Deadline deadline = deadline_of(timeout);
   waiter.token = rt::begin_wait(kind, object);
   push_back(list, waiter);
+  guard.release();
+  return park_until_granted(guard, list, waiter, kind, object, deadline);
+}
+
+bool park_until_granted(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
+                        const void* object, rt::Deadline deadline) {
   for (;;) {
-    guard.release();
     const rt::WakeReason reason = rt::park(deadline);
     if (__builtin_expect(reason == rt::WakeReason::kWoken, true)) return true;
     // Ended by somebody who does not know the list. Those who do find the wait ended.
     guard.acquire(this_worker());
     if (waiter.linked) unlink(list, waiter);
-    if (reason == rt::WakeReason::kTimeout) {
-      guard.release();
-      return false;
-    }
     guard.release();
+    if (reason == rt::WakeReason::kTimeout) return false;
     on_interrupted(waiter.token.fiber);
     guard.acquire(this_worker());
     waiter.token = rt::begin_wait(kind, object);
     push_front(list, waiter);
+    guard.release();
   }
 }
 

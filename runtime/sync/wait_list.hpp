@@ -23,6 +23,7 @@ struct ApiWaiter {
   uint32_t index = 0;  // which of several operations of a select this is
   bool linked = false;
   bool granted = false;
+  bool closed = false;  // woken because the object was shut down
 };
 
 inline void push_back(WaitList& list, ApiWaiter& waiter) noexcept {
@@ -75,8 +76,9 @@ inline rt::Deadline deadline_of(Duration timeout) noexcept {
 bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::Worker* me, rt::WaitKind kind,
            const void* object, Duration timeout);
 
-// As block, for an ended deadline computed before.
-bool block_until(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
-                 const void* object, rt::Deadline deadline);
+// The second half of block, for who has begun the wait, put the waiter in the list and released the
+// guard by itself.
+bool park_until_granted(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
+                        const void* object, rt::Deadline deadline);
 
 }  // namespace tendril::detail

@@ -283,10 +283,15 @@ TEST_CASE("the current fiber knows itself") {
   CHECK(fiber.get());
 }
 
-TEST_CASE("ten thousand fibers at once") {
+TEST_CASE("thousands of fibers at once") {
   Clean clean;
+#if defined(__SANITIZE_THREAD__)
+  constexpr long kFibers = 2'000;  // it counts each as a thread, and allows 8,128
+#else
+  constexpr long kFibers = 10'000;
+#endif
   std::vector<tendril::Fiber<int>> fibers;
-  for (int i = 0; i < 10'000; ++i) {
+  for (int i = 0; i < kFibers; ++i) {
     fibers.push_back(spawn([i] {
       tendril::sleep(1ms);
       return i;
@@ -294,5 +299,5 @@ TEST_CASE("ten thousand fibers at once") {
   }
   long sum = 0;
   for (auto& fiber : fibers) sum += fiber.get();
-  CHECK(sum == 49'995'000);
+  CHECK(sum == kFibers * (kFibers - 1) / 2);
 }

@@ -46,7 +46,7 @@ class QueueCore {
   void drop_all(void (*drop)(uint64_t)) noexcept;  // nobody else may be using it
 
  private:
-  friend class SelectRun;
+  friend struct SelectAccess;
   bool reserve_one() noexcept;
   void push(uint64_t item) noexcept;
   uint64_t pop() noexcept;

@@ -14,7 +14,8 @@ struct BiasedLock {
   std::atomic<bool> locked{false};  // by whoever came when it was biased no more
 };
 
-struct ApiWaiter;  // runtime/sync/wait_list.hpp
+struct SelectAccess;  // runtime/sync/select.cpp
+struct ApiWaiter;     // runtime/sync/wait_list.hpp
 
 // FIFO of those who wait; guarded by the owner's lock.
 struct WaitList {

@@ -1,0 +1,55 @@
+// Locks between fibers, and between OS threads. (gevent: lock.RLock, lock.BoundedSemaphore(1))
+//
+// FIFO and fair: unlock hands the lock to who waits longest. They fit std::lock_guard,
+// std::unique_lock and std::scoped_lock. An unlock by somebody who does not hold the lock throws
+// MisuseError. A wait ends by an exception when the fiber is killed; then the lock is not held.
+#pragma once
+
+#include <cstdint>
+
+#include "tendril/detail/sync_state.hpp"
+#include "tendril/time.hpp"
+
+namespace tendril {
+
+// Locking it twice in one fiber waits for ever.
+class Mutex {
+ public:
+  Mutex() = default;
+  Mutex(const Mutex&) = delete;
+  Mutex& operator=(const Mutex&) = delete;
+
+  void lock();
+  bool try_lock();
+  bool try_lock_for(Duration timeout);
+  void unlock();
+
+  bool locked() const;
+  bool held_here() const;  // by the running fiber
+
+ private:
+  mutable detail::BiasedLock lock_;
+  const void* owner_ = nullptr;  // the fiber; guarded by lock_, as are the waiters
+  detail::WaitList waiters_;
+};
+
+// A fiber that holds it may lock it again; it is free after as many unlocks. (gevent: RLock)
+class RLock {
+ public:
+  RLock() = default;
+  RLock(const RLock&) = delete;
+  RLock& operator=(const RLock&) = delete;
+
+  void lock() { try_lock_for(kForever); }
+  bool try_lock() { return try_lock_for(Duration::zero()); }
+  bool try_lock_for(Duration timeout);
+  void unlock();
+
+  bool held_here() const { return mutex_.held_here(); }
+
+ private:
+  Mutex mutex_;
+  uint32_t depth_ = 0;  // the owner's
+};
+
+}  // namespace tendril

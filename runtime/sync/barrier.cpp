@@ -1,0 +1,66 @@
+#include "tendril/barrier.hpp"
+
+#include "runtime/sync/wait_list.hpp"
+#include "tendril/errors.hpp"
+
+namespace tendril {
+
+using namespace detail;
+
+void Latch::count_down(size_t by) {
+  Guard guard(lock_, this_worker());
+  if (by > count_) {
+    guard.release();
+    throw MisuseError("tendril: a Latch is counted down below zero");
+  }
+  count_ -= by;
+  rt::Fiber* chain = count_ == 0 ? grant_all(waiters_) : nullptr;
+  guard.release();
+  let_all_run(chain);
+}
+
+bool Latch::try_wait() const {
+  Guard guard(lock_, this_worker());
+  return count_ == 0;
+}
+
+bool Latch::wait(Duration timeout) {
+  rt::Worker* me = this_worker();
+  Guard guard(lock_, me);
+  if (count_ == 0) return true;
+  ApiWaiter waiter;
+  return block(guard, waiters_, waiter, me, rt::WaitKind::kEvent, this, timeout);
+}
+
+void Latch::arrive_and_wait() {
+  count_down();
+  wait();
+}
+
+bool Barrier::arrive_and_wait(Duration timeout) {
+  rt::Worker* me = this_worker();
+  Guard guard(lock_, me);
+  // The others who wait, without those whose wait has ended and who have not left yet.
+  rt::Fiber* chain = nullptr;
+  size_t waiting = 0;
+  for (ApiWaiter* waiter = waiters_.head; waiter != nullptr; waiter = waiter->next) ++waiting;
+  if (waiting + 1 >= parties_) {
+    // Claimed one by one: if one has gone meanwhile, those claimed are put through all the same,
+    // for they had met.
+    chain = grant_all(waiters_);
+    guard.release();
+    let_all_run(chain);
+    return true;
+  }
+  ApiWaiter waiter;
+  return block(guard, waiters_, waiter, me, rt::WaitKind::kEvent, this, timeout);
+}
+
+size_t Barrier::waiting() const {
+  Guard guard(lock_, this_worker());
+  size_t waiting = 0;
+  for (ApiWaiter* waiter = waiters_.head; waiter != nullptr; waiter = waiter->next) ++waiting;
+  return waiting;
+}
+
+}  // namespace tendril

@@ -1,0 +1,58 @@
+#include "tendril/condition.hpp"
+
+#include "runtime/sync/attention.hpp"
+#include "runtime/sync/wait_list.hpp"
+
+namespace tendril {
+
+using namespace detail;
+
+bool Condition::wait_unlocked(void* lock, void (*unlock)(void*), void (*relock)(void*),
+                              Duration timeout) {
+  rt::Worker* me = this_worker();
+  require_fiber(me);
+  const rt::Deadline deadline = deadline_of(timeout);
+  ApiWaiter waiter;
+  // In the list before the lock is free, so that no notify after that is missed.
+  Guard guard(lock_, me);
+  waiter.token = rt::begin_wait(rt::WaitKind::kEvent, this);
+  push_back(waiters_, waiter);
+  guard.release();
+  try {
+    unlock(lock);
+  } catch (...) {
+    guard.acquire(me);
+    if (waiter.linked) detail::unlink(waiters_, waiter);
+    guard.release();
+    if (!rt::cancel_wait(waiter.token)) rt::park(rt::kForever);
+    throw;
+  }
+  bool notified;
+  try {
+    notified = park_until_granted(guard, waiters_, waiter, rt::WaitKind::kEvent, this, deadline);
+  } catch (...) {
+    const Shield shield(current_record());
+    relock(lock);
+    throw;
+  }
+  const Shield shield(current_record());
+  relock(lock);
+  return notified;
+}
+
+void Condition::notify(size_t count) {
+  rt::Fiber* chain = nullptr;
+  rt::Fiber** end = &chain;
+  Guard guard(lock_, this_worker());
+  for (; count > 0 && waiters_.head != nullptr; --count) {
+    ApiWaiter* waiter = grant_first(waiters_);
+    if (waiter == nullptr) break;
+    waiter->token.fiber->next_ready = nullptr;
+    *end = waiter->token.fiber;
+    end = &waiter->token.fiber->next_ready;
+  }
+  guard.release();
+  let_all_run(chain);
+}
+
+}  // namespace tendril

@@ -1,0 +1,75 @@
+#include "tendril/mutex.hpp"
+
+#include "runtime/sync/wait_list.hpp"
+#include "tendril/errors.hpp"
+
+namespace tendril {
+
+using namespace detail;
+
+bool Mutex::try_lock_for(Duration timeout) {
+  rt::Worker* me = this_worker();
+  Guard guard(lock_, me);
+  if (__builtin_expect(owner_ == nullptr, true)) {
+    owner_ = me->current;
+    return true;
+  }
+  ApiWaiter waiter;
+  return block(guard, waiters_, waiter, me, rt::WaitKind::kLock, this, timeout);
+}
+
+void Mutex::lock() {
+  rt::Worker* me = this_worker();
+  Guard guard(lock_, me);
+  if (__builtin_expect(owner_ == nullptr, true)) {
+    owner_ = me->current;
+    return;
+  }
+  ApiWaiter waiter;
+  block(guard, waiters_, waiter, me, rt::WaitKind::kLock, this, kForever);
+}
+
+bool Mutex::try_lock() { return try_lock_for(Duration::zero()); }
+
+void Mutex::unlock() {
+  rt::Worker* me = this_worker();
+  Guard guard(lock_, me);
+  if (__builtin_expect(owner_ != me->current, false)) {
+    guard.release();
+    throw MisuseError("tendril: a Mutex is unlocked by a fiber that does not hold it");
+  }
+  if (__builtin_expect(waiters_.head == nullptr, true)) {
+    owner_ = nullptr;
+    return;
+  }
+  ApiWaiter* next = grant_first(waiters_);
+  owner_ = next != nullptr ? next->token.fiber : nullptr;
+  guard.release();
+  if (next != nullptr) rt::let_run(next->token.fiber);
+}
+
+bool Mutex::locked() const {
+  Guard guard(lock_, this_worker());
+  return owner_ != nullptr;
+}
+
+bool Mutex::held_here() const {
+  rt::Worker* me = this_worker();
+  Guard guard(lock_, me);
+  return owner_ == me->current;
+}
+
+bool RLock::try_lock_for(Duration timeout) {
+  if (!mutex_.held_here() && !mutex_.try_lock_for(timeout)) return false;
+  ++depth_;
+  return true;
+}
+
+void RLock::unlock() {
+  if (!mutex_.held_here()) {
+    throw MisuseError("tendril: an RLock is unlocked by a fiber that does not hold it");
+  }
+  if (--depth_ == 0) mutex_.unlock();
+}
+
+}  // namespace tendril

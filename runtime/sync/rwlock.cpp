@@ -1,0 +1,87 @@
+#include "tendril/rwlock.hpp"
+
+#include "runtime/sync/wait_list.hpp"
+#include "tendril/errors.hpp"
+
+namespace tendril {
+
+using namespace detail;
+
+void* RWLock::grant_whom_it_may() noexcept {
+  rt::Fiber* chain = nullptr;
+  rt::Fiber** end = &chain;
+  while (ApiWaiter* waiter = waiters_.head) {
+    const bool wants_to_write = waiter->index == 1;
+    if (writer_ != nullptr || (wants_to_write && readers_ > 0)) break;
+    detail::unlink(waiters_, *waiter);
+    if (!rt::claim(waiter->token)) continue;
+    waiter->granted = true;
+    if (wants_to_write) {
+      writer_ = waiter->token.fiber;
+    } else {
+      ++readers_;
+    }
+    waiter->token.fiber->next_ready = nullptr;
+    *end = waiter->token.fiber;
+    end = &waiter->token.fiber->next_ready;
+  }
+  return chain;
+}
+
+bool RWLock::acquire(bool writer, Duration timeout) {
+  rt::Worker* me = this_worker();
+  Guard guard(lock_, me);
+  if (writer_ == nullptr && waiters_.head == nullptr && (!writer || readers_ == 0)) {
+    if (writer) {
+      writer_ = me->current;
+    } else {
+      ++readers_;
+    }
+    return true;
+  }
+  ApiWaiter waiter;
+  waiter.index = writer ? 1 : 0;
+  // Who leaves without the lock may have been in the way of those behind.
+  const auto let_others_pass = [&] {
+    Guard again(lock_, this_worker());
+    auto* chain = static_cast<rt::Fiber*>(grant_whom_it_may());
+    again.release();
+    let_all_run(chain);
+  };
+  bool granted;
+  try {
+    granted = block(guard, waiters_, waiter, me, rt::WaitKind::kLock, this, timeout);
+  } catch (...) {
+    let_others_pass();
+    throw;
+  }
+  if (!granted) let_others_pass();
+  return granted;
+}
+
+void RWLock::unlock() {
+  rt::Worker* me = this_worker();
+  Guard guard(lock_, me);
+  if (writer_ != me->current) {
+    guard.release();
+    throw MisuseError("tendril: an RWLock is unlocked by a fiber that does not hold it");
+  }
+  writer_ = nullptr;
+  auto* chain = static_cast<rt::Fiber*>(grant_whom_it_may());
+  guard.release();
+  let_all_run(chain);
+}
+
+void RWLock::unlock_shared() {
+  Guard guard(lock_, this_worker());
+  if (readers_ == 0) {
+    guard.release();
+    throw MisuseError("tendril: an RWLock is unlocked by a reader while nobody reads");
+  }
+  --readers_;
+  auto* chain = static_cast<rt::Fiber*>(grant_whom_it_may());
+  guard.release();
+  let_all_run(chain);
+}
+
+}  // namespace tendril

@@ -1,0 +1,54 @@
+#include "tendril/semaphore.hpp"
+
+#include "runtime/sync/wait_list.hpp"
+#include "tendril/errors.hpp"
+
+namespace tendril {
+
+using namespace detail;
+
+bool Semaphore::acquire(Duration timeout) {
+  rt::Worker* me = this_worker();
+  Guard guard(lock_, me);
+  if (value_ > 0) {
+    --value_;
+    return true;
+  }
+  ApiWaiter waiter;
+  return block(guard, waiters_, waiter, me, rt::WaitKind::kLock, this, timeout);
+}
+
+void Semaphore::release(size_t units) { release_bounded(units, SIZE_MAX); }
+
+void Semaphore::release_bounded(size_t units, size_t bound) {
+  Guard guard(lock_, this_worker());
+  if (units > bound - value_) {
+    guard.release();
+    throw MisuseError("tendril: a BoundedSemaphore is released more often than acquired");
+  }
+  rt::Fiber* chain = nullptr;
+  rt::Fiber** end = &chain;
+  for (; units > 0; --units) {
+    ApiWaiter* waiter = waiters_.head != nullptr ? grant_first(waiters_) : nullptr;
+    if (waiter == nullptr) break;
+    waiter->token.fiber->next_ready = nullptr;
+    *end = waiter->token.fiber;
+    end = &waiter->token.fiber->next_ready;
+  }
+  value_ += units;
+  guard.release();
+  let_all_run(chain);
+}
+
+size_t Semaphore::value() const {
+  Guard guard(lock_, this_worker());
+  return value_;
+}
+
+bool Semaphore::wait(Duration timeout) {
+  if (!acquire(timeout)) return false;
+  release();
+  return true;
+}
+
+}  // namespace tendril
