@@ -15,6 +15,7 @@
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/thread_flag.hpp"
+#include "interpose/kernel/thread_timers.hpp"
 #include "interpose/symbols/libc.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/signal_entry.hpp"
@@ -123,6 +124,7 @@ void activate() noexcept {
   if (main == nullptr || fiber == nullptr) give_up("out of memory", ENOMEM);
   main->fiber = fiber;
   fiber->owner = main;
+  fiber->last_rites = bury_green_thread;
   rt::adopt_current_thread(*fiber, /*shared=*/false);
   // What the kernel knows about this thread and we are to answer from now on.
   const long tid = rt::raw_syscall(SYS_gettid);
@@ -169,6 +171,7 @@ uint64_t deactivate_in_child() noexcept {
   threads().reset_after_fork();
   futexes().reset_after_fork();
   mappings_reset_after_fork();
+  thread_timers().reset_after_fork();
   reset_report_descriptor_after_fork();
   return mask;
 }

@@ -51,6 +51,24 @@ inline long wait_for_readiness(Transfer& transfer, uint32_t seen) noexcept {
   }
 }
 
+// Progress of a transfer that takes several steps, kept over the seam between a hook's try and the
+// full call: without it the bytes that the try moved would be moved again.
+inline size_t resume_progress() noexcept {
+  GreenThread* thread = current_thread();
+  const size_t done = thread->progress;
+  thread->progress = 0;
+  return done;
+}
+
+// The result of a step that failed after `done` bytes: those count.
+inline long end_transfer(long result, size_t done) noexcept {
+  if (result == -kWouldWait) {
+    current_thread()->progress = done;
+    return result;
+  }
+  return done > 0 ? static_cast<long>(done) : result;
+}
+
 // `try_once` makes one attempt that does not block: a result, or -EAGAIN. Precondition: the program
 // has not asked for a non-blocking call.
 template <typename Try>

@@ -15,15 +15,16 @@ namespace tendril::kernel {
 namespace {
 
 // FdState::facts:
-//   | outside 16 | epoch 16 | 0 | flags 16 | kind 8 |
+//   | outside 16 | epoch 16 | flags 24 | kind 8 |
 enum : uint64_t {
   kNonblocking = 1 << 8,
   kSharedOutside = 1 << 9,
   kMaybeDuplicated = 1 << 10,
   kReadLimit = 1 << 11,
   kWriteLimit = 1 << 12,
-  kNoNowait = 1 << 13,
+  kNoNowaitRead = 1 << 13,
   kOriginKnown = 1 << 14,  // a tracked call made it: the two sharing flags are right
+  kNoNowaitWrite = 1 << 16,
   kExamined = 1 << 15,     // kind, kNonblocking and the limits are right
 };
 constexpr int kEpochShift = 32;
@@ -86,7 +87,8 @@ Facts unpack(uint64_t word) noexcept {
   facts.maybe_duplicated = (word & kMaybeDuplicated) != 0;
   facts.read_limit = (word & kReadLimit) != 0;
   facts.write_limit = (word & kWriteLimit) != 0;
-  facts.no_nowait = (word & kNoNowait) != 0;
+  facts.no_nowait[0] = (word & kNoNowaitRead) != 0;
+  facts.no_nowait[1] = (word & kNoNowaitWrite) != 0;
   return facts;
 }
 
@@ -179,8 +181,8 @@ void DescriptorTable::limits_changed(int fd) noexcept {
   s->facts.fetch_and(~uint64_t{kExamined});
 }
 
-void DescriptorTable::refuses_nowait(int, rt::FdState& s) noexcept {
-  s.facts.fetch_or(kNoNowait);
+void DescriptorTable::refuses_nowait(rt::FdState& s, rt::Direction direction) noexcept {
+  s.facts.fetch_or(direction == rt::Direction::kRead ? kNoNowaitRead : kNoNowaitWrite);
 }
 
 void DescriptorTable::passed_outside() noexcept {

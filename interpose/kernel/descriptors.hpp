@@ -32,7 +32,7 @@ struct Facts {
   bool maybe_duplicated = false;  // or with another descriptor of this one
   bool read_limit = false;       // SO_RCVTIMEO is set
   bool write_limit = false;      // SO_SNDTIMEO is set
-  bool no_nowait = false;        // the kernel refuses RWF_NOWAIT on it
+  bool no_nowait[2] = {false, false};  // the kernel refuses RWF_NOWAIT on it, by rt::Direction
 };
 
 class DescriptorTable {
@@ -49,7 +49,7 @@ class DescriptorTable {
   void duplicated(int from, int to) noexcept;
   void set_nonblocking(int fd, bool value) noexcept;
   void limits_changed(int fd) noexcept;
-  void refuses_nowait(int fd, rt::FdState& s) noexcept;
+  void refuses_nowait(rt::FdState& s, rt::Direction direction) noexcept;
   void passed_outside() noexcept;  // fork, or sent over a Unix socket: everything may be shared now
 
   // Time limit of a wait: SO_RCVTIMEO or SO_SNDTIMEO.

@@ -25,6 +25,7 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   char name[16] = {};        // prctl(PR_SET_NAME)
   gregset_t start{};         // registers with which the thread begins
   bool trying = false;       // a symbol hook's try: do not park, say kWouldWait
+  size_t progress = 0;       // bytes that such a try has moved already; the full call goes on there
 
   // --- signals; guarded by SignalState::lock unless said otherwise ---
   uint64_t blocked = 0;      // what the program set; SIGSYS may be in it, the kernel never sees it
@@ -41,6 +42,10 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
 
 // Precondition: on a worker, in a green thread.
 GreenThread* current_thread() noexcept;
+
+// Last rites of a green thread's fiber: on another thread's stack, so that the C library may reuse
+// this one's. Clears and wakes the tid word, for pthread_join; gives thread and fiber back.
+void bury_green_thread(rt::Fiber* fiber);
 
 class ThreadTable {
  public:

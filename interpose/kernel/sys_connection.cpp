@@ -87,8 +87,7 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
   } else if (result != -EINPROGRESS) {
     return result;
   }
-  // From here on it is under way: a second connect would not be the same, so this one must wait.
-  current_thread()->trying = false;
+  // From here on it is under way. (A try that ends here goes on in the full call by EALREADY.)
   for (uint32_t edges = seen;;) {
     pollfd probe{fd, POLLOUT, 0};
     const timespec now{0, 0};
@@ -97,10 +96,12 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
     if (result != 0) return result;
     edges = rt::Poller::edges(*transfer.state, rt::Direction::kWrite);
   }
-  int error = 0;
-  socklen_t size = sizeof error;
-  result = rt::raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error, &size);
-  return result < 0 ? result : -error;
+  // Asking once more gives the outcome, and makes the socket's state "connected" as a blocking
+  // connect would (SO_ERROR would not: the next connect then succeeds instead of EISCONN).
+  set_blocking_mode(fd, 1);
+  result = native();
+  set_blocking_mode(fd, 0);
+  return result;
 }
 
 }  // namespace tendril::kernel

@@ -16,6 +16,11 @@
 namespace tendril::kernel {
 namespace {
 
+bool is_user_address(const uint32_t* word) noexcept {
+  constexpr uintptr_t kEndOfUserSpace = 0x7ffffffff000;
+  return reinterpret_cast<uintptr_t>(word) < kEndOfUserSpace;
+}
+
 long wait(uint32_t* word, int operation, uint32_t value, const timespec* timeout, uint32_t bitset,
           bool absolute) noexcept {
   if (bitset == 0) return -EINVAL;
@@ -71,7 +76,12 @@ long lock_pi(uint32_t* word, const timespec* timeout, bool try_only, clockid_t c
 long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* timeout,
                uint32_t* word2, uint32_t value3) {
   if ((reinterpret_cast<uintptr_t>(word) & 3) != 0) return -EINVAL;
+  if (!is_user_address(word)) return -EFAULT;
   const int command = operation & FUTEX_CMD_MASK;
+  if ((operation & FUTEX_CLOCK_REALTIME) != 0 && command != FUTEX_WAIT_BITSET &&
+      command != FUTEX_WAIT_REQUEUE_PI && command != FUTEX_LOCK_PI2) {
+    return -ENOSYS;
+  }
   const auto count = static_cast<int>(value);
   const auto count2 = static_cast<int>(reinterpret_cast<intptr_t>(timeout));
   switch (command) {
@@ -86,6 +96,7 @@ long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* ti
     case FUTEX_REQUEUE:
     case FUTEX_CMP_REQUEUE:
       if (count < 0 || count2 < 0 || (reinterpret_cast<uintptr_t>(word2) & 3) != 0) return -EINVAL;
+      if (!is_user_address(word2)) return -EFAULT;
       return futexes().requeue(word, word2, count, count2,
                                command == FUTEX_CMP_REQUEUE ? &value3 : nullptr, true);
     case FUTEX_WAKE_OP:

@@ -46,10 +46,10 @@ long try_vectors(bool reading, int fd, const iovec* vectors, long count) noexcep
 // after some bytes went reports the bytes.
 template <typename TryRest>
 long write_all(Transfer& transfer, size_t total, TryRest&& try_rest) noexcept {
-  size_t done = 0;
+  size_t done = resume_progress();
   for (;;) {
     const long result = blocking_transfer(transfer, [&] { return try_rest(done); });
-    if (result < 0) return done > 0 && result != -kWouldWait ? static_cast<long>(done) : result;
+    if (result < 0) return end_transfer(result, done);
     done += static_cast<size_t>(result);
     if (done >= total || result == 0) return static_cast<long>(done);
   }
@@ -62,15 +62,32 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
   if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0) return native();
   const Facts& facts = transfer.facts;
   if (facts.nonblocking || facts.kind == FdKind::kFile || size == 0) return native();
-  if (facts.no_nowait) return transfer_unnowaitable(transfer, number, data, size);
+  if (facts.no_nowait[0]) return transfer_unnowaitable(transfer, number, data, size);
   const bool plain = number == SYS_read && is_socket(facts);
   const long result = blocking_transfer(transfer, [&] {
     return plain ? rt::raw_syscall(SYS_recvfrom, fd, data, size, MSG_DONTWAIT, nullptr, nullptr)
                  : try_vectors(true, fd, vectors, count);
   });
   if (result != -EOPNOTSUPP || is_socket(facts)) return result;
-  descriptors().refuses_nowait(fd, *transfer.state);
+  descriptors().refuses_nowait(*transfer.state, rt::Direction::kRead);
   return transfer_unnowaitable(transfer, number, data, size);
+}
+
+// The only anonymous file that is written to is an eventfd, and it refuses RWF_NOWAIT. While it is
+// writable a small number goes in at once; whatever else (a full counter, an argument that is an
+// error) is the kernel's business, on a pool thread.
+long write_eventfd(Transfer& transfer, long number, const void* data, long size) noexcept {
+  constexpr uint64_t kSmall = uint64_t{1} << 32;
+  uint64_t value;
+  pollfd probe{transfer.fd, POLLOUT, 0};
+  const timespec now{0, 0};
+  if (number == SYS_write && size == sizeof value && copy_in(&value, data) == 0 &&
+      value < kSmall && rt::raw_syscall(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) {
+    return rt::raw_syscall(number, transfer.fd, data, size);
+  }
+  if (current_thread()->trying) return -kWouldWait;
+  const long result = rt::offload(number, transfer.fd, reinterpret_cast<long>(data), size, 0, 0, 0);
+  return result == -EINTR ? -kRestartSys : result;
 }
 
 long write_or_native(int fd, const iovec* vectors, int count, long number, const void* data,
@@ -80,7 +97,8 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) return native();
   const Facts& facts = transfer.facts;
   if (facts.nonblocking || facts.kind == FdKind::kFile) return native();
-  if (facts.no_nowait) return transfer_unnowaitable(transfer, number, data, size);
+  if (facts.kind == FdKind::kAnonymous) return write_eventfd(transfer, number, data, size);
+  if (facts.no_nowait[1]) return transfer_unnowaitable(transfer, number, data, size);
   const bool plain = number == SYS_write && is_socket(facts);
   // Vectors are looked at once: the program may not change them while we wait, but it might.
   IoVectors rest;
@@ -89,7 +107,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
     if (const long error = rest.load(vectors, count); error != 0) return error;
     total = rest.total();
   }
-  const bool atomic = facts.kind == FdKind::kPacket || facts.kind == FdKind::kAnonymous;
+  const bool atomic = facts.kind == FdKind::kPacket;
   const long result = write_all(transfer, atomic ? 0 : total, [&](size_t done) {
     if (plain) {
       return rt::raw_syscall(SYS_sendto, fd, static_cast<const char*>(data) + done, total - done,
@@ -103,7 +121,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
     return try_vectors(false, fd, &vector, 1);
   });
   if (result != -EOPNOTSUPP || is_socket(facts)) return result;
-  descriptors().refuses_nowait(fd, *transfer.state);
+  descriptors().refuses_nowait(*transfer.state, rt::Direction::kWrite);
   return transfer_unnowaitable(transfer, number, data, size);
 }
 

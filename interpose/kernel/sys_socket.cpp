@@ -51,14 +51,12 @@ long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
   if (is_native(fd, flags, rt::Direction::kRead, &transfer)) return attempt(0, 0);
   const bool until_full =
       (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0 && transfer.facts.kind == FdKind::kStream;
-  size_t done = 0;
+  size_t done = resume_progress();
   for (;;) {
     const long result = blocking_transfer(transfer, [&] { return attempt(done, MSG_DONTWAIT); });
-    if (result < 0) return done > 0 && result != -kWouldWait ? static_cast<long>(done) : result;
+    if (result < 0) return end_transfer(result, done);
     done += static_cast<size_t>(result);
     if (!until_full || done >= length || result == 0) return static_cast<long>(done);
-    // What was read is in the program's buffer: from here on it must be a full wait.
-    current_thread()->trying = false;
   }
 }
 
@@ -79,7 +77,7 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
         error != 0) {
       return error;
     }
-    size_t done = 0;
+    size_t done = resume_progress();
     for (;;) {
       msghdr part = header;
       rest.skip_to(done);
@@ -89,7 +87,8 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
         return rt::raw_syscall(SYS_recvmsg, fd, &part, flags | MSG_DONTWAIT);
       });
       if (result < 0) {
-        if (done == 0 || result == -kWouldWait) return result;
+        result = end_transfer(result, done);
+        if (result < 0) return result;
         break;
       }
       if (done == 0) {  // name, control data and flags come with the first part
@@ -103,7 +102,6 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
       }
       done += static_cast<size_t>(result);
       if (result == 0 || done >= rest.total()) break;
-      current_thread()->trying = false;
     }
     result = static_cast<long>(done);
   } else {
@@ -150,15 +148,14 @@ long sys_sendto(int fd, const void* buffer, size_t length, int flags, const void
                            flags | more_flags, address, address_size);
   };
   if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) return attempt(0, 0);
-  size_t done = 0;
+  size_t done = resume_progress();
   for (;;) {
     const long result = blocking_transfer(transfer, [&] { return attempt(done, MSG_DONTWAIT); });
-    if (result < 0) return done > 0 && result != -kWouldWait ? static_cast<long>(done) : result;
+    if (result < 0) return end_transfer(result, done);
     done += static_cast<size_t>(result);
     if (done >= length || transfer.facts.kind != FdKind::kStream || result == 0) {
       return static_cast<long>(done);
     }
-    current_thread()->trying = false;  // part of it is on its way
   }
 }
 
@@ -168,21 +165,23 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
   if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) {
     return rt::raw_syscall(SYS_sendmsg, fd, message, flags);
   }
-  const long first = blocking_transfer(transfer, [&] {
-    return rt::raw_syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
-  });
-  if (first < 0 || transfer.facts.kind != FdKind::kStream) return first;
+  size_t done = resume_progress();
+  if (done == 0) {
+    const long first = blocking_transfer(transfer, [&] {
+      return rt::raw_syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
+    });
+    if (first < 0 || transfer.facts.kind != FdKind::kStream) return first;
+    done = static_cast<size_t>(first);
+  }
   // A blocking send on a stream ends when everything is sent.
   msghdr header;
   IoVectors rest;
   if (copy_in(&header, message) != 0 ||
       rest.load(header.msg_iov, static_cast<long>(header.msg_iovlen)) != 0) {
-    return first;
+    return static_cast<long>(done);
   }
-  auto done = static_cast<size_t>(first);
   header.msg_control = nullptr;  // went with the first part
   header.msg_controllen = 0;
-  current_thread()->trying = false;
   while (done < rest.total()) {
     rest.skip_to(done);
     header.msg_iov = rest.data();
@@ -190,7 +189,7 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
     const long result = blocking_transfer(transfer, [&] {
       return rt::raw_syscall(SYS_sendmsg, fd, &header, flags | MSG_DONTWAIT);
     });
-    if (result <= 0) break;
+    if (result <= 0) return result < 0 ? end_transfer(result, done) : static_cast<long>(done);
     done += static_cast<size_t>(result);
   }
   return static_cast<long>(done);
@@ -205,6 +204,22 @@ long sys_sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
     current_thread()->trying = false;
   }
   return static_cast<long>(done);
+}
+
+// A local shutdown ends waits on the socket, also where the kernel signals no event (a sender on a
+// Unix socket).
+long sys_shutdown(Call& call) {
+  const long result = pass(call);
+  const auto fd = static_cast<int>(call.arguments[0]);
+  rt::FdState* s = poller().state_if_known(fd);
+  Facts facts;
+  if (result != 0 || s == nullptr || descriptors().facts(fd, *s, &facts) != 0) return result;
+  if (facts.maybe_duplicated) {
+    poller().nudge_all();
+  } else {
+    poller().nudge(fd);
+  }
+  return result;
 }
 
 long sys_setsockopt(Call& call) {

@@ -42,8 +42,9 @@ void begin_thread(rt::Fiber*, void* argument) {
   tendril_enter_program(&thread->start);
 }
 
-// On another thread's stack: the C library may now reuse this one's.
-void bury(rt::Fiber* fiber) {
+}  // namespace
+
+void bury_green_thread(rt::Fiber* fiber) {
   auto* thread = static_cast<GreenThread*>(fiber->owner);
   if (uint32_t* word = thread->clear_child_tid; word != nullptr) {
     const uint32_t zero = 0;
@@ -53,6 +54,8 @@ void bury(rt::Fiber* fiber) {
   threads().destroy(thread);
   rt::give_back_fiber(fiber);
 }
+
+namespace {
 
 long make_thread(const Call& call, const ThreadRequest& request) noexcept {
   GreenThread* thread = threads().create();
@@ -69,7 +72,7 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
   }
   thread->fiber = fiber;
   fiber->owner = thread;
-  fiber->last_rites = bury;
+  fiber->last_rites = bury_green_thread;
   std::memcpy(&thread->start, &call.frame->uc_mcontext.gregs, sizeof thread->start);
   thread->start[REG_RAX] = 0;
   thread->start[REG_RCX] = thread->start[REG_RIP];

@@ -17,6 +17,7 @@ namespace {
 // POSIX: never early, EINTR whenever a handler ran, then with the time that is left.
 long sleep_for(rt::Deadline deadline, timespec* remaining, bool relative) noexcept {
   while (rt::monotonic_now() < deadline) {
+    if (current_thread()->trying) return -kWouldWait;
     if (rt::sleep_until(deadline) == rt::WakeReason::kTimeout) continue;
     if (!signals().has_accepted(current_thread())) continue;
     if (!relative) return -kRestartNoHandler;

@@ -38,6 +38,7 @@ long sys_accept(int fd, void* address, void* address_size);
 long sys_accept4(int fd, void* address, void* address_size, int flags);
 long sys_connect(int fd, const void* address, unsigned address_size);
 long sys_setsockopt(Call& call);
+long sys_shutdown(Call& call);
 
 // sys_poll.cpp
 long sys_poll(pollfd* fds, unsigned long count, int timeout_ms);
@@ -62,6 +63,10 @@ long sys_sched_yield();
 // sys_futex.cpp
 long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* timeout,
                uint32_t* word2, uint32_t value3);
+
+// sys_timer.cpp
+long sys_timer_create(Call& call);
+long sys_timer_delete(Call& call);
 
 // sys_thread.cpp
 long sys_clone(Call& call);

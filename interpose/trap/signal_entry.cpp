@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/thread_timers.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
@@ -80,7 +81,13 @@ void post_arrived_signals() noexcept {
     const uint32_t head = inbox.head.load(std::memory_order_relaxed);
     const SignalInbox::Arrival arrival = inbox.arrivals[head % SignalInbox::kSize];
     inbox.head.store(head + 1, std::memory_order_release);
-    kernel::signals().post(arrival.info, arrival.for_current ? arrival.thread : nullptr);
+    kernel::GreenThread* target = arrival.for_current ? arrival.thread : nullptr;
+    if (arrival.info.si_code == SI_TIMER) {
+      const int tid = kernel::thread_timers().target(arrival.info.si_timerid);
+      rt::SpinGuard guard(kernel::threads().lock);
+      if (tid != 0) target = kernel::threads().find(tid);
+    }
+    kernel::signals().post(arrival.info, target);
   }
   if (inbox.throttled.load(std::memory_order_relaxed)) {
     inbox.throttled.store(false, std::memory_order_relaxed);

@@ -242,25 +242,44 @@ void Poller::on_event(uint64_t data, uint32_t events) noexcept {
   if (s == nullptr) return;
   SpinGuard guard(s->lock);
   if (s->generation != static_cast<uint32_t>(data >> 32)) return;  // a former owner's
+  on_edges(*s, events);
+}
+
+// Precondition: s.lock held.
+void Poller::on_edges(FdState& s, uint32_t events) noexcept {
   const bool broken = (events & (EPOLLHUP | EPOLLERR)) != 0;
   for (const Direction d : {Direction::kRead, Direction::kWrite}) {
     const int side = static_cast<int>(d);
     if ((events & (d == Direction::kRead ? kReadEvents : kWriteEvents)) == 0) continue;
-    s->edges[side].fetch_add(1, std::memory_order_release);
-    while (Waiter* waiter = s->transferrers[side].pop_front()) {
-      s->waiting[side].fetch_sub(1, std::memory_order_relaxed);
+    s.edges[side].fetch_add(1, std::memory_order_release);
+    while (Waiter* waiter = s.transferrers[side].pop_front()) {
+      s.waiting[side].fetch_sub(1, std::memory_order_relaxed);
       waiters_.fetch_sub(1, std::memory_order_relaxed);
       if (wake(waiter->token) && !broken) break;
     }
   }
-  for (PollWaiter* waiter = s->pollers.front(); waiter != nullptr;) {
-    PollWaiter* next = s->pollers.after(waiter);
+  for (PollWaiter* waiter = s.pollers.front(); waiter != nullptr;) {
+    PollWaiter* next = s.pollers.after(waiter);
     if (broken || (waiter->events & events) != 0) {
       IntrusiveList<PollWaiter>::remove(waiter);
       waiters_.fetch_sub(1, std::memory_order_relaxed);
       wake(waiter->token);
     }
     waiter = next;
+  }
+}
+
+void Poller::nudge(int fd) noexcept {
+  FdState* s = state_if_known(fd);
+  if (s == nullptr) return;
+  SpinGuard guard(s->lock);
+  on_edges(*s, EPOLLHUP | EPOLLERR);
+}
+
+void Poller::nudge_all() noexcept {
+  for (size_t i = 0; i < kChunks; ++i) {
+    if (chunks_[i].load(std::memory_order_acquire) == nullptr) continue;
+    for (size_t n = 0; n < kChunk; ++n) nudge(static_cast<int>(i * kChunk + n));
   }
 }
 

@@ -84,6 +84,11 @@ class Poller {
   bool add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept;
   void remove_poller(FdState& s, PollWaiter& waiter) noexcept;
 
+  // Something has happened to the descriptor that gives no edge but ends waits (shutdown of a
+  // socket): wakes all who wait on it, to try again. And the same for all descriptors.
+  void nudge(int fd) noexcept;
+  void nudge_all() noexcept;
+
   // The descriptor is about to be closed or replaced: forgets it and wakes who waits with kClosed.
   // Call before the close, so that a duplicate does not keep the registration alive.
   void forget(int fd) noexcept;
@@ -111,6 +116,7 @@ class Poller {
   bool ensure_registered(int fd, FdState& s) noexcept;
   void wake_next(FdState& s, Direction d) noexcept;
   void on_event(uint64_t data, uint32_t events) noexcept;
+  void on_edges(FdState& s, uint32_t events) noexcept;
 
   static constexpr size_t kChunkBits = 9;
   static constexpr size_t kChunk = size_t{1} << kChunkBits;

@@ -1,0 +1,89 @@
+// timer_create(2), timer_delete(2): a timer may notify one thread (SIGEV_THREAD_ID), which glibc
+// uses for SIGEV_THREAD. The kernel does not know green tids: it signals the process, and we pass the
+// signal on by the timer's id.
+#include <signal.h>
+
+#include <cerrno>
+
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/thread_timers.hpp"
+#include "interpose/kernel/user_memory.hpp"
+#include "runtime/memory/allocator.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+
+ThreadTimers& thread_timers() noexcept {
+  static constinit ThreadTimers instance;
+  return instance;
+}
+
+bool ThreadTimers::add(int timer, int tid) noexcept {
+  auto* entry = rt::runtime_new<Entry>();
+  if (entry == nullptr) return false;
+  rt::SpinGuard guard(lock_);
+  *entry = {timer, tid, first_};
+  first_ = entry;
+  return true;
+}
+
+void ThreadTimers::remove(int timer) noexcept {
+  rt::SpinGuard guard(lock_);
+  for (Entry** link = &first_; *link != nullptr; link = &(*link)->next) {
+    if ((*link)->timer != timer) continue;
+    Entry* gone = *link;
+    *link = gone->next;
+    rt::runtime_delete(gone);
+    return;
+  }
+}
+
+int ThreadTimers::target(int timer) noexcept {
+  rt::SpinGuard guard(lock_);
+  for (Entry* entry = first_; entry != nullptr; entry = entry->next) {
+    if (entry->timer == timer) return entry->tid;
+  }
+  return 0;
+}
+
+void ThreadTimers::reset_after_fork() noexcept {
+  lock_.reset_after_fork();
+  first_ = nullptr;  // POSIX: timers are not inherited
+}
+
+long sys_timer_create(Call& call) {
+  constexpr size_t kEventSize = 64;  // the kernel's struct sigevent
+  auto* user_event = reinterpret_cast<const void*>(call.arguments[1]);
+  union {
+    sigevent event;
+    char bytes[kEventSize];
+  };
+  if (user_event == nullptr || copy_in_bytes(bytes, user_event, kEventSize) != 0 ||
+      event.sigev_notify != SIGEV_THREAD_ID) {
+    return pass(call);
+  }
+  const int tid = event._sigev_un._tid;
+  {
+    rt::SpinGuard guard(threads().lock);
+    if (threads().find(tid) == nullptr) return -EINVAL;
+  }
+  event.sigev_notify = SIGEV_SIGNAL;
+  int timer = 0;
+  const long result = rt::raw_syscall(SYS_timer_create, call.arguments[0], bytes, &timer);
+  if (result != 0) return result;
+  if (!thread_timers().add(timer, tid) ||
+      copy_out(reinterpret_cast<void*>(call.arguments[2]), timer) != 0) {
+    thread_timers().remove(timer);
+    rt::raw_syscall(SYS_timer_delete, timer);
+    return -EFAULT;
+  }
+  return 0;
+}
+
+long sys_timer_delete(Call& call) {
+  thread_timers().remove(static_cast<int>(call.arguments[0]));
+  return pass(call);
+}
+
+}  // namespace tendril::kernel
