@@ -3,12 +3,14 @@
 // not there yet): everything else is made at first use.
 #include <pthread.h>
 
+#include "interpose/boot/identified_fiber.hpp"
 #include "interpose/kernel/descriptors.hpp"
 
 namespace {
 
 __attribute__((constructor)) void on_load() {
   tendril::kernel::note_inherited_descriptors();
+  tendril::boot::offer_identified_fibers();
   pthread_atfork(nullptr, tendril::kernel::note_child_made, tendril::kernel::note_child_made);
 }
 

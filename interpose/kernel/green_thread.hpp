@@ -37,6 +37,7 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   bool restore_blocked = false;
   uint64_t saved_blocked = 0;
 
+  bool hold_next_clone = false;  // its next thread is not started by clone; own only
   GreenThread* last_created = nullptr;  // the thread that this one's latest clone made; own only
 };
 

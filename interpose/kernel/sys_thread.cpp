@@ -92,7 +92,11 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
   rt::mark_on_worker(fs_base, true);
   mark_green_thread(fs_base, true);
   parent->last_created = thread;
-  rt::start_fiber(fiber);
+  if (parent->hold_next_clone) {
+    parent->hold_next_clone = false;
+  } else {
+    rt::start_fiber(fiber);
+  }
   return tid;
 }
 

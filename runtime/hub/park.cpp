@@ -3,6 +3,7 @@
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/worker.hpp"
+#include "runtime/platform/runtime_mode.hpp"
 
 namespace tendril::rt {
 namespace {
@@ -58,6 +59,7 @@ bool cancel_wait(WaitToken token) noexcept {
 }
 
 WakeReason park(Deadline deadline) noexcept {
+  RuntimeSection section;
   Fiber* self = current_fiber();
   const uint64_t word = self->wait_word.load(std::memory_order_relaxed);
   const uint64_t epoch = wait_word::epoch(word);
@@ -96,9 +98,13 @@ bool claim(WaitToken token, WakeReason reason) noexcept {
       expected, wait_word::pack(wait_word::epoch(expected), reason));
 }
 
-void let_run(Fiber* claimed) noexcept { pass_permit(claimed); }
+void let_run(Fiber* claimed) noexcept {
+  RuntimeSection section;
+  pass_permit(claimed);
+}
 
 bool wake(WaitToken token, WakeReason reason) noexcept {
+  RuntimeSection section;
   if (!claim(token, reason)) return false;
   pass_permit(token.fiber);
   return true;
@@ -112,6 +118,7 @@ void interrupt(Fiber* fiber) noexcept {
 }
 
 void yield() noexcept {
+  RuntimeSection section;
   Fiber* self = current_fiber();
   self->state.store(FiberState::kYielding, std::memory_order_relaxed);
   Worker::switch_away(self);
@@ -158,11 +165,13 @@ Fiber* create_fiber_on(FiberEntry entry, void* argument, void* stack_top, size_t
 }
 
 void start_fiber(Fiber* fiber) noexcept {
+  RuntimeSection section;
   process().add_fiber(fiber);
   make_ready(fiber);
 }
 
 void end_fiber() noexcept {
+  enter_runtime_mode();
   Fiber* self = current_fiber();
   process().remove_fiber(self);
   self->state.store(FiberState::kDead, std::memory_order_relaxed);

@@ -10,6 +10,7 @@
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/pages.hpp"
+#include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
@@ -140,6 +141,7 @@ bool Poller::ensure_registered(int fd, FdState& s) noexcept {
 
 WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, uint32_t seen,
                         Deadline deadline) noexcept {
+  RuntimeSection section;
   const int side = static_cast<int>(d);
   Waiter waiter;
   bool registered = false;
@@ -211,6 +213,7 @@ void Poller::wake_next(FdState& s, Direction d) noexcept {
 }
 
 void Poller::forget(int fd) noexcept {
+  RuntimeSection section;
   FdState* s = state_if_known(fd);
   if (s == nullptr) return;
   SpinGuard guard(s->lock);

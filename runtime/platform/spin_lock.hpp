@@ -1,11 +1,12 @@
 // A lock for a few instructions of runtime code.
 //
-// Runtime code is never preempted by us and never switches fibers under a lock, so the holder is
+// The holder is in runtime mode: no signal is delivered and no switch made under a lock, so it is
 // always running (or was descheduled by the kernel, hence the yield after a while).
 #pragma once
 
 #include <atomic>
 
+#include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
@@ -13,6 +14,7 @@ namespace tendril::rt {
 class SpinLock {
  public:
   void lock() noexcept {
+    const bool was_program = enter_runtime_mode();
     int spins = 0;
     while (locked_.exchange(true, std::memory_order_acquire)) {
       while (locked_.load(std::memory_order_relaxed)) {
@@ -24,11 +26,24 @@ class SpinLock {
         }
       }
     }
+    was_program_ = was_program;
   }
 
-  bool try_lock() noexcept { return !locked_.exchange(true, std::memory_order_acquire); }
+  bool try_lock() noexcept {
+    const bool was_program = enter_runtime_mode();
+    if (locked_.exchange(true, std::memory_order_acquire)) {
+      leave_runtime_mode(was_program);
+      return false;
+    }
+    was_program_ = was_program;
+    return true;
+  }
 
-  void unlock() noexcept { locked_.store(false, std::memory_order_release); }
+  void unlock() noexcept {
+    const bool was_program = was_program_;
+    locked_.store(false, std::memory_order_release);
+    leave_runtime_mode(was_program);
+  }
 
   // After fork, in the child: whoever held it does not exist here.
   void reset_after_fork() noexcept { locked_.store(false, std::memory_order_relaxed); }
@@ -36,6 +51,7 @@ class SpinLock {
  private:
   static constexpr int kSpinsBeforeYield = 200;
   std::atomic<bool> locked_{false};
+  bool was_program_ = false;  // the holder's mode before; written by the holder
 };
 
 // std::lock_guard without <mutex>, whose header pulls in pthread calls.

@@ -1,0 +1,38 @@
+// Runtime mode: while it lasts, this OS thread's system calls go straight to the kernel, no signal of
+// the program is delivered and no fiber is preempted.
+//
+// Green processes know two modes, by the byte that Syscall User Dispatch looks at (Worker::selector,
+// at gs:8): program code runs with 1, the runtime with 0. Code of the explicit API is called by
+// program code, so everything in it that holds a lock or switches fibers does so in a section. Without
+// interposition the byte is always 0 and sections change nothing.
+#pragma once
+
+#include "runtime/platform/thread_registers.hpp"
+
+namespace tendril::rt {
+
+// Returns whether program mode was left; give that to leave_runtime_mode. The worker may be another
+// one by then: the byte belongs to whichever runs us.
+inline bool enter_runtime_mode() noexcept {
+  if (!on_worker) return false;
+  uint8_t selector;
+  asm volatile("movb %%gs:8, %0\n\tmovb $0, %%gs:8" : "=&q"(selector)::"memory");
+  return selector != 0;
+}
+
+inline void leave_runtime_mode(bool was_program) noexcept {
+  if (was_program) asm volatile("movb $1, %%gs:8" ::: "memory");
+}
+
+class RuntimeSection {
+ public:
+  RuntimeSection() noexcept : was_program_(enter_runtime_mode()) {}
+  ~RuntimeSection() { leave_runtime_mode(was_program_); }
+  RuntimeSection(const RuntimeSection&) = delete;
+  RuntimeSection& operator=(const RuntimeSection&) = delete;
+
+ private:
+  const bool was_program_;
+};
+
+}  // namespace tendril::rt
