@@ -39,17 +39,31 @@ std::string describe_task(const Task& task) {
   return text + " (spawned at " + file + ":" + std::to_string(task.where.line()) + ")";
 }
 
-void report_exception(const std::exception_ptr& exception, const char* what,
-                      const Task& task) noexcept {
+namespace {
+
+// `who` may be null.
+void report(const std::exception_ptr& exception, const char* what, const Task* who) noexcept {
   try {
-    const std::string text = "tendril: unhandled exception " + std::string(what) + " " +
-                             describe_task(task) + ": " + describe_exception(exception) + "\n";
+    const std::string text = "tendril: unhandled exception " + std::string(what) +
+                             (who != nullptr ? " " + describe_task(*who) : "") + ": " +
+                             describe_exception(exception) + "\n";
     rt::raw_syscall(SYS_write, 2, text.data(), text.size());
   } catch (...) {
     constexpr char kText[] =
         "tendril: unhandled exception in a fiber (and no memory to say more)\n";
     rt::raw_syscall(SYS_write, 2, kText, sizeof kText - 1);
   }
+}
+
+}  // namespace
+
+void report_exception(const std::exception_ptr& exception, const char* what,
+                      const Task& task) noexcept {
+  report(exception, what, &task);
+}
+
+void report_loose_exception(const std::exception_ptr& exception, const char* what) noexcept {
+  report(exception, what, nullptr);
 }
 
 }  // namespace tendril::detail

@@ -12,6 +12,8 @@ namespace tendril::detail {
 void report_exception(const std::exception_ptr& exception, const char* what,
                       const Task& task) noexcept;
 
+void report_loose_exception(const std::exception_ptr& exception, const char* what) noexcept;
+
 // "NAME" or "fiber 12", and where it was spawned: for messages.
 std::string describe_task(const Task& task);
 

@@ -4,6 +4,7 @@
 
 #include "runtime/hub/process.hpp"
 #include "runtime/sync/attention.hpp"
+#include "runtime/sync/greenlet_core.hpp"
 #include "runtime/sync/locals.hpp"
 #include "runtime/sync/report.hpp"
 #include "runtime/sync/task_list.hpp"
@@ -51,6 +52,7 @@ void finish_task(Task* task) noexcept {
   if (task->type->drop_callable != nullptr) task->type->drop_callable(task);
   task->has_callable = false;
   if (task->record.locals != nullptr) destroy_locals(task->record);
+  if (task->record.greenlet != nullptr) end_root_greenlet(task->record);
   Guard guard(task->lock, this_worker());
   task->state.store(TaskState::kDone, std::memory_order_release);
   rt::Fiber* joiners = grant_all(task->joiners);

@@ -9,6 +9,7 @@
 #include "runtime/hub/process.hpp"
 #include "runtime/platform/syscall.hpp"
 #include "runtime/sync/dead_end.hpp"
+#include "runtime/sync/greenlet_core.hpp"
 #include "runtime/sync/locals.hpp"
 #include "runtime/sync/task_list.hpp"
 #include "runtime/sync/workers.hpp"
@@ -26,6 +27,7 @@ struct ForeignRecord : FiberRecord {
     if (fiber == nullptr || getpid() == rt::raw_syscall(SYS_gettid)) return;
     destroy_locals(*this);
     if (adopted) kill_all_here();
+    end_root_greenlet(*this);
     static_cast<rt::Fiber*>(fiber)->api = nullptr;
     fiber = nullptr;
     if (!adopted) return;
