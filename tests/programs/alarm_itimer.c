@@ -6,12 +6,14 @@
 
 static volatile sig_atomic_t handled;
 static volatile pthread_t handled_by;
+static volatile sig_atomic_t alarm_again;
 static int ends[2];
 
 static void on_signal(int number) {
   (void)number;
   handled_by = pthread_self();
   ++handled;
+  if (alarm_again) alarm(1);  // for a read that was not entered in time
 }
 
 static void set_timer(int which, int64_t first_us, int64_t interval_us) {
@@ -43,11 +45,14 @@ int main(void) {
 
   char c;
   int64_t begin = mono_ns();
+  alarm_again = 1;
   CHECK_EQ(0, alarm(1));
   CHECK_ERRNO(EINTR, read(ends[0], &c, 1));
   CHECK_BETWEEN(MS(1000), mono_ns() - begin, MS(20000));
-  CHECK_EQ(1, handled);
+  alarm_again = 0;
+  CHECK(handled > 0);
   CHECK(pthread_equal(handled_by, pthread_self()));
+  alarm(0);
   CHECK_EQ(0, alarm(100));
   CHECK_BETWEEN(90, alarm(0), 100);
   CHECK_EQ(0, alarm(0));
@@ -55,10 +60,11 @@ int main(void) {
 
   handled = 0;
   begin = mono_ns();
-  set_timer(ITIMER_REAL, 20000, 0);
+  set_timer(ITIMER_REAL, 20000, 20000);
   CHECK_ERRNO(EINTR, poll(&(struct pollfd){ends[0], POLLIN, 0}, 1, kBoundMs));
   CHECK_BETWEEN(MS(20), mono_ns() - begin, MS(20000));
-  CHECK_EQ(1, handled);
+  CHECK(handled > 0);
+  set_timer(ITIMER_REAL, 0, 0);
   pass("setitimer interrupts poll");
 
   handled = 0;

@@ -7,6 +7,7 @@
 static char name[] = "/tmp/tendril-test-XXXXXX";
 static int held, order;
 static volatile sig_atomic_t handled;
+static sem_t tried;
 
 static void on_signal(int number) {
   (void)number;
@@ -17,6 +18,7 @@ static void* waits_for_flock(void* argument) {
   int fd = open(name, O_RDWR);
   CHECK_OK(fd);
   CHECK_ERRNO(EWOULDBLOCK, flock(fd, LOCK_EX | LOCK_NB));
+  CHECK_OK(sem_post(&tried));
   CHECK_OK(flock(fd, LOCK_EX));
   CHECK_EQ(1, __atomic_load_n(&order, __ATOMIC_SEQ_CST));
   CHECK_OK(close(fd));
@@ -28,6 +30,7 @@ static void* waits_for_ofd_lock(void* argument) {
   CHECK_OK(fd);
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 10, .l_len = 5};
   CHECK_ERRNO(EAGAIN, fcntl(fd, F_OFD_SETLK, &lock));
+  CHECK_OK(sem_post(&tried));
   CHECK_OK(fcntl(fd, F_OFD_SETLKW, &lock));
   CHECK_EQ(1, __atomic_load_n(&order, __ATOMIC_SEQ_CST));
   CHECK_OK(close(fd));
@@ -43,11 +46,13 @@ static void* is_interrupted(void* argument) {
 }
 
 int main(void) {
+  CHECK_OK(sem_init(&tried, 0, 0));
   held = mkstemp(name);
   CHECK_OK(held);
   CHECK_OK(flock(held, LOCK_EX));
   pthread_t threads[8];
   for (int i = 0; i < 8; ++i) threads[i] = start_thread(waits_for_flock, NULL);
+  for (int i = 0; i < 8; ++i) sem_take(&tried);
   settle();
   order = 1;
   CHECK_OK(flock(held, LOCK_UN));
@@ -58,6 +63,7 @@ int main(void) {
   CHECK_OK(fcntl(held, F_OFD_SETLK, &lock));
   order = 0;
   pthread_t thread = start_thread(waits_for_ofd_lock, NULL);
+  sem_take(&tried);
   settle();
   order = 1;
   lock.l_type = F_UNLCK;

@@ -44,6 +44,11 @@ int main(void) {
   pass("a blocked receive");
 
   thread = start_thread(sends_three, NULL);
+  for (int64_t begin = mono_ns(); attr.mq_curmsgs < 2;) {
+    CHECK(mono_ns() - begin < MS(kBoundMs));
+    usleep(500);
+    CHECK_OK(mq_getattr(queue, &attr));
+  }
   settle();
   CHECK_EQ(EBUSY, pthread_tryjoin_np(thread, NULL));
   const char* expected[] = {"high", "more", "low"};

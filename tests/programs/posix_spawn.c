@@ -55,7 +55,7 @@ static void* with_attributes(void* argument) {
   CHECK_RC(posix_spawnattr_setpgroup(&attr, 0));
   CHECK_RC(posix_spawnattr_setflags(
       &attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP));
-  pid_t child = spawn_shell("sleep 60", NULL, &attr);
+  pid_t child = spawn_shell("exec sleep 60", NULL, &attr);
   CHECK_EQ(child, getpgid(child));
   CHECK_OK(kill(child, SIGTERM));  // ignored here, not there
   CHECK_KILLED(SIGTERM, child);

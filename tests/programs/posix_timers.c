@@ -36,14 +36,15 @@ int main(void) {
   timer_t timer;
   CHECK_OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
   int64_t begin = mono_ns();
-  set_timer(timer, MS(20), 0);
+  set_timer(timer, MS(20), MS(20));
   CHECK_ERRNO(EINTR, poll(NULL, 0, kBoundMs));
   CHECK(mono_ns() - begin >= MS(20));
-  CHECK_EQ(1, handled);
+  CHECK(handled > 0);
   CHECK_EQ(31, value);
   CHECK_EQ(SI_TIMER, code);
   set_timer(timer, MS(2), MS(2));
-  while (handled < 6) {
+  int before = handled;
+  while (handled < before + 5) {
     CHECK(mono_ns() - begin < MS(kBoundMs));
     usleep(1000);
   }

@@ -10,8 +10,7 @@ static void set_timeout(int fd, int option, long us) {
   CHECK_OK(setsockopt(fd, SOL_SOCKET, option, &t, sizeof t));
   socklen_t size = sizeof came;
   CHECK_OK(getsockopt(fd, SOL_SOCKET, option, &came, &size));
-  CHECK_EQ(0, came.tv_sec);
-  CHECK(us == 0 ? came.tv_usec == 0 : came.tv_usec >= us);
+  CHECK(came.tv_sec * 1000000 + came.tv_usec >= us);
 }
 
 static void* expect_timeouts(void* argument) {
@@ -45,7 +44,7 @@ int main(void) {
   pass("receive times out");
 
   char buffer[16];
-  set_timeout(pair[0], SO_RCVTIMEO, 900000);
+  set_timeout(pair[0], SO_RCVTIMEO, 20900000);
   pthread_t thread = start_thread(answers_late, &pair[1]);
   CHECK_EQ(4, recv(pair[0], buffer, sizeof buffer, 0));
   join_thread(thread);

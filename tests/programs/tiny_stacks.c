@@ -6,7 +6,7 @@
 
 enum { kThreads = 20, kCanary = 0x5a };
 
-static int ends[2];
+static int ends[2], quiet[2];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static int go;
@@ -27,7 +27,7 @@ static void* blocks_in_many_ways(void* argument) {
   if (pthread_cond_timedwait(&cond, &mutex, &past) != ETIMEDOUT) return (void*)3;
   while (!go) pthread_cond_wait(&cond, &mutex);
   pthread_mutex_unlock(&mutex);
-  struct pollfd p = {ends[0], POLLIN, 0};
+  struct pollfd p = {quiet[0], POLLIN, 0};
   if (poll(&p, 1, 1) != 0) return (void*)4;
   void* memory = malloc(1000);
   sched_yield();
@@ -77,6 +77,7 @@ static void run(void* (*body)(void*), size_t size, size_t offset) {
 
 int main(void) {
   CHECK_OK(pipe(ends));
+  CHECK_OK(pipe(quiet));
   struct sigaction action = {.sa_handler = on_signal};
   CHECK_OK(sigaction(SIGUSR1, &action, NULL));
 
