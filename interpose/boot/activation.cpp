@@ -148,7 +148,7 @@ void activate() noexcept {
   trap::install();
   is_green_thread = true;
   active = true;
-  if (!trap::arm(worker)) give_up("cannot switch Syscall User Dispatch on", 0);
+  if (!trap::arm(worker, settings.slice_microseconds)) give_up("cannot arm the trap", 0);
   trap::leave_runtime();
 }
 
@@ -186,7 +186,9 @@ void report_statistics() noexcept {
       .number(static_cast<long long>(threads().peak()))
       .text(", switches ")
       .number(static_cast<long long>(stats.switches))
-      .text(", calls: symbol ")
+      .text(" (preemptions ")
+      .number(static_cast<long long>(stats.preemptions))
+      .text("), calls: symbol ")
       .number(static_cast<long long>(stats.calls_by_symbol))
       .text(", trap ")
       .number(static_cast<long long>(stats.calls_by_trap))

@@ -22,6 +22,8 @@ Settings read() noexcept {
   Settings s;
   s.workers = static_cast<int>(number("TENDRIL_WORKERS", 1));
   s.stack_size = number("TENDRIL_STACK_SIZE", 0);
+  const size_t slice = number("TENDRIL_SLICE_US", 10'000);
+  if (slice >= 50 && slice <= 10'000'000) s.slice_microseconds = static_cast<int>(slice);
   s.statistics = is_set("TENDRIL_STATS");
   s.verbose = is_set("TENDRIL_VERBOSE");
   return s;

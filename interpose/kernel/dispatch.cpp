@@ -99,7 +99,8 @@ long dispatch(Call& call) noexcept {
 
 bool attention_needed() noexcept {
   rt::Worker* worker = rt::current_worker_unchecked();
-  return worker->current->interrupt_pending.load(std::memory_order_relaxed) ||
+  return worker->slice_ended ||
+         worker->current->interrupt_pending.load(std::memory_order_relaxed) ||
          !trap::state_of(worker)->inbox.empty();
 }
 

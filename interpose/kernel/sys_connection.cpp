@@ -14,7 +14,7 @@ namespace {
 bool is_readable_now(int fd) noexcept {
   pollfd probe{fd, POLLIN, 0};
   const timespec now{0, 0};
-  return rt::raw_syscall(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0;
+  return rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0;
 }
 
 void set_blocking_mode(int fd, int nonblocking) noexcept {
@@ -24,7 +24,7 @@ void set_blocking_mode(int fd, int nonblocking) noexcept {
 long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
   Transfer transfer;
   const auto native = [&] {
-    return rt::raw_syscall(SYS_accept4, fd, address, address_size, flags);
+    return rt::raw_syscall_uninterrupted(SYS_accept4, fd, address, address_size, flags);
   };
   long result;
   if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0 || transfer.facts.nonblocking ||
@@ -62,6 +62,7 @@ long sys_accept4(int fd, void* address, void* address_size, int flags) {
 }
 
 long sys_connect(int fd, const void* address, unsigned address_size) {
+  const bool begun = resume_progress() != 0;  // by the try of which this is the full call
   Transfer transfer;
   const auto native = [&] { return rt::raw_syscall(SYS_connect, fd, address, address_size); };
   if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0 || transfer.facts.nonblocking) {
@@ -74,7 +75,7 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
         rt::offload(SYS_connect, fd, reinterpret_cast<long>(address), address_size, 0, 0, 0);
     return result == -EINTR ? -kRestartSys : result;
   };
-  if (transfer.facts.shared_outside || transfer.facts.write_limit) return offloaded();
+  if (transfer.facts.shared_outside) return offloaded();
 
   // Nobody else sees the open file: non-blocking for the moment of the call.
   const uint32_t seen = rt::Poller::edges(*transfer.state, rt::Direction::kWrite);
@@ -87,12 +88,15 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
   } else if (result != -EINPROGRESS) {
     return result;
   }
+  const long unfinished = begun ? -EINPROGRESS : result;
   // From here on it is under way. (A try that ends here goes on in the full call by EALREADY.)
   for (uint32_t edges = seen;;) {
     pollfd probe{fd, POLLOUT, 0};
     const timespec now{0, 0};
-    if (rt::raw_syscall(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) break;
+    if (rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) break;
     result = wait_for_readiness(transfer, edges);
+    if (result == -EAGAIN) return unfinished;  // socket(7): SO_SNDTIMEO is over, the attempt goes on
+    if (result == -kWouldWait) return end_transfer(result, unfinished == -EINPROGRESS);
     if (result != 0) return result;
     edges = rt::Poller::edges(*transfer.state, rt::Direction::kWrite);
   }

@@ -26,7 +26,7 @@ long transfer_unnowaitable(Transfer& transfer, long number, const void* data, lo
                  static_cast<short>(transfer.direction == rt::Direction::kRead ? POLLIN : POLLOUT),
                  0};
     const timespec now{0, 0};
-    const long ready = rt::raw_syscall(SYS_ppoll, &probe, 1, &now, nullptr, 0);
+    const long ready = rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0);
     if (ready > 0) break;
     if (const long result = wait_for_readiness(transfer, seen); result != 0) return result;
   }
@@ -58,7 +58,7 @@ long write_all(Transfer& transfer, size_t total, TryRest&& try_rest) noexcept {
 long read_or_native(int fd, const iovec* vectors, int count, long number, const void* data,
                     long size) noexcept {
   Transfer transfer;
-  const auto native = [&] { return rt::raw_syscall(number, fd, data, size); };
+  const auto native = [&] { return rt::raw_syscall_uninterrupted(number, fd, data, size); };
   if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0) return native();
   const Facts& facts = transfer.facts;
   if (facts.nonblocking || facts.kind == FdKind::kFile || size == 0) return native();
@@ -82,7 +82,7 @@ long write_eventfd(Transfer& transfer, long number, const void* data, long size)
   pollfd probe{transfer.fd, POLLOUT, 0};
   const timespec now{0, 0};
   if (number == SYS_write && size == sizeof value && copy_in(&value, data) == 0 &&
-      value < kSmall && rt::raw_syscall(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) {
+      value < kSmall && rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) {
     return rt::raw_syscall(number, transfer.fd, data, size);
   }
   if (current_thread()->trying) return -kWouldWait;
@@ -93,7 +93,7 @@ long write_eventfd(Transfer& transfer, long number, const void* data, long size)
 long write_or_native(int fd, const iovec* vectors, int count, long number, const void* data,
                      long size) noexcept {
   Transfer transfer;
-  const auto native = [&] { return rt::raw_syscall(number, fd, data, size); };
+  const auto native = [&] { return rt::raw_syscall_uninterrupted(number, fd, data, size); };
   if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) return native();
   const Facts& facts = transfer.facts;
   if (facts.nonblocking || facts.kind == FdKind::kFile) return native();

@@ -26,7 +26,7 @@ namespace {
 constexpr timespec kNow{0, 0};
 
 long poll_now(pollfd* fds, unsigned long count) noexcept {
-  return rt::raw_syscall(SYS_ppoll, fds, count, &kNow, nullptr, 0);
+  return rt::raw_syscall_uninterrupted(SYS_ppoll, fds, count, &kNow, nullptr, 0);
 }
 
 // Waiters on all descriptors of one call.

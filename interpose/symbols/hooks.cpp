@@ -26,8 +26,11 @@ int __poll_chk(pollfd*, nfds_t, int, size_t);
 #define LIBC(name) \
   static const auto libc = reinterpret_cast<decltype(&name)>(tendril::symbols::libc_function(#name))
 
+// The functions have names of their own and libc's only for the linker: headers declare some of them
+// noexcept, through which thread cancellation could not unwind.
 #define CANCELLATION_POINT(result, name, parameters, arguments, call)               \
-  EXPORT result name parameters {                                                   \
+  EXPORT result hook_##name parameters __asm__(#name);                              \
+  result hook_##name parameters {                                                   \
     using namespace tendril::kernel;                                                \
     LIBC(name);                                                                     \
     if (!tendril::symbols::is_program_code()) return libc arguments;                \
@@ -35,7 +38,8 @@ int __poll_chk(pollfd*, nfds_t, int, size_t);
                                                         [&] { return libc arguments; }); \
   }
 #define PLAIN(result, name, parameters, arguments, call)                            \
-  EXPORT result name parameters {                                                   \
+  EXPORT result hook_##name parameters __asm__(#name);                              \
+  result hook_##name parameters {                                                   \
     using namespace tendril::kernel;                                                \
     LIBC(name);                                                                     \
     if (!tendril::symbols::is_program_code()) return libc arguments;                \

@@ -63,6 +63,9 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
 }  // namespace
 
 void deliver_signals(ucontext_t* frame, long result, long number) {
+  if (rt::Worker* worker = rt::current_worker_unchecked(); worker->slice_ended) {
+    worker->preempt_current();
+  }
   GreenThread* thread = kernel::current_thread();
   greg_t* registers = frame->uc_mcontext.gregs;
   const bool restartable = kernel::is_restart_code(result);

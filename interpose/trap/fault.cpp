@@ -145,7 +145,9 @@ void install_fault_handler(int signal, const kernel::KernelAction& wanted) noexc
   }
   const kernel::KernelAction action{reinterpret_cast<void*>(on_fault),
                                     SA_SIGINFO | SA_NODEFER | SA_ONSTACK | kSaRestorer,
-                                    reinterpret_cast<void*>(tendril_restore_rt), 0};
+                                    reinterpret_cast<void*>(tendril_restore_rt),
+                                    // no time slice may end on the worker's alternate stack
+                                    ~kernel::kFaults};
   rt::raw_syscall(SYS_rt_sigaction, signal, &action, nullptr, 8);
 }
 

@@ -76,10 +76,39 @@ void on_system_call(int, siginfo_t* info, void* context) {
   leave_runtime();
 }
 
-// Ends a native call of an offload thread; on a worker it only interrupts what it is in.
+// On an offload thread: ends its native call. On a worker: a time slice has ended.
 void on_kick(int, siginfo_t*, void* context) {
   auto* frame = static_cast<ucontext_t*>(context);
   rt::offload_abort_if_entering(frame);
+  rt::Worker* worker = rt::current_worker();
+  if (worker == nullptr) return;
+  if (in_runtime()) {  // it yields on its way out, see attention_needed
+    worker->slice_ended = true;
+    return;
+  }
+  // Program code, anywhere: the kernel's frame holds its whole state, and every lock it may hold
+  // ends in our futex.
+  enter_runtime();
+  worker->preempt_current();
+  if (kernel::attention_needed()) deliver_signals(frame, 0, -1);  // came while it was off the CPU
+  frame->uc_stack = alternate_stack_of_worker();
+  leave_runtime();
+}
+
+// Ticks for this OS thread. Short slices (for tests) need a clock that is finer than the kernel's
+// tick, and tick while the worker sleeps as well.
+bool start_slices(int os_tid, int microseconds) noexcept {
+  constexpr int kFinestCpuTick = 4000;
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = kernel::kKickSignal;
+  event._sigev_un._tid = os_tid;
+  int timer = 0;
+  const long clock = microseconds < kFinestCpuTick ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
+  if (rt::raw_syscall(SYS_timer_create, clock, &event, &timer) != 0) return false;
+  const timespec slice = rt::to_timespec(microseconds * rt::Nanoseconds{1000});
+  const itimerspec period{slice, slice};
+  return rt::raw_syscall(SYS_timer_settime, timer, 0, &period, nullptr) == 0;
 }
 
 void install(int signal, void (*handler)(int, siginfo_t*, void*), unsigned long flags) noexcept {
@@ -114,7 +143,7 @@ void install() noexcept {
   install(kernel::kKickSignal, on_kick, 0);
 }
 
-bool arm(rt::Worker* worker) noexcept {
+bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
   void* pages = rt::map_pages(rt::round_up_to_page(sizeof(WorkerState)));
   void* stack = rt::map_pages(kAlternateStackSize);
   if (pages == nullptr || stack == nullptr) return false;
@@ -124,6 +153,7 @@ bool arm(rt::Worker* worker) noexcept {
   rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
   const uint64_t nothing = 0;
   if (set_dispatch(kDispatchOn, &worker->selector) != 0) return false;
+  if (!start_slices(worker->os_tid, slice_microseconds)) return false;
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &nothing, nullptr, 8);
   return true;
 }

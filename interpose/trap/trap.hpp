@@ -14,9 +14,9 @@ bool is_available() noexcept;
 // Process-wide: installs the SIGSYS and kick handlers.
 void install() noexcept;
 
-// This OS thread, a worker in runtime code: alternate stack for faults, dispatch on. False on
-// failure.
-bool arm(rt::Worker* worker) noexcept;
+// This OS thread, a worker in runtime code: alternate stack for faults, dispatch on, a time slice for
+// its green threads. False on failure.
+bool arm(rt::Worker* worker, int slice_microseconds) noexcept;
 
 // In a child of fork the kernel has switched dispatch off already; this puts back the rest.
 void disarm_after_fork() noexcept;

@@ -166,6 +166,16 @@ Fiber* Worker::pick_next() noexcept {
   return &hub;
 }
 
+void Worker::preempt_current() noexcept {
+  slice_ended = false;
+  turns_left_ = 0;  // the hub is due: what became ready meanwhile runs first
+  looks_left_ = 0;
+  ++stats.preemptions;
+  Fiber* self = current;
+  self->state.store(FiberState::kYielding, std::memory_order_relaxed);
+  switch_away(self);
+}
+
 void Worker::enqueue_woken(Fiber* fiber) noexcept {
   if (current_worker() == this) {
     woken.push(fiber);
@@ -200,6 +210,7 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
     timeout = nearest > now ? nearest - now : 0;
   }
   if (loop_ != nullptr) {
+    uv_update_time(loop_);  // it counts from the time it last saw
     const int milliseconds = uv_backend_timeout(loop_);
     if (milliseconds >= 0 && milliseconds * Nanoseconds{1'000'000} < timeout) {
       timeout = milliseconds * Nanoseconds{1'000'000};
@@ -238,8 +249,9 @@ void Worker::hub_turn() noexcept {
   last_hub_time_ = now;  // sleeping is not starving: the count starts anew
   last_hub_cycles_ = cycle_count();
   timers.fire_due(now);
-  if (loop_ != nullptr && (loop_has_work || uv_backend_timeout(loop_) == 0)) {
-    uv_run(loop_, UV_RUN_NOWAIT);
+  if (loop_ != nullptr) {
+    uv_update_time(loop_);
+    if (loop_has_work || uv_backend_timeout(loop_) == 0) uv_run(loop_, UV_RUN_NOWAIT);
   }
 }
 

@@ -24,6 +24,7 @@ class Poller;
 // Counters for --stats; each written by its own worker only.
 struct WorkerStats {
   uint64_t switches = 0;
+  uint64_t preemptions = 0;
   uint64_t hub_turns = 0;
   uint64_t hub_sleeps = 0;
   Nanoseconds longest_without_hub = 0;
@@ -44,6 +45,8 @@ class Worker {
   volatile Selector selector{Selector::kAllow};  // gs:8, see interpose/trap
   // Set while a vfork child borrows this worker's memory: everything passes natively.
   volatile bool vfork_child_runs = false;
+  // The running fiber's time slice has ended while runtime code ran: it yields on its way out.
+  volatile bool slice_ended = false;
 
   Fiber* current = nullptr;  // the running fiber; own thread only
   Fiber hub;                 // owner of the loops; runs hub_main
@@ -81,6 +84,10 @@ class Worker {
 
   // Makes the hub look around soon, if it sleeps. Any thread, signal handlers too.
   void ring() noexcept;
+
+  // The running fiber has had its time slice: lets the hub look around, then whoever is ready, then
+  // goes on. Own thread, runtime mode.
+  void preempt_current() noexcept;
 
   // The embedded libuv loop, made at first use. Own thread only. Null when out of descriptors.
   uv_loop_s* loop() noexcept;

@@ -41,4 +41,15 @@ long raw_syscall(long number, Args... args) noexcept {
                       registers[5]);
 }
 
+// For calls that do not wait: an EINTR is then a signal of ours (the kernel reports it even from a
+// poll without a time limit) and none of the program's business.
+template <typename... Args>
+long raw_syscall_uninterrupted(long number, Args... args) noexcept {
+  constexpr long kEintr = 4;
+  for (;;) {
+    const long result = raw_syscall(number, args...);
+    if (result != -kEintr) return result;
+  }
+}
+
 }  // namespace tendril::rt
