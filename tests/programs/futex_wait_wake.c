@@ -27,8 +27,9 @@ static void* waits(void* argument) {
 static void wake_all(uint32_t* where, int op, int step, int n) {
   int woken = 0;
   for (int64_t begin = mono_ns(); woken < n;) {
-    long now = futex(where, op, (uint32_t)step, NULL, NULL, 0);
-    CHECK(now >= 0 && now <= step);
+    int most = step < n - woken ? step : n - woken;
+    long now = futex(where, op, (uint32_t)most, NULL, NULL, 0);
+    CHECK(now >= 0 && now <= most);
     woken += (int)now;
     CHECK(mono_ns() - begin < MS(kBoundMs));
     if (now == 0) usleep(500);
