@@ -154,6 +154,7 @@ void SignalState::post(const siginfo_t& info, GreenThread* target) noexcept {
     } else {
       (target != nullptr ? target->pending : process_pending_).push(info);
       if (wanted) rt::interrupt(taker->fiber);
+      if ((signalfd_set_ & signal_bit(signal)) != 0) update_kernel_mask();
     }
   }
   if (fatal) take_default_action(signal);
@@ -169,12 +170,36 @@ void SignalState::set_blocked(GreenThread* thread, uint64_t mask) noexcept {
   rt::SpinGuard guard(lock_);
   thread->blocked = mask & ~kUnblockable;
   refresh_interrupt(thread);
+  if (signalfd_set_ != 0) update_kernel_mask();
+}
+
+void SignalState::note_signalfd(uint64_t mask) noexcept {
+  rt::SpinGuard guard(lock_);
+  signalfd_set_ |= mask & ~kUnblockable & ~signal_bit(SIGSYS) & ~signal_bit(kKickSignal);
+  update_kernel_mask();
+}
+
+// Precondition: lock_. A signal that somebody accepts again flows back through our handlers.
+void SignalState::update_kernel_mask() noexcept {
+  uint64_t mask = 0;
+  for (uint64_t left = signalfd_set_; left != 0; left &= left - 1) {
+    const int signal = __builtin_ctzll(left) + 1;
+    if (find_taker(signal) == nullptr) mask |= signal_bit(signal);
+  }
+  if (mask != kernel_mask_.exchange(mask, std::memory_order_relaxed)) {
+    rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, kSetSize);
+  }
+  siginfo_t info;
+  while (int signal = process_pending_.pop(mask, &info)) {
+    rt::raw_syscall(SYS_rt_sigqueueinfo, rt::raw_syscall(SYS_getpid), signal, &info);
+  }
 }
 
 void SignalState::set_waiting_for(GreenThread* thread, uint64_t set) noexcept {
   rt::SpinGuard guard(lock_);
   thread->waiting_for = set & ~kUnblockable;
   if (set != 0) refresh_interrupt(thread);
+  if (signalfd_set_ != 0) update_kernel_mask();
 }
 
 int SignalState::take_deliverable(GreenThread* thread, siginfo_t* info,
@@ -245,6 +270,8 @@ void SignalState::reroute_process_signals() noexcept {
 void SignalState::reset_after_fork() noexcept {
   lock_.reset_after_fork();
   process_pending_.drop(~uint64_t{0});  // POSIX: nothing is pending in the child
+  signalfd_set_ = 0;
+  kernel_mask_ = 0;
 }
 
 }  // namespace tendril::kernel

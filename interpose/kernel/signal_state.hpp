@@ -79,9 +79,18 @@ class SignalState {
   // The thread is going away: what is pending for the process may need another taker.
   void reroute_process_signals() noexcept;
 
+  // A signalfd reads these: what no thread accepts must then be pending in the kernel, where the
+  // descriptor finds it.
+  void note_signalfd(uint64_t mask) noexcept;
+
+  // What is blocked in the kernel on every worker: nothing but signals that only a signalfd takes.
+  // Each frame that returns to the program carries it.
+  uint64_t kernel_mask() const noexcept { return kernel_mask_.load(std::memory_order_relaxed); }
+
   void reset_after_fork() noexcept;
 
  private:
+  void update_kernel_mask() noexcept;
   bool is_ignored(int signal) const noexcept;
   static uint64_t accepted(const GreenThread* thread) noexcept {
     return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;
@@ -91,6 +100,8 @@ class SignalState {
   void install_kernel_action(int signal) noexcept;
 
   rt::SpinLock lock_;
+  uint64_t signalfd_set_ = 0;              // guarded by lock_
+  std::atomic<uint64_t> kernel_mask_{0};   // written under lock_
   KernelAction actions_[kLastSignal + 1];  // guarded by lock_
   SignalQueue process_pending_;            // guarded by lock_
 };

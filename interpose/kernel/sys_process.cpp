@@ -140,7 +140,7 @@ static long exec(const Call& call) noexcept {
   set_kernel_mask(thread->blocked);
   const long* a = call.arguments;
   const long result = rt::raw_syscall6(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
-  set_kernel_mask(0);  // it failed; what is pending comes back through our handlers
+  set_kernel_mask(signals().kernel_mask());  // it failed; what is pending comes back through our handlers
   return result;
 }
 

@@ -103,11 +103,11 @@ long sys_rt_sigprocmask(int how, const uint64_t* set, uint64_t* old, size_t set_
 long sys_rt_sigreturn(Call& call) {
   auto* frame = reinterpret_cast<ucontext_t*>(call.frame->uc_mcontext.gregs[REG_RSP]);
   uint64_t mask;
-  if (copy_in(&mask, &frame->uc_sigmask) != 0) return -EFAULT;
+  if (copy_in(&mask, &frame->uc_sigmask) != 0 || copy_out(&frame->uc_sigmask, mask) != 0) {
+    return -EFAULT;
+  }
   signals().set_blocked(current_thread(), mask);
-  const uint64_t nothing = 0;
-  copy_out(&frame->uc_sigmask, nothing);
-  copy_out(&frame->uc_stack, trap::alternate_stack_of_worker());
+  trap::prepare_return(frame);
   tendril_sigreturn(frame);
 }
 
@@ -140,6 +140,16 @@ long sys_sigaltstack(Call& call) {
     current = fresh;
   }
   return old != nullptr ? copy_out(old, before) : 0;
+}
+
+// The descriptor must find in the kernel what no thread takes.
+long sys_signalfd(Call& call) {
+  uint64_t mask;
+  const long result = sys_new_descriptor(call);
+  if (result >= 0 && copy_in(&mask, reinterpret_cast<const void*>(call.arguments[1])) == 0) {
+    signals().note_signalfd(mask);
+  }
+  return result;
 }
 
 long sys_rt_sigsuspend(const uint64_t* mask, size_t set_size) {

@@ -95,6 +95,7 @@ long sys_rt_sigaction(int signal, const KernelAction* wanted, KernelAction* old,
 long sys_rt_sigprocmask(int how, const uint64_t* set, uint64_t* old, size_t set_size);
 long sys_rt_sigreturn(Call& call);
 long sys_sigaltstack(Call& call);
+long sys_signalfd(Call& call);
 long sys_rt_sigsuspend(const uint64_t* mask, size_t set_size);
 long sys_rt_sigpending(uint64_t* set, size_t set_size);
 long sys_rt_sigtimedwait(const uint64_t* set, siginfo_t* info, const timespec* timeout,
@@ -120,6 +121,9 @@ long sys_openat2(Call& call);
 long sys_creat(Call& call);
 long sys_new_descriptor(Call& call);
 long sys_new_pair(Call& call);
+
+// sys_sendfile.cpp
+long sys_sendfile(Call& call);
 
 // sys_offload.cpp
 long sys_offloaded(Call& call);

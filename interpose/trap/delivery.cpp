@@ -30,7 +30,6 @@ bool is_on(const stack_t& stack, uintptr_t address) noexcept {
 
 void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelAction& action,
                  ucontext_t* frame) {
-  const uint64_t kernel_mask = mask_of(frame);
   const uint64_t resume_mask = thread->restore_blocked ? thread->saved_blocked : thread->blocked;
   thread->restore_blocked = false;
   uint64_t handler_mask = thread->blocked | action.mask;
@@ -57,7 +56,7 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
   enter_runtime();
 
   kernel::signals().set_blocked(kernel::current_thread(), mask_of(frame));
-  mask_of(frame) = kernel_mask;
+  mask_of(frame) = kernel::signals().kernel_mask();
 }
 
 }  // namespace

@@ -63,9 +63,7 @@ bool recover_user_copy(ucontext_t* frame) noexcept {
 [[noreturn]] void deliver_fault(FaultFrame* fault) {
   kernel::signals().post(fault->info, kernel::current_thread());
   deliver_signals(&fault->context, 0, -1);
-  fault->context.uc_stack = alternate_stack_of_worker();
-  uint64_t nothing = 0;
-  std::memcpy(&fault->context.uc_sigmask, &nothing, sizeof nothing);
+  prepare_return(&fault->context);
   tendril_sigreturn(&fault->context);
 }
 

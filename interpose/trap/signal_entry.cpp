@@ -57,11 +57,10 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   // Program code was interrupted: deliver here and now, nested in this frame. The switches that a
   // handler may make must leave no worker with signals blocked.
   enter_runtime();
-  const uint64_t nothing = 0;
-  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &nothing, nullptr, 8);
+  const uint64_t mask = kernel::signals().kernel_mask();
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
   deliver_signals(frame, 0, -1);
-  std::memcpy(&frame->uc_sigmask, &nothing, sizeof nothing);
-  frame->uc_stack = alternate_stack_of_worker();
+  prepare_return(frame);
   leave_runtime();
 }
 
@@ -91,8 +90,8 @@ void post_arrived_signals() noexcept {
   }
   if (inbox.throttled.load(std::memory_order_relaxed)) {
     inbox.throttled.store(false, std::memory_order_relaxed);
-    const uint64_t nothing = 0;
-    rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &nothing, nullptr, 8);
+    const uint64_t mask = kernel::signals().kernel_mask();
+    rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
   }
 }
 

@@ -70,9 +70,7 @@ void on_system_call(int, siginfo_t* info, void* context) {
       }
     }
   }
-  // The kernel takes the alternate stack back from the frame: it must be this worker's, and the
-  // thread may have been moved here from another.
-  frame->uc_stack = alternate_stack_of_worker();
+  prepare_return(frame);
   leave_runtime();
 }
 
@@ -91,7 +89,7 @@ void on_kick(int, siginfo_t*, void* context) {
   enter_runtime();
   worker->preempt_current();
   if (kernel::attention_needed()) deliver_signals(frame, 0, -1);  // came while it was off the CPU
-  frame->uc_stack = alternate_stack_of_worker();
+  prepare_return(frame);
   leave_runtime();
 }
 
@@ -158,8 +156,11 @@ bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
   return true;
 }
 
-stack_t alternate_stack_of_worker() noexcept {
-  return state_of(rt::current_worker_unchecked())->alternate_stack;
+void prepare_return(ucontext_t* frame) noexcept {
+  frame->uc_stack = state_of(rt::current_worker_unchecked())->alternate_stack;
+  // The kernel's mask has 8 bytes where glibc's type has 128.
+  const uint64_t mask = kernel::signals().kernel_mask();
+  __builtin_memcpy(&frame->uc_sigmask, &mask, sizeof mask);
 }
 
 void disarm_after_fork() noexcept {

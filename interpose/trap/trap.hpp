@@ -3,6 +3,7 @@
 #pragma once
 
 #include <signal.h>
+#include <ucontext.h>
 
 #include "runtime/hub/worker.hpp"
 
@@ -21,7 +22,8 @@ bool arm(rt::Worker* worker, int slice_microseconds) noexcept;
 // In a child of fork the kernel has switched dispatch off already; this puts back the rest.
 void disarm_after_fork() noexcept;
 
-// The alternate stack of this worker, as a returning signal frame must name it.
-stack_t alternate_stack_of_worker() noexcept;
+// Completes a frame by which a thread returns to the program: the kernel takes alternate stack and
+// mask back from it, and they must be those of the worker that the thread is on now.
+void prepare_return(ucontext_t* frame) noexcept;
 
 }  // namespace tendril::trap

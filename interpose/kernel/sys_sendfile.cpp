@@ -1,0 +1,48 @@
+// sendfile(2)
+#include <sys/ioctl.h>
+
+#include "interpose/kernel/blocking_io.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+// There is no "do not wait" flag: the open file is non-blocking for the moment of the call, which is
+// allowed only where nobody else sees it.
+long send_without_waiting(const long* a, size_t done) noexcept {
+  int nonblocking = 1;
+  rt::raw_syscall(SYS_ioctl, a[0], FIONBIO, &nonblocking);
+  const long result =
+      rt::raw_syscall_uninterrupted(SYS_sendfile, a[0], a[1], a[2], a[3] - static_cast<long>(done));
+  nonblocking = 0;
+  rt::raw_syscall(SYS_ioctl, a[0], FIONBIO, &nonblocking);
+  return result;
+}
+
+}  // namespace
+
+long sys_sendfile(Call& call) {
+  const long* a = call.arguments;  // out, in, offset or null, count
+  Transfer transfer;
+  if (begin_transfer(static_cast<int>(a[0]), rt::Direction::kWrite, &transfer) != 0) {
+    return pass(call);
+  }
+  const Facts& facts = transfer.facts;
+  if (facts.nonblocking || facts.kind == FdKind::kFile) return pass(call);
+  if (facts.kind != FdKind::kStream || facts.shared_outside) return sys_offloaded(call);
+
+  // The kernel moves the offset, ours or the file's own, with every part: what remains is the count.
+  const auto total = static_cast<size_t>(a[3]);
+  size_t done = resume_progress();
+  const auto attempt = [&] { return send_without_waiting(a, done); };
+  for (;;) {
+    long result = attempt();  // tells a bad argument even where there is no room
+    if (result == -EAGAIN) result = blocking_transfer(transfer, attempt);
+    if (result < 0) return end_transfer(result, done);
+    done += static_cast<size_t>(result);
+    if (done >= total || result == 0) return static_cast<long>(done);
+  }
+}
+
+}  // namespace tendril::kernel
