@@ -125,6 +125,7 @@ void yield() noexcept {
 }
 
 WakeReason sleep_until(Deadline deadline) noexcept {
+  RuntimeSection section;
   begin_wait(WaitKind::kSleep, nullptr);
   return park(deadline);
 }

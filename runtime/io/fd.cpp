@@ -84,7 +84,7 @@ long retry(int fd, Direction direction, Duration timeout, const char* what, Atte
       }
     }
     if (deadline == 0) {
-      require_fiber(me);
+      require_fiber();
       deadline = deadline_of(timeout);
     }
     switch (me->poller->wait(fd, *state, generation, direction, seen, deadline)) {
@@ -93,7 +93,7 @@ long retry(int fd, Direction direction, Duration timeout, const char* what, Atte
       case rt::WakeReason::kClosed:
         fail(EBADF, what);
       case rt::WakeReason::kInterrupted:
-        on_interrupted(rt::current_fiber());
+        on_interrupted(running_fiber());
         break;
       default:
         break;
@@ -110,7 +110,7 @@ bool wait_for(int fd, Direction direction, Duration timeout, const char* what) {
   forget_if_stale(*me->poller, fd, *state);
   if (is_ready_now(fd, direction)) return true;
   if (timeout <= Duration::zero()) return false;
-  require_fiber(me);
+  require_fiber();
   const rt::Deadline deadline = deadline_of(timeout);
   for (;;) {
     const uint32_t generation = state->generation;
@@ -126,7 +126,7 @@ bool wait_for(int fd, Direction direction, Duration timeout, const char* what) {
       case rt::WakeReason::kClosed:
         fail(EBADF, what);
       case rt::WakeReason::kInterrupted:
-        on_interrupted(rt::current_fiber());
+        on_interrupted(running_fiber());
         break;
       default:
         break;

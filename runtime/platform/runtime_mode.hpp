@@ -13,12 +13,13 @@ namespace tendril::rt {
 
 // Returns whether program mode was left; give that to leave_runtime_mode. The worker may be another
 // one by then: the byte belongs to whichever runs us.
-inline bool enter_runtime_mode() noexcept {
-  if (!on_worker) return false;
+inline bool enter_runtime_mode_on_worker() noexcept {
   uint8_t selector;
   asm volatile("movb %%gs:8, %0\n\tmovb $0, %%gs:8" : "=&q"(selector)::"memory");
   return selector != 0;
 }
+
+inline bool enter_runtime_mode() noexcept { return on_worker && enter_runtime_mode_on_worker(); }
 
 inline void leave_runtime_mode(bool was_program) noexcept {
   if (was_program) asm volatile("movb $1, %%gs:8" ::: "memory");

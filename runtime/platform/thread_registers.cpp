@@ -7,7 +7,7 @@
 
 namespace tendril::rt {
 
-thread_local bool on_worker = false;
+constinit thread_local bool on_worker = false;
 
 bool has_fsgsbase() noexcept {
   constexpr unsigned long kHwcap2FsGsBase = 1UL << 1;

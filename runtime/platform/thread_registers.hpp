@@ -17,7 +17,7 @@ namespace tendril::rt {
 
 class Worker;
 
-extern thread_local bool on_worker __attribute__((tls_model("initial-exec")));
+extern constinit thread_local bool on_worker __attribute__((tls_model("initial-exec")));
 
 // True where the CPU and the kernel let user space write segment bases (AT_HWCAP2, Linux 5.9).
 bool has_fsgsbase() noexcept;

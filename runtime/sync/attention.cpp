@@ -6,10 +6,14 @@
 
 namespace tendril::detail {
 
-void require_fiber(rt::Worker* me) {
-  if (me->current == &me->hub) {
-    throw BlockingInHub("tendril: a call that may block was made on the hub, in a callback");
-  }
+rt::Fiber* require_fiber() {
+  rt::Fiber* self = running_fiber();
+  if (__builtin_expect(is_hub(self), false)) refuse_on_hub();
+  return self;
+}
+
+void refuse_on_hub() {
+  throw BlockingInHub("tendril: a call that may block was made on the hub, in a callback");
 }
 
 void update_attention(FiberRecord& record) noexcept {

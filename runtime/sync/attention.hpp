@@ -38,7 +38,8 @@ class Shield {
   FiberRecord& record_;
 };
 
-// Refuses to wait on a hub.
-void require_fiber(rt::Worker* me);
+// The running fiber; throws BlockingInHub if that is a hub.
+rt::Fiber* require_fiber();
+[[noreturn]] void refuse_on_hub();
 
 }  // namespace tendril::detail

@@ -8,7 +8,7 @@ namespace tendril {
 using namespace detail;
 
 void Latch::count_down(size_t by) {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   if (by > count_) {
     guard.release();
     throw MisuseError("tendril: a Latch is counted down below zero");
@@ -20,16 +20,15 @@ void Latch::count_down(size_t by) {
 }
 
 bool Latch::try_wait() const {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   return count_ == 0;
 }
 
 bool Latch::wait(Duration timeout) {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
+  Guard guard(lock_);
   if (count_ == 0) return true;
   ApiWaiter waiter;
-  return block(guard, waiters_, waiter, me, rt::WaitKind::kEvent, this, timeout);
+  return block(guard, waiters_, waiter, rt::WaitKind::kEvent, this, timeout);
 }
 
 void Latch::arrive_and_wait() {
@@ -38,8 +37,7 @@ void Latch::arrive_and_wait() {
 }
 
 bool Barrier::arrive_and_wait(Duration timeout) {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
+  Guard guard(lock_);
   // The others who wait, without those whose wait has ended and who have not left yet.
   rt::Fiber* chain = nullptr;
   size_t waiting = 0;
@@ -53,11 +51,11 @@ bool Barrier::arrive_and_wait(Duration timeout) {
     return true;
   }
   ApiWaiter waiter;
-  return block(guard, waiters_, waiter, me, rt::WaitKind::kEvent, this, timeout);
+  return block(guard, waiters_, waiter, rt::WaitKind::kEvent, this, timeout);
 }
 
 size_t Barrier::waiting() const {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   size_t waiting = 0;
   for (ApiWaiter* waiter = waiters_.head; waiter != nullptr; waiter = waiter->next) ++waiting;
   return waiting;

@@ -9,19 +9,19 @@ using namespace detail;
 
 bool Condition::wait_unlocked(void* lock, void (*unlock)(void*), void (*relock)(void*),
                               Duration timeout) {
-  rt::Worker* me = this_worker();
-  require_fiber(me);
+  require_fiber();
   const rt::Deadline deadline = deadline_of(timeout);
   ApiWaiter waiter;
   // In the list before the lock is free, so that no notify after that is missed.
-  Guard guard(lock_, me);
+  Guard guard(lock_);
+  SectionOf section(guard);  // a wait that is open must not be disturbed until it is parked
   waiter.token = rt::begin_wait(rt::WaitKind::kEvent, this);
   push_back(waiters_, waiter);
   guard.release();
   try {
-    unlock(lock);
+    unlock(lock);  // in runtime mode, which our own locks do not mind
   } catch (...) {
-    guard.acquire(me);
+    guard.acquire();
     if (waiter.linked) detail::unlink(waiters_, waiter);
     guard.release();
     if (!rt::cancel_wait(waiter.token)) rt::park(rt::kForever);
@@ -29,7 +29,9 @@ bool Condition::wait_unlocked(void* lock, void (*unlock)(void*), void (*relock)(
   }
   bool notified;
   try {
-    notified = park_until_granted(guard, waiters_, waiter, rt::WaitKind::kEvent, this, deadline);
+    const rt::WakeReason reason = rt::park(deadline);
+    section.end();
+    notified = wait_on(guard, waiters_, waiter, rt::WaitKind::kEvent, this, deadline, reason);
   } catch (...) {
     const Shield shield(current_record());
     relock(lock);
@@ -43,7 +45,7 @@ bool Condition::wait_unlocked(void* lock, void (*unlock)(void*), void (*relock)(
 void Condition::notify(size_t count) {
   rt::Fiber* chain = nullptr;
   rt::Fiber** end = &chain;
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   for (; count > 0 && waiters_.head != nullptr; --count) {
     ApiWaiter* waiter = grant_first(waiters_);
     if (waiter == nullptr) break;

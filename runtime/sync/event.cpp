@@ -7,7 +7,7 @@ namespace tendril {
 using namespace detail;
 
 void Event::set() {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   set_ = true;
   rt::Fiber* woken = waiters_.head != nullptr ? grant_all(waiters_) : nullptr;
   guard.release();
@@ -15,21 +15,20 @@ void Event::set() {
 }
 
 void Event::clear() {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   set_ = false;
 }
 
 bool Event::is_set() const {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   return set_;
 }
 
 bool Event::wait(Duration timeout) {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
+  Guard guard(lock_);
   if (set_) return true;
   ApiWaiter waiter;
-  return block(guard, waiters_, waiter, me, rt::WaitKind::kEvent, this, timeout);
+  return block(guard, waiters_, waiter, rt::WaitKind::kEvent, this, timeout);
 }
 
 }  // namespace tendril

@@ -18,14 +18,14 @@ namespace {
 thread_local GreenletTrace trace_hook = nullptr;
 
 GreenletCore* current_core() {
-  rt::Worker* me = this_worker();
-  require_fiber(me);
-  FiberRecord& record = record_of(me->current);
+  rt::Fiber* self = require_fiber();
+  FiberRecord& record = record_of(self);
   if (record.greenlet == nullptr) {
     auto* root = new GreenletCore;
     root->is_root = true;
     root->state = GreenletState::kRunning;
-    root->home = me;
+    // Green threads wander, and each is a family of its own.
+    root->home = rt::process().hooks.create_identified_fiber == nullptr ? self->worker : nullptr;
     record.greenlet = root;
   }
   return static_cast<GreenletCore*>(record.greenlet);
@@ -55,27 +55,29 @@ GreenletCore* nearest_alive(GreenletCore* core, Value& value, std::exception_ptr
 
 void greenlet_main(rt::Fiber* fiber, void* argument);
 
+void make_fiber(GreenletCore* target) {
+  if (target->record.fiber != nullptr) return;
+  rt::Fiber* fiber = new_fiber(greenlet_main, target, 0);
+  if (fiber == nullptr) throw std::bad_alloc();
+  fiber->api = &target->record;
+  target->record.fiber = fiber;
+  target->record.greenlet = target;
+}
+
 // Makes it ready to run with what is brought. It waits or is new.
 void bring(GreenletCore* target, GreenletCore* origin, Value value, std::exception_ptr error) {
-  if (target->state == GreenletState::kNew) {
-    rt::Fiber* fiber = new_fiber(greenlet_main, target, 0);
-    if (fiber == nullptr) throw std::bad_alloc();
-    fiber->api = &target->record;
-    target->record.fiber = fiber;
-    target->record.greenlet = target;
-    target->value = std::move(value);
-    target->error = std::move(error);
-    target->origin = origin;
-    target->state = GreenletState::kRunning;
-    hold_greenlet(target);  // its fiber's
-    rt::start_fiber(fiber);
-    return;
-  }
+  const bool is_new = target->state == GreenletState::kNew;
+  if (is_new) make_fiber(target);
   target->value = std::move(value);
   target->error = std::move(error);
   target->origin = origin;
   target->state = GreenletState::kRunning;
-  rt::wake(target->token);
+  if (is_new) {
+    hold_greenlet(target);  // its fiber's
+    rt::start_fiber(static_cast<rt::Fiber*>(target->record.fiber));
+  } else {
+    rt::wake(target->token);
+  }
 }
 
 void trace_arrival(GreenletCore* self) {
@@ -95,15 +97,15 @@ Value receive(GreenletCore* self) {
   return value;
 }
 
-// Waits until somebody switches here. The wait is open already.
+// Waits on until somebody has switched here.
 void wait_for_switch(GreenletCore* self) {
-  for (;;) {
-    const rt::WakeReason reason = rt::park(rt::kForever);
-    if (self->state == GreenletState::kRunning) return;
+  while (self->state == GreenletState::kWaiting) {  // it was an interrupt
     self->state = GreenletState::kRunning;
-    if (reason == rt::WakeReason::kInterrupted) on_interrupted(rt::current_fiber());
+    on_interrupted(running_fiber());
+    const rt::RuntimeSection section;
     self->state = GreenletState::kWaiting;
     self->token = rt::begin_wait(rt::WaitKind::kSwitch, self);
+    rt::park(rt::kForever);
   }
 }
 
@@ -122,12 +124,18 @@ Value switch_core(GreenletCore* target, Value value, std::exception_ptr error) {
   if (target->state == GreenletState::kRunning) {
     throw GreenletError("tendril: a switch to a greenlet that waits for something else");
   }
-  bring(target, self, std::move(value), std::move(error));
   if (self->references.load(std::memory_order_relaxed) == 1 && !self->is_root) {
+    bring(target, self, std::move(value), std::move(error));
     throw GreenletExit();  // nobody could ever switch back
   }
-  self->state = GreenletState::kWaiting;
-  self->token = rt::begin_wait(rt::WaitKind::kSwitch, target);
+  if (target->state == GreenletState::kNew) make_fiber(target);
+  {
+    const rt::RuntimeSection section;
+    bring(target, self, std::move(value), std::move(error));
+    self->state = GreenletState::kWaiting;
+    self->token = rt::begin_wait(rt::WaitKind::kSwitch, target);
+    rt::park(rt::kForever);
+  }
   wait_for_switch(self);
   return receive(self);
 }
@@ -185,7 +193,7 @@ void release_greenlet(GreenletCore* core) noexcept {
   // One that waits in a switch is held by its fiber too: nobody else can reach it any more.
   const bool abandoned = core->references.load(std::memory_order_acquire) == 2 && !core->is_root &&
                          core->state == GreenletState::kWaiting;
-  if (abandoned && rt::current_worker() == core->home) {
+  if (abandoned && rt::on_worker && (core->home == nullptr || this_worker() == core->home)) {
     try {
       GreenletCore* self = current_core();
       if (self != core) {

@@ -37,8 +37,7 @@ void Guard::acquire_slowly(rt::Worker* me) noexcept {
   if (favoured == nullptr) {
     const void* wanted = favours_possible() ? me : kNobody;
     if (lock_.favoured.compare_exchange_strong(favoured, wanted)) {
-      acquire(me);
-      return;
+      return acquire_for(me);
     }
   }
   int spins = 0;

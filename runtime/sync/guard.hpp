@@ -9,19 +9,27 @@
 //   favoured:  held = true; [compiler barrier]; favoured == me ? in : (held = false; spin lock)
 //   other:     spin lock; favoured = nobody; [membarrier]; wait until !held; in
 //
-// Of the two stores at least one is seen by the other side. No lock is held over a switch.
+// Of the two stores at least one is seen by the other side. A guard is held in runtime mode, so that a
+// green thread is not preempted and moved with it, and not over a switch.
 #pragma once
 
 #include <atomic>
+#include <utility>
 
 #include "runtime/hub/worker.hpp"
+#include "runtime/platform/runtime_mode.hpp"
+#include "runtime/sync/thread.hpp"
 #include "tendril/detail/sync_state.hpp"
 
 namespace tendril::detail {
 
 class Guard {
  public:
-  Guard(BiasedLock& lock, rt::Worker* me) noexcept : lock_(lock) { acquire(me); }
+  // Makes the calling OS thread a worker if it is none: then it may throw.
+  explicit Guard(BiasedLock& lock) : lock_(lock) {
+    if (__builtin_expect(!rt::on_worker, false)) become_worker();
+    acquire();
+  }
   ~Guard() {
     if (holds_) release();
   }
@@ -29,16 +37,22 @@ class Guard {
   Guard& operator=(const Guard&) = delete;
 
   void release() noexcept {
-    holds_ = false;
-    if (favoured_) {
-      lock_.held_by_favoured.store(false, std::memory_order_release);
-    } else {
-      lock_.locked.store(false, std::memory_order_release);
-    }
+    unlock();
+    rt::leave_runtime_mode(was_program_);
   }
 
-  void acquire(rt::Worker* me) noexcept {
+  void acquire() noexcept {
+    // In runtime mode nobody preempts us: only from here on is the worker sure to stay ours.
+    was_program_ = rt::enter_runtime_mode_on_worker();
     holds_ = true;
+    acquire_for(rt::current_worker_unchecked());
+  }
+
+  // While it is held:
+  rt::Fiber* fiber() const noexcept { return rt::current_worker_unchecked()->current; }
+
+ private:
+  void acquire_for(rt::Worker* me) noexcept {
     if (__builtin_expect(lock_.favoured.load(std::memory_order_relaxed) == me, true)) {
       lock_.held_by_favoured.store(true, std::memory_order_relaxed);
       std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -51,12 +65,35 @@ class Guard {
     acquire_slowly(me);
   }
 
- private:
+  void unlock() noexcept {
+    holds_ = false;
+    if (favoured_) {
+      lock_.held_by_favoured.store(false, std::memory_order_release);
+    } else {
+      lock_.locked.store(false, std::memory_order_release);
+    }
+  }
   void acquire_slowly(rt::Worker* me) noexcept;
 
+  friend class SectionOf;
   BiasedLock& lock_;
   bool favoured_ = false;
   bool holds_ = false;
+  bool was_program_ = false;
+};
+
+// Keeps the runtime mode of a guard that is held beyond its release, to the end of the section.
+class SectionOf {
+ public:
+  explicit SectionOf(Guard& guard) noexcept
+      : was_program_(std::exchange(guard.was_program_, false)) {}
+  ~SectionOf() { end(); }
+  SectionOf(const SectionOf&) = delete;
+  SectionOf& operator=(const SectionOf&) = delete;
+  void end() noexcept { rt::leave_runtime_mode(std::exchange(was_program_, false)); }
+
+ private:
+  bool was_program_;
 };
 
 }  // namespace tendril::detail

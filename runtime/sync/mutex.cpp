@@ -8,33 +8,30 @@ namespace tendril {
 using namespace detail;
 
 bool Mutex::try_lock_for(Duration timeout) {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
+  Guard guard(lock_);
   if (__builtin_expect(owner_ == nullptr, true)) {
-    owner_ = me->current;
+    owner_ = guard.fiber();
     return true;
   }
   ApiWaiter waiter;
-  return block(guard, waiters_, waiter, me, rt::WaitKind::kLock, this, timeout);
+  return block(guard, waiters_, waiter, rt::WaitKind::kLock, this, timeout);
 }
 
 void Mutex::lock() {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
+  Guard guard(lock_);
   if (__builtin_expect(owner_ == nullptr, true)) {
-    owner_ = me->current;
+    owner_ = guard.fiber();
     return;
   }
   ApiWaiter waiter;
-  block(guard, waiters_, waiter, me, rt::WaitKind::kLock, this, kForever);
+  block(guard, waiters_, waiter, rt::WaitKind::kLock, this, kForever);
 }
 
 bool Mutex::try_lock() { return try_lock_for(Duration::zero()); }
 
 void Mutex::unlock() {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
-  if (__builtin_expect(owner_ != me->current, false)) {
+  Guard guard(lock_);
+  if (__builtin_expect(owner_ != guard.fiber(), false)) {
     guard.release();
     throw MisuseError("tendril: a Mutex is unlocked by a fiber that does not hold it");
   }
@@ -49,14 +46,13 @@ void Mutex::unlock() {
 }
 
 bool Mutex::locked() const {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   return owner_ != nullptr;
 }
 
 bool Mutex::held_here() const {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
-  return owner_ == me->current;
+  Guard guard(lock_);
+  return owner_ == guard.fiber();
 }
 
 bool RLock::try_lock_for(Duration timeout) {

@@ -60,8 +60,7 @@ uint64_t QueueCore::pop() noexcept {
 }
 
 QueueResult QueueCore::put(uint64_t item, Duration timeout) {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
+  Guard guard(lock_);
   if (__builtin_expect(shut_down_, false)) return QueueResult::kShutDown;
   if (getters_.head != nullptr) {
     if (ApiWaiter* getter = grant_first(getters_)) {
@@ -73,22 +72,24 @@ QueueResult QueueCore::put(uint64_t item, Duration timeout) {
     }
   }
   if (__builtin_expect(count_ < capacity_, true)) {
-    if (!reserve_one()) throw std::bad_alloc();
+    if (!reserve_one()) {
+      guard.release();
+      throw std::bad_alloc();
+    }
     push(item);
     ++unfinished_;
     return QueueResult::kDone;
   }
   ApiWaiter waiter;
   waiter.value = item;
-  if (!block(guard, putters_, waiter, me, rt::WaitKind::kQueue, this, timeout)) {
+  if (!block(guard, putters_, waiter, rt::WaitKind::kQueue, this, timeout)) {
     return QueueResult::kTimeout;
   }
   return waiter.granted ? QueueResult::kDone : QueueResult::kShutDown;
 }
 
 QueueResult QueueCore::get(uint64_t& item, Duration timeout) {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
+  Guard guard(lock_);
   if (__builtin_expect(count_ > 0, true)) {
     item = pop();
     // The place goes to the longest waiting put, if there is one.
@@ -112,7 +113,7 @@ QueueResult QueueCore::get(uint64_t& item, Duration timeout) {
   }
   if (shut_down_) return QueueResult::kShutDown;
   ApiWaiter waiter;
-  if (!block(guard, getters_, waiter, me, rt::WaitKind::kQueue, this, timeout)) {
+  if (!block(guard, getters_, waiter, rt::WaitKind::kQueue, this, timeout)) {
     return QueueResult::kTimeout;
   }
   if (!waiter.granted) return QueueResult::kShutDown;
@@ -121,14 +122,17 @@ QueueResult QueueCore::get(uint64_t& item, Duration timeout) {
 }
 
 bool QueueCore::unget(uint64_t item) {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   if (ApiWaiter* getter = grant_first(getters_)) {
     getter->value = item;
     guard.release();
     rt::let_run(getter->token.fiber);
     return true;
   }
-  if (!reserve_one()) throw std::bad_alloc();
+  if (!reserve_one()) {
+    guard.release();
+    throw std::bad_alloc();
+  }
   if (last_in_first_out_) {
     push(item);
   } else {
@@ -140,13 +144,13 @@ bool QueueCore::unget(uint64_t item) {
 }
 
 size_t QueueCore::size() const {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   return count_;
 }
 
 void QueueCore::set_capacity(size_t capacity) {
   rt::Fiber* chain = nullptr;
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   capacity_ = capacity;
   while (count_ < capacity_ && putters_.head != nullptr) {
     if (!reserve_one()) break;
@@ -162,18 +166,17 @@ void QueueCore::set_capacity(size_t capacity) {
 }
 
 size_t QueueCore::getters_waiting() const {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   return length_of(getters_);
 }
 
 size_t QueueCore::putters_waiting() const {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   return length_of(putters_);
 }
 
 void QueueCore::shut_down(bool immediate, void (*drop)(uint64_t)) {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
+  Guard guard(lock_);
   shut_down_ = true;
   rt::Fiber* putters = close_all(putters_);
   rt::Fiber* getters = count_ == 0 || immediate ? close_all(getters_) : nullptr;
@@ -183,7 +186,7 @@ void QueueCore::shut_down(bool immediate, void (*drop)(uint64_t)) {
     --unfinished_;
     guard.release();
     if (drop != nullptr) drop(item);
-    guard.acquire(this_worker());
+    guard.acquire();
   }
   if (immediate && unfinished_ == 0) joiners = grant_all(joiners_);
   guard.release();
@@ -191,12 +194,12 @@ void QueueCore::shut_down(bool immediate, void (*drop)(uint64_t)) {
 }
 
 bool QueueCore::is_shut_down() const {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   return shut_down_;
 }
 
 void QueueCore::task_done() {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   if (unfinished_ == 0) {
     guard.release();
     throw MisuseError("tendril: task_done was called more often than put");
@@ -207,15 +210,14 @@ void QueueCore::task_done() {
 }
 
 bool QueueCore::wait_all_done(Duration timeout) {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
+  Guard guard(lock_);
   if (unfinished_ == 0) return true;
   ApiWaiter waiter;
-  return block(guard, joiners_, waiter, me, rt::WaitKind::kQueue, this, timeout);
+  return block(guard, joiners_, waiter, rt::WaitKind::kQueue, this, timeout);
 }
 
 size_t QueueCore::unfinished() const {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   return unfinished_;
 }
 

@@ -29,11 +29,10 @@ void* RWLock::grant_whom_it_may() noexcept {
 }
 
 bool RWLock::acquire(bool writer, Duration timeout) {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
+  Guard guard(lock_);
   if (writer_ == nullptr && waiters_.head == nullptr && (!writer || readers_ == 0)) {
     if (writer) {
-      writer_ = me->current;
+      writer_ = guard.fiber();
     } else {
       ++readers_;
     }
@@ -43,14 +42,14 @@ bool RWLock::acquire(bool writer, Duration timeout) {
   waiter.index = writer ? 1 : 0;
   // Who leaves without the lock may have been in the way of those behind.
   const auto let_others_pass = [&] {
-    Guard again(lock_, this_worker());
+    Guard again(lock_);
     auto* chain = static_cast<rt::Fiber*>(grant_whom_it_may());
     again.release();
     let_all_run(chain);
   };
   bool granted;
   try {
-    granted = block(guard, waiters_, waiter, me, rt::WaitKind::kLock, this, timeout);
+    granted = block(guard, waiters_, waiter, rt::WaitKind::kLock, this, timeout);
   } catch (...) {
     let_others_pass();
     throw;
@@ -60,9 +59,8 @@ bool RWLock::acquire(bool writer, Duration timeout) {
 }
 
 void RWLock::unlock() {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
-  if (writer_ != me->current) {
+  Guard guard(lock_);
+  if (writer_ != guard.fiber()) {
     guard.release();
     throw MisuseError("tendril: an RWLock is unlocked by a fiber that does not hold it");
   }
@@ -73,7 +71,7 @@ void RWLock::unlock() {
 }
 
 void RWLock::unlock_shared() {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   if (readers_ == 0) {
     guard.release();
     throw MisuseError("tendril: an RWLock is unlocked by a reader while nobody reads");

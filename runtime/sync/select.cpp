@@ -92,11 +92,11 @@ class Attempt {
       : items_(items), waiters_(waiters), count_(count) {}
 
   // False if one of them looks ready: then no wait is open.
-  bool enter_all(rt::Worker* me) {
+  bool enter_all() {
     token_ = rt::begin_wait(rt::WaitKind::kQueue, items_);
     for (; entered_ < count_; ++entered_) {
       const SelectItem& item = items_[entered_];
-      Guard guard(item.operations->lock(item.object), me);
+      Guard guard(item.operations->lock(item.object));
       if (item.operations->looks_ready(item.object)) {
         if (!rt::cancel_wait(token_)) return true;  // claimed: collect it
         guard.release();
@@ -118,7 +118,7 @@ class Attempt {
     for (size_t i = 0; i < entered_; ++i) {
       SelectItem& item = items_[i];
       ApiWaiter& waiter = waiters_[i];
-      Guard guard(item.operations->lock(item.object), this_worker());
+      Guard guard(item.operations->lock(item.object));
       if (waiter.linked) {
         unlink(item.operations->list(item.object), waiter);
       } else if (waiter.granted) {
@@ -143,7 +143,6 @@ class Attempt {
 }  // namespace
 
 size_t select_items(SelectItem* items, size_t count, Duration timeout) {
-  rt::Worker* me = this_worker();
   const size_t turn = next_turn.fetch_add(1, std::memory_order_relaxed);
   constexpr size_t kFew = 8;
   ApiWaiter few[kFew];
@@ -152,16 +151,20 @@ size_t select_items(SelectItem* items, size_t count, Duration timeout) {
   for (;;) {
     if (const size_t index = try_each(items, count, turn); index != count) return index;
     if (timeout <= Duration::zero()) return count;
-    require_fiber(me);
+    require_fiber();
     if (count > kFew && many == nullptr) many = std::make_unique<ApiWaiter[]>(count);
-    Attempt attempt(items, count > kFew ? many.get() : few, count);
-    if (!attempt.enter_all(me)) continue;
-    const rt::WakeReason reason = rt::park(deadline);
-    const size_t index = attempt.leave_all();
+    rt::WakeReason reason;
+    size_t index;
+    {
+      const rt::RuntimeSection section;
+      Attempt attempt(items, count > kFew ? many.get() : few, count);
+      if (!attempt.enter_all()) continue;
+      reason = rt::park(deadline);
+      index = attempt.leave_all();
+    }
     if (index != count) return index;
     if (reason == rt::WakeReason::kTimeout) return count;
-    if (reason == rt::WakeReason::kInterrupted) on_interrupted(rt::current_fiber());
-    me = this_worker();
+    if (reason == rt::WakeReason::kInterrupted) on_interrupted(running_fiber());
   }
 }
 

@@ -8,20 +8,19 @@ namespace tendril {
 using namespace detail;
 
 bool Semaphore::acquire(Duration timeout) {
-  rt::Worker* me = this_worker();
-  Guard guard(lock_, me);
+  Guard guard(lock_);
   if (value_ > 0) {
     --value_;
     return true;
   }
   ApiWaiter waiter;
-  return block(guard, waiters_, waiter, me, rt::WaitKind::kLock, this, timeout);
+  return block(guard, waiters_, waiter, rt::WaitKind::kLock, this, timeout);
 }
 
 void Semaphore::release(size_t units) { release_bounded(units, SIZE_MAX); }
 
 void Semaphore::release_bounded(size_t units, size_t bound) {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   if (units > bound - value_) {
     guard.release();
     throw MisuseError("tendril: a BoundedSemaphore is released more often than acquired");
@@ -41,7 +40,7 @@ void Semaphore::release_bounded(size_t units, size_t bound) {
 }
 
 size_t Semaphore::value() const {
-  Guard guard(lock_, this_worker());
+  Guard guard(lock_);
   return value_;
 }
 

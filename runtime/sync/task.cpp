@@ -53,7 +53,7 @@ void finish_task(Task* task) noexcept {
   task->has_callable = false;
   if (task->record.locals != nullptr) destroy_locals(task->record);
   if (task->record.greenlet != nullptr) end_root_greenlet(task->record);
-  Guard guard(task->lock, this_worker());
+  Guard guard(task->lock);
   task->state.store(TaskState::kDone, std::memory_order_release);
   rt::Fiber* joiners = grant_all(task->joiners);
   Link* links = std::exchange(task->links, nullptr);
@@ -93,12 +93,13 @@ void discard(Task* task) noexcept {
 
 void start_task(Task* task, std::source_location where, size_t stack_size, std::string_view name) {
   try {
-    rt::Worker* me = this_worker();
+    rt::Fiber* self = running_fiber();
     task->where = where;
     task->number = next_task_number();
     task->record.task = task;
-    if (const Task* parent = record_of(me->current == &me->hub ? me->root : me->current).task) {
-      task->spawned_by = parent->number;
+    if (self->api != nullptr) {
+      const Task* parent = static_cast<FiberRecord*>(self->api)->task;
+      if (parent != nullptr) task->spawned_by = parent->number;
     }
     rt::Fiber* fiber = new_fiber(task_main, task, stack_size);
     if (fiber == nullptr) throw std::bad_alloc();
@@ -121,12 +122,11 @@ void release_task_slowly(Task* task) noexcept {
 
 bool join_task(Task* task, Duration timeout) {
   if (task->state.load(std::memory_order_acquire) == TaskState::kDone) return true;
-  rt::Worker* me = this_worker();
-  if (task->record.fiber == me->current) throw MisuseError("tendril: a fiber joins itself");
-  Guard guard(task->lock, me);
+  if (task->record.fiber == running_fiber()) throw MisuseError("tendril: a fiber joins itself");
+  Guard guard(task->lock);
   if (task->state.load(std::memory_order_relaxed) == TaskState::kDone) return true;
   ApiWaiter waiter;
-  return block(guard, task->joiners, waiter, me, rt::WaitKind::kJoin, task, timeout);
+  return block(guard, task->joiners, waiter, rt::WaitKind::kJoin, task, timeout);
 }
 
 void get_task(Task* task, Duration timeout) {
@@ -150,7 +150,7 @@ bool kill_task(Task* task, std::exception_ptr exception, bool wait, Duration tim
 unsigned long link_task(Task* task, Link* link) {
   static std::atomic<unsigned long> ids{1};
   const unsigned long id = link->id = ids.fetch_add(1, std::memory_order_relaxed);
-  Guard guard(task->lock, this_worker());
+  Guard guard(task->lock);
   if (task->state.load(std::memory_order_relaxed) != TaskState::kDone) {
     Link** end = &task->links;
     while (*end != nullptr) end = &(*end)->next;
@@ -171,7 +171,7 @@ unsigned long link_task(Task* task, Link* link) {
 }
 
 bool unlink_task(Task* task, unsigned long id) noexcept {
-  Guard guard(task->lock, this_worker());
+  Guard guard(task->lock);
   for (Link** at = &task->links; *at != nullptr; at = &(*at)->next) {
     if ((*at)->id != id) continue;
     Link* link = *at;
@@ -184,9 +184,9 @@ bool unlink_task(Task* task, unsigned long id) noexcept {
 }
 
 Task* current_task() noexcept {
-  rt::Worker* me = rt::current_worker();
-  if (me == nullptr || me->current == &me->hub || me->current->api == nullptr) return nullptr;
-  return static_cast<FiberRecord*>(me->current->api)->task;
+  if (!rt::on_worker) return nullptr;
+  const rt::Fiber* self = running_fiber();
+  return self->api != nullptr ? static_cast<FiberRecord*>(self->api)->task : nullptr;
 }
 
 }  // namespace tendril::detail
@@ -196,12 +196,7 @@ namespace tendril {
 using namespace detail;
 
 void yield() {
-  rt::Worker* me = this_worker();
-  require_fiber(me);
-  FiberRecord& record = record_of(me->current);
-  if (__builtin_expect(record.attention.load(std::memory_order_relaxed), false)) {
-    throw_pending(record);
-  }
+  FiberRecord& record = record_of(require_fiber());
   rt::yield();
   if (__builtin_expect(record.attention.load(std::memory_order_relaxed), false)) {
     throw_pending(record);
@@ -210,18 +205,17 @@ void yield() {
 
 void sleep(Duration duration) {
   if (duration <= Duration::zero()) return yield();
-  rt::Worker* me = this_worker();
-  require_fiber(me);
+  require_fiber();
   const rt::Deadline deadline = deadline_of(duration);
   while (rt::sleep_until(deadline) == rt::WakeReason::kInterrupted) {
-    on_interrupted(rt::current_fiber());
+    on_interrupted(running_fiber());
   }
 }
 
 void idle() {
-  require_fiber(this_worker());
+  require_fiber();
   // A timer that has passed fires when the hub next has its turn.
-  while (rt::sleep_until(0) == rt::WakeReason::kInterrupted) on_interrupted(rt::current_fiber());
+  while (rt::sleep_until(0) == rt::WakeReason::kInterrupted) on_interrupted(running_fiber());
 }
 
 FiberHandle current_fiber() noexcept {

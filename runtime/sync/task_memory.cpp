@@ -40,9 +40,10 @@ constexpr size_t class_of(size_t bytes) noexcept { return (bytes + kClassBytes -
 
 }  // namespace
 
-void* allocate_task(size_t bytes) {
+static void* try_allocate(size_t bytes) noexcept {
   const size_t size_class = class_of(bytes);
-  WorkerData* data = data_of(this_worker());
+  const rt::RuntimeSection section;
+  WorkerData* data = data_of(rt::current_worker_unchecked());
   if (data != nullptr && size_class < kClasses) {
     if (FreeBlock* block = data->free[size_class]) {
       data->free[size_class] = block->next;
@@ -50,13 +51,19 @@ void* allocate_task(size_t bytes) {
       return block;
     }
   }
-  void* memory = rt::runtime_allocate(size_class * kClassBytes);
+  return rt::runtime_allocate(size_class * kClassBytes);
+}
+
+void* allocate_task(size_t bytes) {
+  this_worker();
+  void* memory = try_allocate(bytes);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 
 void free_task(void* memory, size_t bytes) noexcept {
   const size_t size_class = class_of(bytes);
+  const rt::RuntimeSection section;
   if (rt::Worker* worker = rt::current_worker(); worker != nullptr && size_class < kClasses) {
     WorkerData* data = data_of(worker);
     if (data != nullptr && data->kept[size_class] < kMostKept) {
@@ -71,6 +78,7 @@ void free_task(void* memory, size_t bytes) noexcept {
 }
 
 uint64_t next_task_number() noexcept {
+  const rt::RuntimeSection section;
   WorkerData* data = data_of(rt::current_worker_unchecked());
   if (data == nullptr) return numbers.fetch_add(1, std::memory_order_relaxed);
   if (data->next_number == data->last_number) {

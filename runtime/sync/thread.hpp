@@ -2,6 +2,8 @@
 #pragma once
 
 #include "runtime/hub/worker.hpp"
+#include "runtime/platform/runtime_mode.hpp"
+#include "runtime/platform/syscall.hpp"
 #include "tendril/detail/fiber_record.hpp"
 
 namespace tendril::detail {
@@ -12,6 +14,15 @@ rt::Worker* become_worker();
 inline rt::Worker* this_worker() {
   return __builtin_expect(rt::on_worker, true) ? rt::current_worker_unchecked() : become_worker();
 }
+
+// The running fiber. The worker is looked at in runtime mode: in between nobody moves us to another.
+inline rt::Fiber* running_fiber() {
+  if (__builtin_expect(!rt::on_worker, false)) become_worker();
+  const rt::RuntimeSection section;
+  return rt::current_worker_unchecked()->current;
+}
+
+inline bool is_hub(const rt::Fiber* running) noexcept { return running == &running->worker->hub; }
 
 FiberRecord& make_record(rt::Fiber* fiber);
 
@@ -24,7 +35,9 @@ inline FiberRecord& record_of(rt::Fiber* running) {
 // SpinLock over a record's bare flag.
 class RecordGuard {
  public:
-  explicit RecordGuard(FiberRecord& record) noexcept : lock_(record.lock) {
+  explicit RecordGuard(FiberRecord& record) noexcept : RecordGuard(record.lock) {}
+  explicit RecordGuard(std::atomic<bool>& lock) noexcept
+      : was_program_(rt::enter_runtime_mode()), lock_(lock) {
     for (int spins = 0; lock_.exchange(true, std::memory_order_acquire);) {
       if (++spins > 200) {
         rt::raw_syscall(SYS_sched_yield);
@@ -32,11 +45,15 @@ class RecordGuard {
       }
     }
   }
-  ~RecordGuard() { lock_.store(false, std::memory_order_release); }
+  ~RecordGuard() {
+    lock_.store(false, std::memory_order_release);
+    rt::leave_runtime_mode(was_program_);
+  }
   RecordGuard(const RecordGuard&) = delete;
   RecordGuard& operator=(const RecordGuard&) = delete;
 
  private:
+  const bool was_program_;
   std::atomic<bool>& lock_;
 };
 

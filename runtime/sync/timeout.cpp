@@ -15,23 +15,10 @@ namespace {
 constinit rt::ObjectPool<TimeoutRecord> records;
 std::atomic<uint64_t> next_start{1};
 
-class FlagGuard {
- public:
-  explicit FlagGuard(std::atomic<bool>& flag) noexcept : flag_(flag) {
-    while (flag_.exchange(true, std::memory_order_acquire)) rt::raw_syscall(SYS_sched_yield);
-  }
-  ~FlagGuard() { flag_.store(false, std::memory_order_release); }
-  FlagGuard(const FlagGuard&) = delete;
-  FlagGuard& operator=(const FlagGuard&) = delete;
-
- private:
-  std::atomic<bool>& flag_;
-};
-
 // On the hub. The lock keeps the scope from ending, and with it the fiber from being over.
 void fire(rt::Timer* timer, uint64_t start) noexcept {
   auto* record = reinterpret_cast<TimeoutRecord*>(timer);
-  FlagGuard guard(record->lock);
+  RecordGuard guard(record->lock);
   if (record->start != start) return;
   RecordGuard target_guard(*record->target);
   record->fired = record->expired = true;
@@ -57,14 +44,13 @@ void Timeout::start() {
   start_ = 0;
   expired_ = false;
   if (duration_ == kForever) return;
-  rt::Worker* me = detail::this_worker();
-  detail::require_fiber(me);
+  rt::Fiber* self = detail::require_fiber();
   TimeoutRecord* record = detail::records.take();
   if (record == nullptr) throw std::bad_alloc();
   start_ = detail::next_start.fetch_add(1, std::memory_order_relaxed);
-  detail::FiberRecord& target = detail::record_of(me->current);
+  detail::FiberRecord& target = detail::record_of(self);
   {
-    detail::FlagGuard guard(record->lock);
+    detail::RecordGuard guard(record->lock);
     record->start = start_;
     record->target = &target;
   }
@@ -77,7 +63,7 @@ void Timeout::start() {
   }
   record_ = record;
   record->timer.fire = detail::fire;
-  if (!me->timers.arm(&record->timer, detail::deadline_of(duration_), start_)) {
+  if (!self->worker->timers.arm(&record->timer, detail::deadline_of(duration_), start_)) {
     cancel();
     throw std::bad_alloc();
   }
@@ -89,7 +75,7 @@ void Timeout::cancel() noexcept {
   if (record->timer.heap != nullptr) record->timer.heap->cancel(&record->timer);
   detail::FiberRecord& target = *record->target;
   {
-    detail::FlagGuard guard(record->lock);
+    detail::RecordGuard guard(record->lock);
     record->start = 0;
   }
   {

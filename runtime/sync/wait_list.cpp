@@ -24,38 +24,46 @@ void let_all_run(rt::Fiber* chain) noexcept {
   }
 }
 
-bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::Worker* me, rt::WaitKind kind,
-           const void* object, Duration timeout) {
+bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, const void* object,
+           Duration timeout) {
   if (timeout <= Duration::zero()) {
     guard.release();
     return false;
   }
-  if (__builtin_expect(me->current == &me->hub, false)) {
+  if (__builtin_expect(is_hub(guard.fiber()), false)) {
     guard.release();
-    require_fiber(me);
+    refuse_on_hub();
   }
   const rt::Deadline deadline = deadline_of(timeout);
-  waiter.token = rt::begin_wait(kind, object);
-  push_back(list, waiter);
-  guard.release();
-  return park_until_granted(guard, list, waiter, kind, object, deadline);
+  rt::WakeReason reason;
+  {
+    // A wait that is open must not be disturbed until it is parked.
+    const SectionOf section(guard);
+    waiter.token = rt::begin_wait(kind, object);
+    push_back(list, waiter);
+    guard.release();
+    reason = rt::park(deadline);
+  }
+  if (__builtin_expect(reason == rt::WakeReason::kWoken, true)) return true;
+  return wait_on(guard, list, waiter, kind, object, deadline, reason);
 }
 
-bool park_until_granted(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
-                        const void* object, rt::Deadline deadline) {
+bool wait_on(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
+             const void* object, rt::Deadline deadline, rt::WakeReason reason) {
   for (;;) {
-    const rt::WakeReason reason = rt::park(deadline);
-    if (__builtin_expect(reason == rt::WakeReason::kWoken, true)) return true;
+    if (reason == rt::WakeReason::kWoken) return true;
     // Ended by somebody who does not know the list. Those who do find the wait ended.
-    guard.acquire(this_worker());
+    guard.acquire();
     if (waiter.linked) unlink(list, waiter);
     guard.release();
     if (reason == rt::WakeReason::kTimeout) return false;
     on_interrupted(waiter.token.fiber);
-    guard.acquire(this_worker());
+    guard.acquire();
+    const SectionOf section(guard);
     waiter.token = rt::begin_wait(kind, object);
     push_front(list, waiter);
     guard.release();
+    reason = rt::park(deadline);
   }
 }
 

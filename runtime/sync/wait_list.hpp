@@ -73,12 +73,12 @@ inline rt::Deadline deadline_of(Duration timeout) noexcept {
 // Parks the running fiber in the list until granted: true; false when the timeout has passed (at
 // once if it is zero). Throws what was thrown into the fiber, and BlockingInHub. Called with the
 // guard held, returns with it released.
-bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::Worker* me, rt::WaitKind kind,
-           const void* object, Duration timeout);
+bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, const void* object,
+           Duration timeout);
 
-// The second half of block, for who has begun the wait, put the waiter in the list and released the
-// guard by itself.
-bool park_until_granted(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
-                        const void* object, rt::Deadline deadline);
+// The rest of block, for who has begun the wait, put the waiter into the list, released the guard and
+// parked by itself, with what park returned.
+bool wait_on(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
+             const void* object, rt::Deadline deadline, rt::WakeReason reason);
 
 }  // namespace tendril::detail
