@@ -74,6 +74,11 @@ def raise_file_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def become_subreaper():
+    """What our programs leave behind comes to us, so that it can be ended."""
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
 def read_proc(pid, name):
     """A file of /proc/PID; empty if the process has ended."""
     try:
@@ -285,7 +290,7 @@ def main(run, seconds=150):
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, terminated)
     signal.alarm(seconds)
-    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    become_subreaper()
     raise_file_limit()
     # Servers that drop privileges must be able to reach their files.
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tendril-real-"))

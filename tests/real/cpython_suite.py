@@ -1,0 +1,262 @@
+"""Debian's CPython suite, module by module, natively and green: every case must come out the same.
+
+    cpython_suite.py --tendril PATH fixed|all|MODULE...
+
+A difference fails, unless cpython_known.txt lists it with the reason; an entry that makes no difference
+any more fails too. A crash or a hang always fails. `fixed` is what is run every time, `all` takes long.
+"""
+
+import argparse
+import collections
+import contextlib
+import fnmatch
+import os
+import pathlib
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+
+import harness
+
+PYTHON = "/usr/bin/python3.11"
+KNOWN = pathlib.Path(__file__).parent / "cpython_known.txt"
+# Waits on AF_VSOCK can hang natively.
+ALWAYS_IGNORED = ["ThreadedVSOCKSocketStreamTest"]
+MODULE_SECONDS = 900
+CASE_SECONDS = 300
+
+# Module: patterns of cases to leave out of the fixed subset, because they take long.
+FIXED = {
+    "test_thread": [],
+    "test_threading": [],
+    "test_threading_local": [],
+    "test_threadedtempfile": [],
+    "test_threadsignals": [],
+    "test_queue": [],
+    "test_sched": [],
+    "test_select": [],
+    "test_poll": ["test_poll2"],
+    "test_epoll": [],
+    "test_socketserver": [],
+    "test_socket": [],
+    "test_signal": ["test_siginterrupt_off", "test_itimer_virtual"],
+    "test_fork1": [],
+    "test_wait4": [],
+    "test_popen": [],
+    "test_eintr": [],
+    "test_pty": [],
+    "test_context": [],
+    "test_telnetlib": [],
+    "test_poplib": [],
+    "test_ftplib": [],
+    "test_smtplib": [],
+    "test_httpservers": [],
+    "test_xmlrpc": [],
+    "test_asyncore": [],
+}
+ALL = [
+    "test_thread", "test_threading", "test_threading_local", "test_threadedtempfile", "test_threadsignals",
+    "test_queue", "test_sched", "test_context", "test_contextlib", "test_contextlib_async",
+    "test_concurrent_futures", "test_asyncio", "test_asyncore", "test_asynchat", "test_selectors",
+    "test_select", "test_poll", "test_epoll", "test_socket", "test_socketserver", "test_timeout", "test_ssl",
+    "test_httplib", "test_httpservers", "test_http_cookiejar", "test_robotparser", "test_urllib",
+    "test_urllib2", "test_urllib2_localnet", "test_ftplib", "test_smtplib", "test_smtpd", "test_imaplib",
+    "test_poplib", "test_nntplib", "test_telnetlib", "test_xmlrpc", "test_docxmlrpc", "test_signal",
+    "test_eintr", "test_file_eintr", "test_faulthandler", "test_subprocess", "test_popen", "test_fork1",
+    "test_wait3", "test_wait4", "test_multiprocessing_fork", "test_multiprocessing_spawn",
+    "test_multiprocessing_forkserver", "test_multiprocessing_main_handling", "test_io", "test_file",
+    "test_fileio", "test_fcntl", "test_ioctl", "test_largefile", "test_mmap", "test_os", "test_posix", "test_pty",
+    "test_openpty", "test_pipes", "test_shutil", "test_tempfile", "test_time", "test_timeit", "test_resource",
+    "test_logging", "test_syslog", "test_sys", "test_gc", "test_weakref", "test_importlib", "test_atexit",
+    "test_tracemalloc", "test_sys_settrace", "test_sys_setprofile", "test_cprofile", "test_runpy",
+    "test_cmd_line", "test_uuid", "test_zipfile", "test_bz2", "test_lzma", "test_gzip", "test_zlib",
+    "test_hashlib", "test_decimal", "test_ctypes", "test_repl",
+]
+
+STARTED = re.compile(r"^(\w+) \(([\w.]+)\)(?:\n.*)? \.\.\. ", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAIL|ERROR): (\w+) \(([\w.<>]+)\)", re.MULTILINE)
+
+Outcome = collections.namedtuple("Outcome", "cases status seconds output")
+
+
+def case_name(method, place):
+    return place if place.endswith("." + method) else f"{place}.{method}"
+
+
+def results_of(report, output):
+    """case: ok, skipped or failed, from the XML report and, for sub-tests and fixtures, from the output."""
+    cases = {}
+    if report.exists():
+        for case in xml.etree.ElementTree.parse(report).iter("testcase"):
+            name = case.get("name")
+            if name is None:
+                continue  # a failed sub-test: the output names it
+            if case.find("error") is not None or case.find("failure") is not None:
+                cases[name] = "failed"
+            elif case.find("skipped") is not None:
+                cases[name] = "skipped"
+            elif case.get("outcome") == "UNEXPECTED_SUCCESS":
+                cases[name] = "failed"
+            else:
+                cases[name] = "ok"
+    for method, place in FAILED.findall(output):
+        cases[case_name(method, place)] = "failed"
+    return cases
+
+
+class Suite:
+    def __init__(self, test):
+        self.test = test
+
+    def environment(self, sandbox):
+        """What a test may touch is in the sandbox; what changes Python's behaviour is not inherited."""
+        for name in [name for name in os.environ if name.startswith("PYTHON")]:
+            del os.environ[name]
+        return {"HOME": str(sandbox), "TMPDIR": str(sandbox), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                "TERM": "dumb"}
+
+    def run(self, module, ignored, green):
+        sandbox = pathlib.Path(tempfile.mkdtemp(dir=self.test.directory))
+        report = sandbox / "report.xml"
+        words = [PYTHON, "-m", "test", "-v", "-u", "network", "--timeout", CASE_SECONDS, "--junit-xml", report]
+        for pattern in ALWAYS_IGNORED + ignored:
+            words += ["-i", pattern]
+        begin = time.monotonic()
+        program = self.test.start([*words, module], under_test=green, environment=self.environment(sandbox),
+                                  cwd=sandbox)
+        if green:
+            harness.wait_until(lambda: harness.SHIM in harness.read_proc(program.pid, "maps") or not program.alive(),
+                               f"{module} is green")
+        try:
+            status = program.wait(MODULE_SECONDS)
+        except harness.Failure:
+            self.test.report()
+            status = "hang"
+        seconds = time.monotonic() - begin
+        self.test.end()  # whatever the module left running
+        output = program.output()
+        outcome = Outcome(results_of(report, output), status, seconds, output)
+        self.test.programs.remove(program)
+        program.log.unlink()
+        shutil.rmtree(sandbox, ignore_errors=True)
+        return outcome
+
+    @staticmethod
+    def crash(outcome):
+        """What happened, if the module did not come to an end of its own."""
+        if outcome.status == "hang":
+            what = f"still running after {MODULE_SECONDS} s"
+        elif outcome.status < 0:
+            what = f"died of signal {-outcome.status}"
+        elif re.search(r"^Timeout \(\d+:\d+:\d+\)!", outcome.output, re.MULTILINE):
+            what = f"a case ran longer than {CASE_SECONDS} s"
+        elif not outcome.cases and outcome.status != 0 and "Result: SUCCESS" not in outcome.output:
+            what = f"status {outcome.status} without any result"
+        else:
+            return None
+        started = STARTED.findall(outcome.output)
+        return what + (f", in {case_name(*started[-1])}" if started else "")
+
+
+def read_known():
+    """(case pattern, outcome): reason. A line is `case outcome reason…`."""
+    known = {}
+    for line in KNOWN.read_text().splitlines():
+        if line.strip() and not line.startswith("#"):
+            case, outcome, reason = line.split(None, 2)
+            harness.require(outcome in ("failed", "skipped", "missing") and reason, f"{KNOWN.name}: {line}")
+            known[case, outcome] = reason
+    return known
+
+
+def explain(outcome, case):
+    """The report of a failed case in the output, up to 40 lines."""
+    name = case.rpartition(".")[2]
+    at = re.search(rf"^(FAIL|ERROR): {re.escape(name)} \(.*\n-+\n", outcome.output, re.MULTILINE)
+    if at is None:
+        return "  (no report)"
+    text = re.split(r"^(?:=|-){60,}$", outcome.output[at.end():], 1, re.MULTILINE)[0]
+    return "\n".join("    " + line for line in text.strip().splitlines()[-40:])
+
+
+def compare(module, native, green, known, used):
+    """Prints what differs; returns the number of differences that are not known."""
+    bad = 0
+    for name, outcome in (("native", native), ("green", green)):
+        if crashed := Suite.crash(outcome):
+            print(f"  {module} {name}: {crashed}")
+            print("\n".join("    " + line for line in outcome.output.splitlines()[-30:]))
+            bad += 1
+    if bad:
+        return bad
+    for case in sorted(set(native.cases) | set(green.cases)):
+        expected, came = (outcome.cases.get(case, "missing") for outcome in (native, green))
+        if expected == came:
+            if came == "failed":
+                print(f"  {case}: fails natively, too\n{explain(native, case)}")
+            continue
+        entry = next((key for key in known if key[1] == came and fnmatch.fnmatch(case, key[0])), None)
+        if entry is not None:
+            used.add(entry)
+            continue
+        print(f"  {case}: native {expected}, green {came}\n{explain(green if came == 'failed' else native, case)}")
+        bad += 1
+    if (native.status == 0) != (green.status == 0) and not bad and native.cases == green.cases:
+        print(f"  {module}: native ends with {native.status}, green with {green.status}")
+        print("\n".join("    " + line for line in (green if green.status else native).output.splitlines()[-30:]))
+        bad += 1
+    return bad
+
+
+def counts(outcome):
+    found = collections.Counter(outcome.cases.values())
+    return f"{found['ok']:5} ok {found['skipped']:4} skipped {found['failed']:3} failed {outcome.seconds:6.1f} s"
+
+
+def run(test, what):
+    modules = {"fixed": FIXED, "all": dict.fromkeys(ALL, [])}.get(what[0], dict.fromkeys(what, []))
+    suite, known, used = Suite(test), read_known(), set()
+    bad = 0
+    for module, ignored in modules.items():
+        native = suite.run(module, ignored, green=False)
+        green = suite.run(module, ignored, green=True)
+        print(f"{module:36} native {counts(native)} | green {counts(green)}")
+        bad += compare(module, native, green, known, used)
+        sys.stdout.flush()
+    for entry in known:
+        ran = any(fnmatch.fnmatch(entry[0].split(".")[1], module) for module in modules)
+        if ran and entry not in used and what[0] == "all":
+            print(f"  {entry[0]}: listed as {entry[1]} in {KNOWN.name}, but makes no difference")
+            bad += 1
+    print(f"{bad} differences")
+    return bad
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tendril", type=pathlib.Path, required=True)
+    parser.add_argument("what", nargs="+")
+    given = parser.parse_args()
+
+    def terminated(number, _):
+        sys.exit(f"FAILED: signal {number}")
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, terminated)
+    harness.become_subreaper()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tendril-cpython-"))
+    test = harness.Test("green", given.tendril, directory, [])
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+            stack.callback(test.end)
+            sys.exit(1 if run(test, given.what) else 0)
+    except harness.Failure as failure:
+        sys.exit(f"FAILED: {failure}")
+
+
+main()
