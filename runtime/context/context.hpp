@@ -53,7 +53,8 @@ void adopt_current_thread(Context& context, bool shared) noexcept;
 // Prepares a context that begins in entry on the given stack when first switched to. `entry` must
 // call arrive(transfer) first and must never return. stack_top need not be aligned.
 using ContextEntry = void (*)(boost::context::detail::transfer_t);
-void make_context(Context& context, void* stack_top, size_t stack_size, ContextEntry entry) noexcept;
+void make_context(Context& context, void* stack_top, size_t stack_size,
+                  ContextEntry entry) noexcept;
 
 // Ends the sanitizers' bookkeeping of a context that will never run again.
 void retire_context(Context& context) noexcept;
@@ -61,9 +62,10 @@ void retire_context(Context& context) noexcept;
 // First thing in an entry: completes the switch; returns the context that was left.
 Context* arrive(boost::context::detail::transfer_t transfer, Context& self) noexcept;
 
-// jump_fcontext, entered by a jump instead of a call. It resumes the other side by a jump, too, not by
-// a return: a call would leave one entry more on the CPU's stack of return predictions with every
-// switch, and every return of the resumed side would be mispredicted (20 ns and more a switch).
+// jump_fcontext, entered by a jump instead of a call. It resumes the other side by a jump, too, not
+// by a return: a call would leave one entry more on the CPU's stack of return predictions with
+// every switch, and every return of the resumed side would be mispredicted (20 ns and more a
+// switch).
 //
 // Saved and restored by jump_fcontext: rbx, rbp, r12 to r15, and the SIMD and x87 control words.
 inline boost::context::detail::transfer_t jump_balanced(boost::context::detail::fcontext_t to,

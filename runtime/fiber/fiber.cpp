@@ -14,17 +14,21 @@ std::atomic<uint64_t> next_id{1};
 Fiber* take_fiber() noexcept {
   Fiber* fiber = pool().take();
   if (fiber == nullptr) return nullptr;
+  reset_fiber(fiber);
+  fiber->stack = {};
+  fiber->id = next_id.fetch_add(1, std::memory_order_relaxed);
+  return fiber;
+}
+
+void reset_fiber(Fiber* fiber) noexcept {
   fiber->errno_location = nullptr;
   fiber->exception_location = nullptr;
   fiber->interrupt_pending.store(false, std::memory_order_relaxed);
   fiber->wait_kind = WaitKind::kNone;
-  fiber->stack = {};
   fiber->last_rites = nullptr;
   fiber->owner = nullptr;
   fiber->api = nullptr;
   fiber->name[0] = '\0';
-  fiber->id = next_id.fetch_add(1, std::memory_order_relaxed);
-  return fiber;
 }
 
 void give_back_fiber(Fiber* fiber) noexcept { pool().give_back(fiber); }

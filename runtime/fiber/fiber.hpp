@@ -60,6 +60,8 @@ struct Fiber : Context, ListLink {  // ListLink: the process's list of fibers
 
 // From the pool, state kDead, registered nowhere. Null when out of memory.
 Fiber* take_fiber() noexcept;
+// Makes a fiber that has ended as take_fiber gives them, but for its id.
+void reset_fiber(Fiber* fiber) noexcept;
 void give_back_fiber(Fiber* fiber) noexcept;
 void fiber_pool_reset_after_fork() noexcept;
 

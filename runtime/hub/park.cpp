@@ -131,15 +131,24 @@ WakeReason sleep_until(Deadline deadline) noexcept {
 }
 
 Fiber* create_fiber(FiberEntry entry, void* argument, StackPool& stacks) noexcept {
-  Fiber* fiber = take_fiber();
-  if (fiber == nullptr) return nullptr;
-  const Stack stack = stacks.take();
-  if (!stack) {
-    give_back_fiber(fiber);
-    return nullptr;
-  }
+  RuntimeSection section;
   Worker* worker = current_worker_unchecked();
-  fiber->stack = stack;
+  Fiber* fiber;
+  if (&stacks == &default_stacks() && worker->spare_fibers != nullptr) {
+    fiber = worker->spare_fibers;
+    worker->spare_fibers = fiber->next_ready;
+    --worker->spare_count;
+    reset_fiber(fiber);
+  } else {
+    fiber = take_fiber();
+    if (fiber == nullptr) return nullptr;
+    fiber->stack = stacks.take();
+    if (!fiber->stack) {
+      give_back_fiber(fiber);
+      return nullptr;
+    }
+  }
+  const Stack stack = fiber->stack;
   fiber->fs_base = worker->hub.fs_base;
   fiber->errno_location = worker->hub.errno_location;
   fiber->exception_location = worker->hub.exception_location;
@@ -181,6 +190,14 @@ void end_fiber() noexcept {
 }
 
 void release_pool_fiber(Fiber* fiber) noexcept {
+  Worker* worker = current_worker_unchecked();
+  if (worker->spare_count < Worker::kMostSpares &&
+      fiber->stack.size == default_stacks().stack_size()) {
+    fiber->next_ready = worker->spare_fibers;
+    worker->spare_fibers = fiber;
+    ++worker->spare_count;
+    return;
+  }
   default_stacks().give_back(fiber->stack);
   give_back_fiber(fiber);
 }

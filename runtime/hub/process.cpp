@@ -21,18 +21,22 @@ Process& process() noexcept {
 }
 
 void Process::add_fiber(Fiber* fiber) noexcept {
-  made_.fetch_add(1, std::memory_order_relaxed);
-  const size_t live = live_.fetch_add(1, std::memory_order_relaxed) + 1;
-  size_t peak = peak_.load(std::memory_order_relaxed);
-  while (live > peak && !peak_.compare_exchange_weak(peak, live, std::memory_order_relaxed)) {
-  }
+  const auto add_one = [](auto& counter) {  // written under the lock only, read without
+    const auto value = counter.load(std::memory_order_relaxed) + 1;
+    counter.store(value, std::memory_order_relaxed);
+    return value;
+  };
   SpinGuard guard(lock_);
+  add_one(made_);
+  if (const size_t live = add_one(live_); live > peak_.load(std::memory_order_relaxed)) {
+    peak_.store(live, std::memory_order_relaxed);
+  }
   fibers_.push_back(fiber);
 }
 
 void Process::remove_fiber(Fiber* fiber) noexcept {
-  live_.fetch_sub(1, std::memory_order_relaxed);
   SpinGuard guard(lock_);
+  live_.store(live_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
   fibers_.remove(fiber);
 }
 

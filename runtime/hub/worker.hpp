@@ -30,6 +30,7 @@ struct WorkerStats {
   Nanoseconds longest_without_hub = 0;
   uint64_t calls_by_symbol = 0;
   uint64_t calls_by_trap = 0;
+  uint64_t calls_by_patch = 0;
   uint64_t calls_passed = 0;
 };
 
@@ -58,6 +59,12 @@ class Worker {
   TimerHeap timers;
   Poller* poller = nullptr;  // may be shared by several workers
   WorkerStats stats;
+
+  // Ended fibers of create_fiber that keep their default stack, linked by next_ready: spawning takes
+  // no lock. Own thread only.
+  Fiber* spare_fibers = nullptr;
+  uint32_t spare_count = 0;
+  static constexpr uint32_t kMostSpares = 256;
 
   int os_tid = 0;
   void* layer_data = nullptr;  // the layer above: interposition keeps its per-worker state here

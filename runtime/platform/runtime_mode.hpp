@@ -15,8 +15,11 @@ namespace tendril::rt {
 // one by then: the byte belongs to whichever runs us.
 inline bool enter_runtime_mode_on_worker() noexcept {
   uint8_t selector;
-  asm volatile("movb %%gs:8, %0\n\tmovb $0, %%gs:8" : "=&q"(selector)::"memory");
-  return selector != 0;
+  asm volatile("movb %%gs:8, %0" : "=q"(selector)::"memory");
+  if (__builtin_expect(selector == 0, true)) return false;
+  // Moved to another worker meanwhile, we are in program mode there too.
+  asm volatile("movb $0, %%gs:8" ::: "memory");
+  return true;
 }
 
 inline bool enter_runtime_mode() noexcept { return on_worker && enter_runtime_mode_on_worker(); }

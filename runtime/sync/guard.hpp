@@ -9,8 +9,8 @@
 //   favoured:  held = true; [compiler barrier]; favoured == me ? in : (held = false; spin lock)
 //   other:     spin lock; favoured = nobody; [membarrier]; wait until !held; in
 //
-// Of the two stores at least one is seen by the other side. A guard is held in runtime mode, so that a
-// green thread is not preempted and moved with it, and not over a switch.
+// Of the two stores at least one is seen by the other side. A guard is held in runtime mode, so
+// that a green thread is not preempted and moved with it, and not over a switch.
 #pragma once
 
 #include <atomic>
@@ -81,6 +81,27 @@ class Guard {
   bool holds_ = false;
   bool was_program_ = false;
 };
+
+// The favoured thread's way through the lock with everything in registers: calls action(worker)
+// under it. False if the lock does not favour the caller or the action gave up, having changed
+// nothing.
+template <typename Action>
+inline bool quickly(BiasedLock& lock, Action&& action) noexcept {
+  if (__builtin_expect(!rt::on_worker, false)) return false;
+  const bool was_program = rt::enter_runtime_mode_on_worker();
+  rt::Worker* me = rt::current_worker_unchecked();
+  bool done = false;
+  if (__builtin_expect(lock.favoured.load(std::memory_order_relaxed) == me, true)) {
+    lock.held_by_favoured.store(true, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (__builtin_expect(lock.favoured.load(std::memory_order_relaxed) == me, true)) {
+      done = action(me);
+    }
+    lock.held_by_favoured.store(false, std::memory_order_release);
+  }
+  rt::leave_runtime_mode(was_program);
+  return done;
+}
 
 // Keeps the runtime mode of a guard that is held beyond its release, to the end of the section.
 class SectionOf {

@@ -18,6 +18,12 @@ bool Mutex::try_lock_for(Duration timeout) {
 }
 
 void Mutex::lock() {
+  const auto take = [this](rt::Worker* me) {
+    if (owner_ != nullptr) return false;
+    owner_ = me->current;
+    return true;
+  };
+  if (__builtin_expect(quickly(lock_, take), true)) return;
   Guard guard(lock_);
   if (__builtin_expect(owner_ == nullptr, true)) {
     owner_ = guard.fiber();
@@ -30,6 +36,12 @@ void Mutex::lock() {
 bool Mutex::try_lock() { return try_lock_for(Duration::zero()); }
 
 void Mutex::unlock() {
+  const auto give_back = [this](rt::Worker* me) {
+    if (owner_ != me->current || waiters_.head != nullptr) return false;
+    owner_ = nullptr;
+    return true;
+  };
+  if (__builtin_expect(quickly(lock_, give_back), true)) return;
   Guard guard(lock_);
   if (__builtin_expect(owner_ != guard.fiber(), false)) {
     guard.release();

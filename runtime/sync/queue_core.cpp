@@ -60,6 +60,15 @@ uint64_t QueueCore::pop() noexcept {
 }
 
 QueueResult QueueCore::put(uint64_t item, Duration timeout) {
+  const auto push_quickly = [&](rt::Worker*) {
+    if (getters_.head != nullptr || count_ >= capacity_ || count_ >= ring_size_ || shut_down_) {
+      return false;
+    }
+    push(item);
+    ++unfinished_;
+    return true;
+  };
+  if (__builtin_expect(quickly(lock_, push_quickly), true)) return QueueResult::kDone;
   Guard guard(lock_);
   if (__builtin_expect(shut_down_, false)) return QueueResult::kShutDown;
   if (getters_.head != nullptr) {
@@ -89,6 +98,12 @@ QueueResult QueueCore::put(uint64_t item, Duration timeout) {
 }
 
 QueueResult QueueCore::get(uint64_t& item, Duration timeout) {
+  const auto pop_quickly = [&](rt::Worker*) {
+    if (count_ == 0 || putters_.head != nullptr) return false;
+    item = pop();
+    return true;
+  };
+  if (__builtin_expect(quickly(lock_, pop_quickly), true)) return QueueResult::kDone;
   Guard guard(lock_);
   if (__builtin_expect(count_ > 0, true)) {
     item = pop();

@@ -8,6 +8,12 @@ namespace tendril {
 using namespace detail;
 
 bool Semaphore::acquire(Duration timeout) {
+  const auto take = [this](rt::Worker*) {
+    if (value_ == 0) return false;
+    --value_;
+    return true;
+  };
+  if (quickly(lock_, take)) return true;
   Guard guard(lock_);
   if (value_ > 0) {
     --value_;

@@ -15,7 +15,8 @@ inline rt::Worker* this_worker() {
   return __builtin_expect(rt::on_worker, true) ? rt::current_worker_unchecked() : become_worker();
 }
 
-// The running fiber. The worker is looked at in runtime mode: in between nobody moves us to another.
+// The running fiber. The worker is looked at in runtime mode: in between nobody moves us to
+// another.
 inline rt::Fiber* running_fiber() {
   if (__builtin_expect(!rt::on_worker, false)) become_worker();
   const rt::RuntimeSection section;

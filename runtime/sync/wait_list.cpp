@@ -48,8 +48,8 @@ bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, c
   return wait_on(guard, list, waiter, kind, object, deadline, reason);
 }
 
-bool wait_on(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
-             const void* object, rt::Deadline deadline, rt::WakeReason reason) {
+bool wait_on(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, const void* object,
+             rt::Deadline deadline, rt::WakeReason reason) {
   for (;;) {
     if (reason == rt::WakeReason::kWoken) return true;
     // Ended by somebody who does not know the list. Those who do find the wait ended.

@@ -76,9 +76,9 @@ inline rt::Deadline deadline_of(Duration timeout) noexcept {
 bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, const void* object,
            Duration timeout);
 
-// The rest of block, for who has begun the wait, put the waiter into the list, released the guard and
-// parked by itself, with what park returned.
-bool wait_on(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
-             const void* object, rt::Deadline deadline, rt::WakeReason reason);
+// The rest of block, for who has begun the wait, put the waiter into the list, released the guard
+// and parked by itself, with what park returned.
+bool wait_on(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, const void* object,
+             rt::Deadline deadline, rt::WakeReason reason);
 
 }  // namespace tendril::detail
