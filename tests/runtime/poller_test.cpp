@@ -1,0 +1,130 @@
+#include "runtime/hub/poller.hpp"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "on_worker.hpp"
+
+namespace {
+
+struct Pipe {
+  int ends[2];
+  Pipe() { REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0); }
+  ~Pipe() {
+    for (const int fd : ends) {
+      if (fd >= 0) {
+        rt::current_worker()->poller->forget(fd);
+        ::close(fd);
+      }
+    }
+  }
+  void put() const { CHECK(write(ends[1], "x", 1) == 1); }
+  bool take() const {
+    char c;
+    return read(ends[0], &c, 1) == 1;
+  }
+};
+
+rt::WakeReason wait_readable(int fd, rt::Nanoseconds timeout) {
+  rt::Poller* poller = rt::current_worker()->poller;
+  rt::FdState* state = poller->state(fd);
+  const uint32_t generation = state->generation;
+  const uint32_t seen = rt::Poller::edges(*state, rt::Direction::kRead);
+  return poller->wait(fd, *state, generation, rt::Direction::kRead, seen,
+                      timeout == rt::kForever ? rt::kForever : rt::deadline_after(timeout));
+}
+
+}  // namespace
+
+TEST_CASE("an edge wakes one reader; the next one when it passes on") {
+  OnWorker here;
+  Pipe pipe;
+  int woken = 0;
+  auto reader = [&] {
+    while (!pipe.take()) wait_readable(pipe.ends[0], rt::kForever);
+    ++woken;
+    rt::current_worker()->poller->pass_on(*rt::current_worker()->poller->state(pipe.ends[0]),
+                                          rt::Direction::kRead);
+  };
+  start(reader);
+  start(reader);
+  rt::yield();
+  rt::yield();
+  CHECK(here.worker()->poller->waiters() == 2);
+  pipe.put();
+  while (woken < 1) rt::sleep_until(rt::deadline_after(100'000));
+  rt::sleep_until(rt::deadline_after(1'000'000));
+  CHECK(woken == 1);
+  pipe.put();
+  while (woken < 2) rt::sleep_until(rt::deadline_after(100'000));
+  CHECK(here.worker()->poller->waiters() == 0);
+}
+
+TEST_CASE("an edge after `seen` ends the wait at once; a deadline ends it too") {
+  OnWorker here;
+  Pipe pipe;
+  rt::Poller* poller = here.worker()->poller;
+  rt::FdState* state = poller->state(pipe.ends[0]);
+  CHECK(wait_readable(pipe.ends[0], 1'000'000) == rt::WakeReason::kTimeout);
+  const uint32_t seen = rt::Poller::edges(*state, rt::Direction::kRead);
+  pipe.put();
+  while (rt::Poller::edges(*state, rt::Direction::kRead) == seen) {
+    rt::sleep_until(rt::deadline_after(100'000));
+  }
+  CHECK(poller->wait(pipe.ends[0], *state, state->generation, rt::Direction::kRead, seen,
+                     rt::kForever) == rt::WakeReason::kWoken);
+}
+
+TEST_CASE("forgetting a descriptor wakes its waiters, and a stale generation never waits") {
+  OnWorker here;
+  Pipe pipe;
+  rt::Poller* poller = here.worker()->poller;
+  rt::WakeReason reason = rt::WakeReason::kNone;
+  auto reader = [&] { reason = wait_readable(pipe.ends[0], rt::kForever); };
+  const uint32_t generation = poller->state(pipe.ends[0])->generation;
+  start(reader);
+  rt::yield();
+  poller->forget(pipe.ends[0]);
+  rt::yield();
+  CHECK(reason == rt::WakeReason::kClosed);
+  rt::FdState* state = poller->state(pipe.ends[0]);
+  CHECK(poller->wait(pipe.ends[0], *state, generation, rt::Direction::kRead,
+                     rt::Poller::edges(*state, rt::Direction::kRead),
+                     rt::kForever) == rt::WakeReason::kClosed);
+}
+
+TEST_CASE("pollers hear of the events they asked for, all of them") {
+  OnWorker here;
+  Pipe pipe;
+  rt::Poller* poller = here.worker()->poller;
+  int woken = 0;
+  auto body = [&] {
+    rt::FdState* state = poller->state(pipe.ends[0]);
+    rt::PollWaiter waiter;
+    waiter.events = EPOLLIN;
+    waiter.token = rt::begin_wait(rt::WaitKind::kPoll, nullptr);
+    REQUIRE(poller->add_poller(pipe.ends[0], *state, waiter));
+    if (rt::park(rt::kForever) == rt::WakeReason::kWoken) ++woken;
+    poller->remove_poller(*state, waiter);
+  };
+  start(body);
+  start(body);
+  rt::yield();
+  pipe.put();
+  while (woken < 2) rt::sleep_until(rt::deadline_after(100'000));
+}
+
+TEST_CASE("what cannot be polled is always ready; absurd numbers are refused") {
+  OnWorker here;
+  const int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  CHECK(wait_readable(file, rt::kForever) == rt::WakeReason::kWoken);
+  here.worker()->poller->forget(file);
+  ::close(file);
+  CHECK(here.worker()->poller->state(-1) == nullptr);
+  CHECK(here.worker()->poller->state(1 << 30) == nullptr);
+  CHECK(rt::is_hidden_descriptor(here.worker()->poller->epoll_fd()));
+  CHECK(!rt::is_hidden_descriptor(0));
+}
