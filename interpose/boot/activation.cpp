@@ -16,6 +16,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/kernel/thread_timers.hpp"
+#include "interpose/patch/patcher.hpp"
 #include "interpose/symbols/libc.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/signal_entry.hpp"
@@ -35,6 +36,16 @@ thread_local bool is_green_thread = false;
 namespace {
 
 bool active = false;
+bool patched = false;
+
+void report_patches(const patch::Outcome& outcome) noexcept {
+  Report report;
+  report.text("tendril: process ").number(rt::raw_syscall(SYS_getpid)).text(" is green; ");
+  report.number(static_cast<long long>(outcome.patched)).text(" of ");
+  report.number(static_cast<long long>(outcome.sites)).text(" system call sites of libc patched");
+  if (outcome.why_not != nullptr) report.text(" (").text(outcome.why_not).text(")");
+  report.text(", the rest by trap").send();
+}
 
 [[noreturn]] void give_up(const char* why, long error) noexcept {
   Report report;
@@ -118,6 +129,7 @@ void activate() noexcept {
     pthread_attr_destroy(&attributes);
   }
   const uintptr_t hub_block = make_hub_control_block();
+  if (!patched && settings.patch) patch::find_sites();
 
   GreenThread* main = threads().create();
   rt::Fiber* fiber = rt::take_fiber();
@@ -146,6 +158,11 @@ void activate() noexcept {
   rt::process().hooks.on_hub_turn = on_hub_turn;
   rt::set_offload_interrupt_signal(kKickSignal);
   trap::install();
+  if (!patched && settings.patch) {  // a child of fork has its parent's patches
+    const patch::Outcome outcome = patch::apply();
+    patched = true;
+    if (settings.verbose) report_patches(outcome);
+  }
   is_green_thread = true;
   active = true;
   if (!trap::arm(worker, settings.slice_microseconds)) give_up("cannot arm the trap", 0);
@@ -190,6 +207,8 @@ void report_statistics() noexcept {
       .number(static_cast<long long>(stats.preemptions))
       .text("), calls: symbol ")
       .number(static_cast<long long>(stats.calls_by_symbol))
+      .text(", patch ")
+      .number(static_cast<long long>(stats.calls_by_patch))
       .text(", trap ")
       .number(static_cast<long long>(stats.calls_by_trap))
       .text(", of these passed ")

@@ -24,6 +24,7 @@ Settings read() noexcept {
   s.stack_size = number("TENDRIL_STACK_SIZE", 0);
   const size_t slice = number("TENDRIL_SLICE_US", 10'000);
   if (slice >= 50 && slice <= 10'000'000) s.slice_microseconds = static_cast<int>(slice);
+  s.patch = std::getenv("TENDRIL_PATCH") == nullptr || is_set("TENDRIL_PATCH");
   s.statistics = is_set("TENDRIL_STATS");
   s.verbose = is_set("TENDRIL_VERBOSE");
   return s;

@@ -37,6 +37,10 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   bool restore_blocked = false;
   uint64_t saved_blocked = 0;
 
+  // What a patched call or a hook came to, for the trap that delivers signals after it; own only.
+  long deferred_number = -1;
+  long deferred_result = 0;
+
   bool hold_next_clone = false;  // its next thread is not started by clone; own only
   GreenThread* last_created = nullptr;  // the thread that this one's latest clone made; own only
 };

@@ -1,11 +1,9 @@
 // Assembly of the trap front end.
 #include "interpose/trap/registers.h"
 
-// ---- The allowed range: `syscall` here never traps, whatever the selector says. ----
-    .section .text.tendril_allowed,"ax",@progbits
-    .globl tendril_allowed_begin, tendril_allowed_end
-    .hidden tendril_allowed_begin, tendril_allowed_end
-tendril_allowed_begin:
+// ---- The allowed range: `syscall` here never traps, whatever the selector says. It is the whole
+// section, to which patch/entry.S adds; the linker marks its ends.
+    .section tendril_allowed,"ax",@progbits
     // Restorer of our own signal handlers. No CFI, and exactly these bytes (48 c7 c0 0f 00 00 00
     // 0f 05): that is how unwinders know a signal frame. The nop keeps "address - 1" out of other
     // functions.
@@ -30,7 +28,6 @@ tendril_sigreturn:
     syscall
     hlt
     .size tendril_sigreturn, .-tendril_sigreturn
-tendril_allowed_end:
 
     .text
 // void tendril_call_on_stack(int, siginfo_t*, void*, void* handler, void* stack)

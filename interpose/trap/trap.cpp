@@ -24,8 +24,9 @@ static_assert(R8_OFFSET == REG_R8 * 8 && R15_OFFSET == REG_R15 * 8 && RDI_OFFSET
               EFL_OFFSET == REG_EFL * 8 && RBX_OFFSET == REG_RBX * 8 && RDX_OFFSET == REG_RDX * 8);
 
 extern "C" {
-extern const char tendril_allowed_begin[];
-extern const char tendril_allowed_end[];
+// Of the section tendril_allowed, by the linker.
+extern const char __start_tendril_allowed[] __attribute__((visibility("hidden")));
+extern const char __stop_tendril_allowed[] __attribute__((visibility("hidden")));
 void tendril_restore_rt();
 }
 
@@ -55,7 +56,10 @@ void on_system_call(int, siginfo_t* info, void* context) {
                       frame};
     const long number = call.number;
     if (number == kDeliverNumber) {
-      deliver_signals(frame, 0, number);
+      kernel::GreenThread* thread = kernel::current_thread();
+      const long deferred = thread->deferred_number;
+      thread->deferred_number = -1;
+      deliver_signals(frame, thread->deferred_result, deferred);
     } else {
       ++rt::current_worker_unchecked()->stats.calls_by_trap;
       const long result = kernel::dispatch(call);
@@ -122,8 +126,8 @@ long set_dispatch(int mode, volatile void* selector) noexcept {
   if (mode == kDispatchOff) {
     return rt::raw_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, mode, 0, 0, 0);
   }
-  return rt::raw_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, mode, tendril_allowed_begin,
-                         tendril_allowed_end - tendril_allowed_begin,
+  return rt::raw_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, mode, __start_tendril_allowed,
+                         __stop_tendril_allowed - __start_tendril_allowed,
                          const_cast<void*>(selector));
 }
 

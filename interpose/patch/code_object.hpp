@@ -1,0 +1,33 @@
+// The executable part of a loaded object, and where its functions begin.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tendril::patch {
+
+class CodeObject {
+ public:
+  // The loaded object whose file is named `name` (without folder). False if there is none or its
+  // unwind table is not of the usual form.
+  bool find(const char* name) noexcept;
+
+  uint8_t* begin() const noexcept { return text_; }
+  uint8_t* end() const noexcept { return text_ + text_size_; }
+
+  // The function that an address lies in, by the unwind table: [*first, *last). False if none.
+  bool function_of(const uint8_t* address, uint8_t** first, uint8_t** last) const noexcept;
+
+ private:
+  struct Row {  // .eh_frame_hdr: both relative to its start
+    int32_t function;
+    int32_t description;
+  };
+  uint8_t* text_ = nullptr;
+  size_t text_size_ = 0;
+  uint8_t* header_ = nullptr;
+  const Row* rows_ = nullptr;  // sorted by function
+  size_t row_count_ = 0;
+};
+
+}  // namespace tendril::patch

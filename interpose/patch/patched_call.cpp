@@ -1,0 +1,84 @@
+// The C++ side of a patched site.
+#include "interpose/patch/patched_call.hpp"
+
+#include <cpuid.h>
+
+#include "interpose/kernel/dispatch.hpp"
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/restart.hpp"
+#include "interpose/patch/layout.h"
+#include "interpose/trap/delivery.hpp"
+#include "interpose/trap/selector.hpp"
+#include "runtime/platform/syscall.hpp"
+
+static_assert(DELIVER_NUMBER == tendril::trap::kDeliverNumber);
+
+extern "C" {
+__attribute__((visibility("hidden"))) uint8_t tendril_call_class[CALL_CLASSES];
+__attribute__((visibility("hidden"))) uint64_t tendril_xsave_size;
+}
+
+namespace tendril::patch {
+
+struct Frame {  // as entry.S pushes it
+  long number_and_result;
+  long rdi, rsi, rdx, r10, r8, r9;
+};
+
+namespace {
+
+bool needs_frame(long number) noexcept {
+  switch (number) {
+    case SYS_clone:
+    case SYS_clone3:
+    case SYS_fork:
+    case SYS_vfork:
+    case SYS_rt_sigreturn:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+bool prepare_calls() noexcept {
+  unsigned eax, ebx, ecx, edx;
+  constexpr unsigned kXsavec = 1 << 1;
+  if (__get_cpuid_count(0xd, 1, &eax, &ebx, &ecx, &edx) == 0 || (eax & kXsavec) == 0) return false;
+  tendril_xsave_size = (ebx + 63) & ~63U;
+  for (long number = 0; number < CALL_CLASSES; ++number) {
+    const kernel::SyscallRow& row = kernel::syscall_row(number);
+    tendril_call_class[number] = needs_frame(number)                     ? CALL_TRAP
+                                 : row.function != nullptr               ? CALL_GREEN
+                                 : row.verdict == kernel::Verdict::kPass ? CALL_NATIVE
+                                                                         : CALL_TRAP;
+  }
+  return true;
+}
+
+}  // namespace tendril::patch
+
+// Returns 0 when the call is done, 1 when signals have to be delivered or the time slice has ended:
+// the entry then traps, for the frame that this needs.
+extern "C" __attribute__((visibility("hidden"))) int tendril_patched_call(
+    tendril::patch::Frame* frame) {
+  using namespace tendril;
+  trap::enter_runtime();
+  ++rt::current_worker_unchecked()->stats.calls_by_patch;
+  const long number = frame->number_and_result;
+  kernel::Call call{number,
+                    {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9},
+                    nullptr};
+  const long result = kernel::dispatch(call);
+  const bool deliver = kernel::is_restart_code(result) || kernel::attention_needed();
+  if (deliver) {
+    kernel::GreenThread* thread = kernel::current_thread();
+    thread->deferred_number = number;
+    thread->deferred_result = result;
+  } else {
+    frame->number_and_result = result;
+  }
+  trap::leave_runtime();
+  return deliver ? 1 : 0;
+}
