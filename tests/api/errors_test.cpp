@@ -106,45 +106,52 @@ TEST_CASE("a link that throws is reported") {
   CHECK(text.find("from the link") != std::string::npos);
 }
 
+// The loop ends with its OS thread.
+template <typename Body>
+static void on_own_thread(Body body) {
+  std::thread(std::move(body)).join();
+}
+
 TEST_CASE("what may block is refused in a callback on the hub") {
-  tendril::this_hub().loop();  // it keeps its descriptors
+  on_own_thread([] { tendril::this_hub().loop(); });  // libuv keeps two for the process
   Clean clean;
-  static bool refused = false;
-  static bool fired = false;
-  uv_timer_t timer;
-  uv_timer_init(tendril::this_hub().loop(), &timer);
-  uv_timer_start(
-      &timer,
-      [](uv_timer_t*) {
-        try {
-          tendril::sleep(1ms);
-        } catch (const tendril::BlockingInHub&) {
-          refused = true;
-        }
-        fired = true;
-      },
-      1, 0);
-  while (!fired) tendril::sleep(1ms);
-  CHECK(refused);
-  static bool closed = false;
-  uv_close(reinterpret_cast<uv_handle_t*>(&timer), [](uv_handle_t*) { closed = true; });
-  while (!closed) tendril::sleep(1ms);
+  on_own_thread([] {
+    static bool refused = false;
+    static tendril::Event* fired;
+    tendril::Event event;
+    fired = &event;
+    uv_timer_t timer;
+    uv_timer_init(tendril::this_hub().loop(), &timer);
+    const auto callback = [](uv_timer_t*) {
+      try {
+        tendril::sleep(1ms);
+      } catch (const tendril::BlockingInHub&) {
+        refused = true;
+      }
+      fired->set();
+    };
+    uv_timer_start(&timer, callback, 1, 0);
+    CHECK(event.wait());
+    CHECK(refused);
+  });
 }
 
 TEST_CASE("a libuv timer beside fibers, which wait for it") {
-  tendril::this_hub().loop();  // it keeps its descriptors
+  on_own_thread([] { tendril::this_hub().loop(); });  // libuv keeps two for the process
   Clean clean;
-  tendril::Event event;
-  uv_timer_t timer;
-  timer.data = &event;
-  uv_timer_init(tendril::this_hub().loop(), &timer);
-  uv_timer_start(
-      &timer, [](uv_timer_t* t) { static_cast<tendril::Event*>(t->data)->set(); }, 2, 0);
-  CHECK(event.wait());
-  event.clear();
-  uv_close(reinterpret_cast<uv_handle_t*>(&timer),
-           [](uv_handle_t* t) { static_cast<tendril::Event*>(t->data)->set(); });
-  CHECK(event.wait());
+  on_own_thread([] {
+    tendril::Event event;
+    uv_timer_t timer;
+    timer.data = &event;
+    uv_timer_init(tendril::this_hub().loop(), &timer);
+    uv_timer_start(
+        &timer, [](uv_timer_t* t) { static_cast<tendril::Event*>(t->data)->set(); }, 2, 0);
+    CHECK(event.wait());
+    event.clear();
+    uv_close(reinterpret_cast<uv_handle_t*>(&timer),
+             [](uv_handle_t* t) { static_cast<tendril::Event*>(t->data)->set(); });
+    CHECK(event.wait());
+  });
 }
 
 TEST_CASE("a fiber that joins itself is told so") {
