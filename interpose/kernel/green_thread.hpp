@@ -40,6 +40,9 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   // What a patched call or a hook came to, for the trap that delivers signals after it; own only.
   long deferred_number = -1;
   long deferred_result = 0;
+  // Until that trap no other way may deliver: a handler that ran in between would not be known to the
+  // call, which would be restarted where it had to end with EINTR.
+  bool hold_delivery = false;
 
   bool hold_next_clone = false;  // its next thread is not started by clone; own only
   GreenThread* last_created = nullptr;  // the thread that this one's latest clone made; own only

@@ -76,6 +76,7 @@ extern "C" __attribute__((visibility("hidden"))) int tendril_patched_call(
     kernel::GreenThread* thread = kernel::current_thread();
     thread->deferred_number = number;
     thread->deferred_result = result;
+    thread->hold_delivery = true;
   } else {
     frame->number_and_result = result;
   }

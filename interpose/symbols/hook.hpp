@@ -48,6 +48,7 @@ long run_green(bool trying, Call&& call, bool* attention) {
   const long result = call();
   thread->trying = false;
   *attention = kernel::attention_needed();
+  thread->hold_delivery = *attention || kernel::is_restart_code(result);
   trap::leave_runtime();
   return result;
 }

@@ -59,7 +59,11 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   enter_runtime();
   const uint64_t mask = kernel::signals().kernel_mask();
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
-  deliver_signals(frame, 0, -1);
+  if (kernel::current_thread()->hold_delivery) {
+    post_arrived_signals();
+  } else {
+    deliver_signals(frame, 0, -1);
+  }
   prepare_return(frame);
   leave_runtime();
 }

@@ -92,7 +92,9 @@ void on_kick(int, siginfo_t*, void* context) {
   // ends in our futex.
   enter_runtime();
   worker->preempt_current();
-  if (kernel::attention_needed()) deliver_signals(frame, 0, -1);  // came while it was off the CPU
+  if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery) {
+    deliver_signals(frame, 0, -1);  // came while it was off the CPU
+  }
   prepare_return(frame);
   leave_runtime();
 }
