@@ -1,5 +1,6 @@
 #include "interpose/kernel/activation.hpp"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -91,6 +92,10 @@ uintptr_t make_hub_control_block() noexcept {
   while (donor.done.load(std::memory_order_acquire) == 0) {
     rt::raw_syscall(SYS_futex, &donor.done, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
   }
+  // It never ends for glibc, which must not wait for it: the last thread's pthread_exit is exit(0).
+  if (void* count = dlvsym(RTLD_DEFAULT, "__nptl_nthreads", "GLIBC_PRIVATE"); count != nullptr) {
+    std::atomic_ref(*static_cast<unsigned*>(count)).fetch_sub(1);
+  }
   return donor.fs_base;
 }
 
@@ -178,7 +183,6 @@ uint64_t deactivate_in_child() noexcept {
   uint64_t mask;
   signals().reset_after_fork();
   signals().export_to_kernel(survivor, &mask);
-  trap::disarm_after_fork();
   rt::runtime_allocator_reset_after_fork();
   rt::fiber_pool_reset_after_fork();
   rt::process().reset_after_fork();

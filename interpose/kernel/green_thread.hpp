@@ -44,6 +44,8 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   // call, which would be restarted where it had to end with EINTR.
   bool hold_delivery = false;
 
+  int handling = 0;  // the signal whose handler runs; own only
+
   bool hold_next_clone = false;  // its next thread is not started by clone; own only
   GreenThread* last_created = nullptr;  // the thread that this one's latest clone made; own only
 };

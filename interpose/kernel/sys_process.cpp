@@ -29,9 +29,10 @@ namespace tendril::kernel {
 namespace {
 
 constexpr size_t kSetSize = sizeof(uint64_t);
+constexpr uint64_t kEverything = ~uint64_t{0};
 
 void set_kernel_mask(uint64_t mask) noexcept {
-  mask &= ~signal_bit(SIGSYS);
+  if (mask != kEverything) mask &= ~signal_bit(SIGSYS);
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, kSetSize);
 }
 
@@ -47,7 +48,18 @@ void become_dormant_child(ucontext_t* frame) noexcept {
 // A child with memory of its own and a stack of its own.
 void on_new_stack(const gregset_t*) { set_kernel_mask(deactivate_in_child()); }
 
-// A child that borrows our memory while this worker waits for its exec or exit: everything it does
+// A plain vfork's child: no handler of ours may run in it, for it would post to the parent's threads.
+void on_borrowed_stack(const gregset_t*) {
+  const KernelAction plain{};
+  for (int signal = 1; signal <= kLastSignal; ++signal) {
+    if (signals().action(signal).handler != reinterpret_cast<void*>(SIG_IGN)) {
+      rt::raw_syscall(SYS_rt_sigaction, signal, &plain, nullptr, kSetSize);
+    }
+  }
+  set_kernel_mask(current_thread()->blocked);
+}
+
+// A child of posix_spawn, which sets its dispositions itself, that borrows our memory while this worker waits for its exec or exit: everything it does
 // is native (dispatch is off in it, and hooks see vfork_child_runs).
 void on_borrowed_memory(const gregset_t*) { set_kernel_mask(current_thread()->blocked); }
 
@@ -63,7 +75,7 @@ long vfork_on_scratch(void* argument) {
   auto* plan = static_cast<VforkPlan*>(argument);
   VforkPlan kept = *plan;  // the plan itself lies among the live frames
   const long result = tendril_clone_child(kept.call->number, kept.call->arguments, kept.registers,
-                                          on_borrowed_memory);
+                                          on_borrowed_stack);
   std::memcpy(kept.live, kept.saved, kept.live_size);
   return result;
 }
@@ -95,8 +107,7 @@ long vfork_on_shared_stack(const Call& call, const gregset_t* registers) noexcep
 
 }  // namespace
 
-long clone_process(Call& call, uint64_t flags, void* stack) {
-  descriptors().passed_outside();
+static long make_process(Call& call, uint64_t flags, void* stack) noexcept {
   const long* a = call.arguments;
   const bool shares_memory = (flags & CLONE_VM) != 0;
   if (!shares_memory && stack == nullptr) {
@@ -124,6 +135,16 @@ long clone_process(Call& call, uint64_t flags, void* stack) {
                           : vfork_on_shared_stack(call, &registers);
   worker->vfork_child_runs = false;
   trap::enter_runtime();
+  return result;
+}
+
+long clone_process(Call& call, uint64_t flags, void* stack) {
+  descriptors().passed_outside();
+  // A signal that reaches the child before it has its own dispositions would find our handlers.
+  set_kernel_mask(kEverything);
+  const long result = make_process(call, flags, stack);
+  // The child of fork goes on with the mask in its frame.
+  if (is_active()) set_kernel_mask(signals().kernel_mask());
   return result;
 }
 

@@ -216,9 +216,13 @@ long sys_sched_of_tid(Call& call) {
   Call own = call;
   own.arguments[0] = 0;
   switch (call.number) {
+    case SYS_sched_setscheduler: {
+      const long policy = call.arguments[1] & ~long{SCHED_RESET_ON_FORK};
+      if (policy < 0 || policy > SCHED_DEADLINE || policy == 4) return -EINVAL;
+      return threads().count() == 1 ? pass(own) : 0;
+    }
     case SYS_sched_setaffinity:
     case SYS_sched_setparam:
-    case SYS_sched_setscheduler:
     case SYS_sched_setattr:
       // Valid for the process as a whole or not at all.
       return threads().count() == 1 ? pass(own) : 0;

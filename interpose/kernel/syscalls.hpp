@@ -64,6 +64,9 @@ long sys_sched_yield();
 long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* timeout,
                uint32_t* word2, uint32_t value3);
 
+// sys_credentials.cpp
+long sys_set_credentials(Call& call);
+
 // sys_timer.cpp
 long sys_timer_create(Call& call);
 long sys_timer_delete(Call& call);

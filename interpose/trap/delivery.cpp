@@ -47,6 +47,8 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
     stack = reinterpret_cast<void*>(top & ~uintptr_t{15});
   }
 
+  const int outer = thread->handling;
+  thread->handling = signal;
   leave_runtime();
   if (stack != nullptr) {
     tendril_call_on_stack(signal, info, frame, action.handler, stack);
@@ -54,6 +56,7 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
     reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, frame);
   }
   enter_runtime();
+  thread->handling = outer;
 
   kernel::signals().set_blocked(kernel::current_thread(), mask_of(frame));
   mask_of(frame) = kernel::signals().kernel_mask();

@@ -169,10 +169,4 @@ void prepare_return(ucontext_t* frame) noexcept {
   __builtin_memcpy(&frame->uc_sigmask, &mask, sizeof mask);
 }
 
-void disarm_after_fork() noexcept {
-  const kernel::KernelAction plain{};
-  rt::raw_syscall(SYS_rt_sigaction, SIGSYS, &plain, nullptr, 8);
-  rt::raw_syscall(SYS_rt_sigaction, kernel::kKickSignal, &plain, nullptr, 8);
-}
-
 }  // namespace tendril::trap

@@ -19,9 +19,6 @@ void install() noexcept;
 // its green threads. False on failure.
 bool arm(rt::Worker* worker, int slice_microseconds) noexcept;
 
-// In a child of fork the kernel has switched dispatch off already; this puts back the rest.
-void disarm_after_fork() noexcept;
-
 // Completes a frame by which a thread returns to the program: the kernel takes alternate stack and
 // mask back from it, and they must be those of the worker that the thread is on now.
 void prepare_return(ucontext_t* frame) noexcept;

@@ -47,6 +47,7 @@ struct PoolThread {
   std::atomic<uint32_t> wake{0};    // futex: 1 when a job was given
   Job* job = nullptr;
   PoolThread* next = nullptr;       // list of idle or of ended threads
+  uint32_t made_in = 0;             // Pool::generation when it was made
   void* stack_top = nullptr;
   void* tls = nullptr;
 };
@@ -58,6 +59,7 @@ struct Pool {
   Job* queue_head = nullptr;
   Job* queue_tail = nullptr;
   size_t threads = 0;
+  uint32_t generation = 0;  // of credentials
 };
 
 Pool& pool() noexcept {
@@ -90,10 +92,21 @@ void run(PoolThread* self, Job* job) noexcept {
   wake(token);
 }
 
+// Precondition: pool lock. The record is reused once the kernel has cleared its tid.
+void retire(PoolThread* self) noexcept {
+  self->next = pool().ended;
+  pool().ended = self;
+  --pool().threads;
+}
+
 // Gives the thread its next job, or puts it to sleep; null: it has been idle for too long.
 Job* next_job(PoolThread* self) noexcept {
   {
     SpinGuard guard(pool().lock);
+    if (self->made_in != pool().generation) {
+      retire(self);
+      return nullptr;
+    }
     if (Job* job = pool().queue_head; job != nullptr) {
       pool().queue_head = job->next;
       return job;
@@ -115,9 +128,7 @@ Job* next_job(PoolThread* self) noexcept {
       *link = self->next;
       break;
     }
-    self->next = pool().ended;  // reused once the kernel has cleared tid
-    pool().ended = self;
-    --pool().threads;
+    retire(self);
     return nullptr;
   }
   return self->job;
@@ -188,6 +199,7 @@ bool start_thread(Job* job) noexcept {
     pool().ended = thread;
     return false;
   }
+  thread->made_in = pool().generation;
   ++pool().threads;
   return true;
 }
@@ -271,6 +283,19 @@ void offload_abort_if_entering(ucontext_t* frame) noexcept {
   const auto* at = reinterpret_cast<const char*>(rip);
   if (at >= tendril_offload_begin && at < tendril_offload_end) {
     rip = reinterpret_cast<greg_t>(tendril_offload_abort);
+  }
+}
+
+void offload_retire_threads() noexcept {
+  SpinGuard guard(pool().lock);
+  ++pool().generation;
+  // The idle ones wake up without a job, which ends them; the busy ones see it when they are done.
+  while (PoolThread* thread = pool().idle) {
+    pool().idle = thread->next;
+    thread->job = nullptr;
+    retire(thread);
+    thread->wake.store(1, std::memory_order_release);
+    futex_wake(&thread->wake);
   }
 }
 

@@ -29,6 +29,9 @@ void offload_abort_if_entering(ucontext_t* frame) noexcept;
 
 size_t offload_threads() noexcept;
 
+// The process's credentials have changed: no thread that was made before takes another job.
+void offload_retire_threads() noexcept;
+
 // In the child of fork: the pool's threads do not exist here.
 void offload_reset_after_fork() noexcept;
 

@@ -1,0 +1,41 @@
+// setuid(2) and its relatives
+//
+// Credentials belong to kernel threads, so glibc makes every thread repeat the call: it signals them
+// (SIGSETXID), each repeats it in the handler, the caller does it last. Green threads share a
+// worker's credentials, where a repetition is wrong (setreuid may swap two ids) and must still return
+// the same to each: the first of a round does it, the others are told its result.
+#include <sys/types.h>
+
+#include "interpose/kernel/dispatch.hpp"
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "runtime/hub/offload.hpp"
+#include "runtime/platform/spin_lock.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+constexpr int kSigSetxid = kKickSignal;  // the same number: green, it never reaches the kernel
+
+struct Round {
+  rt::SpinLock lock;
+  bool begun = false;  // guarded by lock, like result
+  long result = 0;
+};
+
+}  // namespace
+
+long sys_set_credentials(Call& call) {
+  static constinit Round round;
+  const bool repetition = current_thread()->handling == kSigSetxid;
+  rt::SpinGuard guard(round.lock);
+  if (!round.begun) {
+    round.result = pass(call);
+    rt::offload_retire_threads();  // they have the old ones
+  }
+  round.begun = repetition;  // the caller's own call ends the round
+  return round.result;
+}
+
+}  // namespace tendril::kernel
