@@ -1,15 +1,12 @@
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <system_error>
 
-#include "runtime/hub/poller.hpp"
-#include "runtime/platform/syscall.hpp"
-#include "runtime/sync/attention.hpp"
-#include "runtime/sync/wait_list.hpp"
+#include "runtime/io/attempt.hpp"
 #include "runtime/sync/workers.hpp"
 #include "tendril/errors.hpp"
 #include "tendril/io.hpp"
@@ -17,20 +14,9 @@
 namespace tendril::io {
 
 using namespace detail;
-using rt::Direction;
 using rt::raw_syscall;
 
 namespace {
-
-[[noreturn]] void fail(long error, const char* what) {
-  throw std::system_error(static_cast<int>(error), std::generic_category(), what);
-}
-
-bool is_ready_now(int fd, Direction direction) noexcept {
-  pollfd p{fd, static_cast<short>(direction == Direction::kRead ? POLLIN : POLLOUT), 0};
-  const timespec none{};
-  return raw_syscall(SYS_ppoll, &p, 1, &none, nullptr, 0) > 0;
-}
 
 // For what refuses both MSG_DONTWAIT and RWF_NOWAIT: a terminal, a device.
 template <typename Call>
@@ -47,59 +33,35 @@ long try_read(int fd, void* buffer, size_t bytes) noexcept {
   return poll_then(fd, Direction::kRead, [&] { return raw_syscall(SYS_read, fd, buffer, bytes); });
 }
 
+// Makes the call with SIGPIPE kept away from this OS thread: a pipe, unlike a socket, has no flag
+// for that.
+template <typename Call>
+long without_sigpipe(Call&& call) noexcept {
+  const rt::RuntimeSection section;  // the mask is the OS thread's: stay on it
+  const uint64_t pipe_signal = uint64_t{1} << (SIGPIPE - 1);
+  uint64_t before = 0;
+  raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, &pipe_signal, &before, sizeof before);
+  const long result = call();
+  if (result == -EPIPE && (before & pipe_signal) == 0) {
+    const timespec none{};
+    raw_syscall(SYS_rt_sigtimedwait, &pipe_signal, nullptr, &none, sizeof pipe_signal);
+  }
+  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
+  return result;
+}
+
 long try_write(int fd, const void* buffer, size_t bytes) noexcept {
   long result = raw_syscall(SYS_sendto, fd, buffer, bytes, MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, 0);
   if (result != -ENOTSOCK) return result;
   const iovec vector{const_cast<void*>(buffer), bytes};
-  result = raw_syscall(SYS_pwritev2, fd, &vector, 1, -1L, -1L, RWF_NOWAIT);
+  result = without_sigpipe(
+      [&] { return raw_syscall(SYS_pwritev2, fd, &vector, 1, -1L, -1L, RWF_NOWAIT); });
   if (result != -EOPNOTSUPP) return result;
   // Not more than what is sure to fit once it is writable.
   const size_t part = bytes < PIPE_BUF ? bytes : PIPE_BUF;
-  return poll_then(fd, Direction::kWrite, [&] { return raw_syscall(SYS_write, fd, buffer, part); });
-}
-
-// Calls `attempt` until it says something else than -EAGAIN, waiting between.
-template <typename Attempt, typename Blocking>
-long retry(int fd, Direction direction, Duration timeout, const char* what, Attempt&& attempt,
-           Blocking&& blocking) {
-  rt::Worker* me = this_worker();
-  rt::FdState* state = me->poller->state(fd);
-  if (state == nullptr) fail(EBADF, what);
-  rt::Deadline deadline = 0;
-  for (;;) {
-    const uint32_t generation = state->generation;
-    const uint32_t seen = rt::Poller::edges(*state, direction);
-    if (!rt::Poller::is_drained(*state, direction)) {
-      const long result = attempt();
-      if (result == -EINTR) continue;
-      if (result != -EAGAIN) {
-        if (result < 0) fail(-result, what);
-        me->poller->pass_on(*state, direction);
-        return result;
-      }
-      if (state->always_ready) {  // a file: it waits for the disk only
-        const long done = blocking();
-        if (done < 0) fail(-done, what);
-        return done;
-      }
-    }
-    if (deadline == 0) {
-      require_fiber();
-      deadline = deadline_of(timeout);
-    }
-    switch (me->poller->wait(fd, *state, generation, direction, seen, deadline)) {
-      case rt::WakeReason::kTimeout:
-        throw TimeoutError(what);
-      case rt::WakeReason::kClosed:
-        fail(EBADF, what);
-      case rt::WakeReason::kInterrupted:
-        on_interrupted(running_fiber());
-        break;
-      default:
-        break;
-    }
-    me = this_worker();
-  }
+  return poll_then(fd, Direction::kWrite, [&] {
+    return without_sigpipe([&] { return raw_syscall(SYS_write, fd, buffer, part); });
+  });
 }
 
 bool wait_for(int fd, Direction direction, Duration timeout, const char* what) {

@@ -1,0 +1,94 @@
+#include "runtime/hub/uv_requests.hpp"
+
+#include <uv.h>
+
+#include <cerrno>
+#include <memory>
+#include <new>
+
+#include "runtime/hub/worker.hpp"
+
+namespace tendril::rt {
+namespace {
+
+struct Work {
+  uv_work_t uv;
+  std::unique_ptr<WorkRequest> request;
+};
+
+struct Lookup {
+  uv_getaddrinfo_t uv;
+  std::unique_ptr<LookupRequest> request;
+};
+
+// libuv's own numbers for what getaddrinfo says.
+int eai_of(int status) noexcept {
+  switch (status) {
+    case 0:
+      return 0;
+    case UV_EAI_ADDRFAMILY:
+      return EAI_ADDRFAMILY;
+    case UV_EAI_AGAIN:
+      return EAI_AGAIN;
+    case UV_EAI_BADFLAGS:
+      return EAI_BADFLAGS;
+    case UV_EAI_FAIL:
+      return EAI_FAIL;
+    case UV_EAI_FAMILY:
+      return EAI_FAMILY;
+    case UV_EAI_MEMORY:
+      return EAI_MEMORY;
+    case UV_EAI_NODATA:
+      return EAI_NODATA;
+    case UV_EAI_NONAME:
+      return EAI_NONAME;
+    case UV_EAI_OVERFLOW:
+      return EAI_OVERFLOW;
+    case UV_EAI_SERVICE:
+      return EAI_SERVICE;
+    case UV_EAI_SOCKTYPE:
+      return EAI_SOCKTYPE;
+    default:
+      return EAI_FAIL;
+  }
+}
+
+}  // namespace
+
+int queue_work(WorkRequest* request) noexcept {
+  std::unique_ptr<WorkRequest> owned(request);
+  uv_loop_t* loop = current_worker_unchecked()->loop();
+  if (loop == nullptr) return EMFILE;
+  auto* work = new (std::nothrow) Work{{}, std::move(owned)};
+  if (work == nullptr) return ENOMEM;
+  work->uv.data = work;
+  const int error = uv_queue_work(
+      loop, &work->uv, [](uv_work_t* uv) { static_cast<Work*>(uv->data)->request->run(); },
+      [](uv_work_t* uv, int) {
+        const std::unique_ptr<Work> ended(static_cast<Work*>(uv->data));
+        ended->request->done();
+      });
+  if (error != 0) delete work;
+  return -error;
+}
+
+int look_up(LookupRequest* request, const char* node, const char* service,
+            const addrinfo& hints) noexcept {
+  std::unique_ptr<LookupRequest> owned(request);
+  uv_loop_t* loop = current_worker_unchecked()->loop();
+  if (loop == nullptr) return EMFILE;
+  auto* lookup = new (std::nothrow) Lookup{{}, std::move(owned)};
+  if (lookup == nullptr) return ENOMEM;
+  lookup->uv.data = lookup;
+  const int error = uv_getaddrinfo(
+      loop, &lookup->uv,
+      [](uv_getaddrinfo_t* uv, int status, addrinfo* list) {
+        const std::unique_ptr<Lookup> ended(static_cast<Lookup*>(uv->data));
+        ended->request->done(eai_of(status), list);
+      },
+      node, service, &hints);
+  if (error != 0) delete lookup;
+  return -error;
+}
+
+}  // namespace tendril::rt

@@ -1,0 +1,44 @@
+// What the tests of I/O share.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include "tendril/offload.hpp"
+#include "tests/api/clean.hpp"
+
+// Clean, for tests that may use the libuv loop: it stays once it is made, with its descriptors.
+struct LoopMade {
+  LoopMade() {
+    tendril::offload([] {});
+  }
+};
+struct CleanIo : private LoopMade, Clean {};
+
+// The errno that the call fails with; 0 if it does not.
+int error_of(auto&& call) {
+  try {
+    call();
+  } catch (const std::system_error& error) {
+    return error.code().value();
+  }
+  return 0;
+}
+
+// A directory that goes away with everything in it.
+class ScratchDirectory {
+ public:
+  ScratchDirectory() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "tendril-XXXXXX").string();
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~ScratchDirectory() { std::filesystem::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
