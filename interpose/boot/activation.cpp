@@ -126,6 +126,13 @@ void activate() noexcept {
   if (active) return;
   const boot::Settings& settings = boot::settings();
   if (!trap::is_available()) give_up("the kernel has no Syscall User Dispatch (Linux 5.11)", 0);
+  if (settings.workers > 1) {
+    Report()
+        .text("tendril: --workers ")
+        .number(settings.workers)
+        .text(": this version runs green threads on one worker; going on with 1")
+        .send();
+  }
   if (settings.stack_size != 0) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);

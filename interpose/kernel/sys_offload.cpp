@@ -14,17 +14,8 @@ long sys_offloaded(Call& call) {
   const long* a = call.arguments;
   const long result = rt::offload(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
   // signal(7): flock restarts; System V waits, io_getevents and message queues with a limit do not.
-  bool restarts = false;
-  switch (call.number) {
-    case SYS_flock:
-    case SYS_fsync:
-    case SYS_fdatasync:
-    case SYS_sendfile:
-    case SYS_splice:
-    case SYS_tee:
-    case SYS_vmsplice:
-      restarts = true;
-  }
+  const bool restarts = call.number == SYS_flock || call.number == SYS_fsync ||
+                        call.number == SYS_fdatasync;
   return result == -EINTR && restarts ? -kRestartSys : result;
 }
 

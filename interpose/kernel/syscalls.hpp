@@ -128,6 +128,11 @@ long sys_new_pair(Call& call);
 // sys_sendfile.cpp
 long sys_sendfile(Call& call);
 
+// sys_splice.cpp
+long sys_splice(Call& call);
+long sys_tee(Call& call);
+long sys_vmsplice(Call& call);
+
 // sys_offload.cpp
 long sys_offloaded(Call& call);
 long sys_io_uring_enter(Call& call);

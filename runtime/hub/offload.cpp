@@ -29,6 +29,7 @@ namespace {
 constexpr size_t kStackSize = 32 * 1024;
 constexpr size_t kMostThreads = 1024;  // beyond: jobs wait for a thread
 constexpr Nanoseconds kIdleSeconds = 5;
+constexpr size_t kMostIdle = 4;  // more than these end at once: a burst leaves no crowd behind
 
 struct Job {
   long number;
@@ -59,6 +60,7 @@ struct Pool {
   Job* queue_head = nullptr;
   Job* queue_tail = nullptr;
   size_t threads = 0;
+  size_t idle_threads = 0;
   uint32_t generation = 0;  // of credentials
 };
 
@@ -111,6 +113,11 @@ Job* next_job(PoolThread* self) noexcept {
       pool().queue_head = job->next;
       return job;
     }
+    if (pool().idle_threads >= kMostIdle) {
+      retire(self);
+      return nullptr;
+    }
+    ++pool().idle_threads;
     self->job = nullptr;
     self->wake.store(0, std::memory_order_relaxed);
     self->next = pool().idle;
@@ -126,6 +133,7 @@ Job* next_job(PoolThread* self) noexcept {
     for (PoolThread** link = &pool().idle; *link != nullptr; link = &(*link)->next) {
       if (*link != self) continue;
       *link = self->next;
+      --pool().idle_threads;
       break;
     }
     retire(self);
@@ -208,6 +216,7 @@ bool submit(Job* job) noexcept {
   SpinGuard guard(pool().lock);
   if (PoolThread* thread = pool().idle; thread != nullptr) {
     pool().idle = thread->next;
+    --pool().idle_threads;
     thread->job = job;
     thread->wake.store(1, std::memory_order_release);
     futex_wake(&thread->wake);
@@ -292,6 +301,7 @@ void offload_retire_threads() noexcept {
   // The idle ones wake up without a job, which ends them; the busy ones see it when they are done.
   while (PoolThread* thread = pool().idle) {
     pool().idle = thread->next;
+    --pool().idle_threads;
     thread->job = nullptr;
     retire(thread);
     thread->wake.store(1, std::memory_order_release);
@@ -310,6 +320,7 @@ void offload_reset_after_fork() noexcept {
   pool().ended = nullptr;
   pool().queue_head = nullptr;
   pool().threads = 0;
+  pool().idle_threads = 0;
 }
 
 }  // namespace tendril::rt
