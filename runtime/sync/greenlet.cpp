@@ -24,8 +24,7 @@ GreenletCore* current_core() {
     auto* root = new GreenletCore;
     root->is_root = true;
     root->state = GreenletState::kRunning;
-    // Green threads wander, and each is a family of its own.
-    root->home = rt::process().hooks.create_identified_fiber == nullptr ? self->worker : nullptr;
+    root->home = record.family;
     record.greenlet = root;
   }
   return static_cast<GreenletCore*>(record.greenlet);
@@ -62,6 +61,7 @@ void make_fiber(GreenletCore* target) {
   fiber->api = &target->record;
   target->record.fiber = fiber;
   target->record.greenlet = target;
+  target->record.family = target->home;
 }
 
 // Makes it ready to run with what is brought. It waits or is new.
@@ -193,7 +193,7 @@ void release_greenlet(GreenletCore* core) noexcept {
   // One that waits in a switch is held by its fiber too: nobody else can reach it any more.
   const bool abandoned = core->references.load(std::memory_order_acquire) == 2 && !core->is_root &&
                          core->state == GreenletState::kWaiting;
-  if (abandoned && rt::on_worker && (core->home == nullptr || this_worker() == core->home)) {
+  if (abandoned && rt::on_worker && record_of(running_fiber()).family == core->home) {
     try {
       GreenletCore* self = current_core();
       if (self != core) {

@@ -24,7 +24,7 @@ struct GreenletCore {
   std::atomic<uint32_t> references{1};
   GreenletState state = GreenletState::kNew;
   bool is_root = false;  // stands for a fiber that the greenlets did not make
-  rt::Worker* home = nullptr;
+  const void* home = nullptr;  // FiberRecord::family
   GreenletCore* parent = nullptr;  // holds a reference; null for roots
   std::unique_ptr<GreenletFunction> function;
   rt::WaitToken token;

@@ -97,9 +97,11 @@ void start_task(Task* task, std::source_location where, size_t stack_size, std::
     task->where = where;
     task->number = next_task_number();
     task->record.task = task;
-    if (self->api != nullptr) {
-      const Task* parent = static_cast<FiberRecord*>(self->api)->task;
-      if (parent != nullptr) task->spawned_by = parent->number;
+    if (is_hub(self)) self = self->worker->root;  // a callback's spawn is the thread's
+    if (self != nullptr) {
+      const FiberRecord& spawner = record_of(self);
+      if (spawner.task != nullptr) task->spawned_by = spawner.task->number;
+      task->record.family = spawner.family;
     }
     rt::Fiber* fiber = new_fiber(task_main, task, stack_size);
     if (fiber == nullptr) throw std::bad_alloc();

@@ -68,6 +68,7 @@ rt::Worker* become_worker() {
 FiberRecord& make_record(rt::Fiber* fiber) {
   rt::require(foreign_record.fiber == nullptr, "a fiber without a record on a shared FS base");
   foreign_record.fiber = fiber;
+  foreign_record.family = &foreign_record;
   fiber->api = &foreign_record;
   return foreign_record;
 }

@@ -22,6 +22,8 @@ struct FiberRecord {
   TimeoutRecord* timeouts = nullptr;  // (l) running Timeout scopes, newest first
   Task* task = nullptr;               // null: not a spawned fiber
   void* locals = nullptr;             // FiberLocal values; own fiber only
+  // Which thread of the program it is of: that thread's own record, handed on by spawning.
+  const void* family = nullptr;
   void* greenlet = nullptr;           // its Greenlet, if it is or has one; own OS thread only
 };
 
