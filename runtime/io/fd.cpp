@@ -82,6 +82,7 @@ bool wait_for(int fd, Direction direction, Duration timeout, const char* what) {
       me->poller->pass_on(*state, direction);
       return true;
     }
+    throw_pending(record_of(running_fiber()));
     switch (me->poller->wait(fd, *state, generation, direction, seen, deadline)) {
       case rt::WakeReason::kTimeout:
         return false;

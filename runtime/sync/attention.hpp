@@ -14,6 +14,19 @@
 
 namespace tendril::detail {
 
+// Parks the running fiber in the wait that it has opened, unless something is to be thrown: then
+// the wait ends as interrupted at once. (The layer above may have cleared interrupt_pending, which
+// the API shares with it, on its own account.)
+inline rt::WakeReason park_attentively(rt::WaitToken token, rt::Deadline deadline) {
+  if (const auto* record = static_cast<const FiberRecord*>(token.fiber->api);
+      record != nullptr &&
+      __builtin_expect(record->attention.load(std::memory_order_relaxed), false) &&
+      record->shields == 0 && rt::cancel_wait(token)) {
+    return rt::WakeReason::kInterrupted;
+  }
+  return rt::park(deadline);
+}
+
 // After a wait of the running fiber ended as kInterrupted.
 void on_interrupted(rt::Fiber* self);
 

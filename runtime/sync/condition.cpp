@@ -29,7 +29,7 @@ bool Condition::wait_unlocked(void* lock, void (*unlock)(void*), void (*relock)(
   }
   bool notified;
   try {
-    const rt::WakeReason reason = rt::park(deadline);
+    const rt::WakeReason reason = park_attentively(waiter.token, deadline);
     section.end();
     notified = wait_on(guard, waiters_, waiter, rt::WaitKind::kEvent, this, deadline, reason);
   } catch (...) {

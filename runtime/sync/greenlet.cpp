@@ -105,7 +105,7 @@ void wait_for_switch(GreenletCore* self) {
     const rt::RuntimeSection section;
     self->state = GreenletState::kWaiting;
     self->token = rt::begin_wait(rt::WaitKind::kSwitch, self);
-    rt::park(rt::kForever);
+    park_attentively(self->token, rt::kForever);
   }
 }
 
@@ -134,7 +134,7 @@ Value switch_core(GreenletCore* target, Value value, std::exception_ptr error) {
     bring(target, self, std::move(value), std::move(error));
     self->state = GreenletState::kWaiting;
     self->token = rt::begin_wait(rt::WaitKind::kSwitch, target);
-    rt::park(rt::kForever);
+    park_attentively(self->token, rt::kForever);
   }
   wait_for_switch(self);
   return receive(self);

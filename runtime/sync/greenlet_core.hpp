@@ -23,8 +23,8 @@ enum class GreenletState : uint8_t {
 struct GreenletCore {
   std::atomic<uint32_t> references{1};
   GreenletState state = GreenletState::kNew;
-  bool is_root = false;  // stands for a fiber that the greenlets did not make
-  const void* home = nullptr;  // FiberRecord::family
+  bool is_root = false;            // stands for a fiber that the greenlets did not make
+  const void* home = nullptr;      // FiberRecord::family
   GreenletCore* parent = nullptr;  // holds a reference; null for roots
   std::unique_ptr<GreenletFunction> function;
   rt::WaitToken token;

@@ -112,6 +112,8 @@ class Attempt {
     return true;
   }
 
+  rt::WakeReason park(rt::Deadline deadline) { return park_attentively(token_, deadline); }
+
   // Which one was granted or ended by a shutdown; count if none.
   size_t leave_all() {
     size_t ended = count_;
@@ -159,7 +161,7 @@ size_t select_items(SelectItem* items, size_t count, Duration timeout) {
       const rt::RuntimeSection section;
       Attempt attempt(items, count > kFew ? many.get() : few, count);
       if (!attempt.enter_all()) continue;
-      reason = rt::park(deadline);
+      reason = attempt.park(deadline);
       index = attempt.leave_all();
     }
     if (index != count) return index;

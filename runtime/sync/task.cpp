@@ -197,6 +197,20 @@ namespace tendril {
 
 using namespace detail;
 
+namespace {
+void sleep_here(rt::Deadline deadline) {
+  for (;;) {
+    rt::WakeReason reason;
+    {
+      const rt::RuntimeSection section;
+      reason = park_attentively(rt::begin_wait(rt::WaitKind::kSleep, nullptr), deadline);
+    }
+    if (reason != rt::WakeReason::kInterrupted) return;
+    on_interrupted(running_fiber());
+  }
+}
+}  // namespace
+
 void yield() {
   FiberRecord& record = record_of(require_fiber());
   rt::yield();
@@ -208,16 +222,12 @@ void yield() {
 void sleep(Duration duration) {
   if (duration <= Duration::zero()) return yield();
   require_fiber();
-  const rt::Deadline deadline = deadline_of(duration);
-  while (rt::sleep_until(deadline) == rt::WakeReason::kInterrupted) {
-    on_interrupted(running_fiber());
-  }
+  sleep_here(deadline_of(duration));
 }
 
 void idle() {
   require_fiber();
-  // A timer that has passed fires when the hub next has its turn.
-  while (rt::sleep_until(0) == rt::WakeReason::kInterrupted) on_interrupted(running_fiber());
+  sleep_here(0);  // a timer that has passed fires when the hub next has its turn
 }
 
 FiberHandle current_fiber() noexcept {

@@ -42,7 +42,7 @@ bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, c
     waiter.token = rt::begin_wait(kind, object);
     push_back(list, waiter);
     guard.release();
-    reason = rt::park(deadline);
+    reason = park_attentively(waiter.token, deadline);
   }
   if (__builtin_expect(reason == rt::WakeReason::kWoken, true)) return true;
   return wait_on(guard, list, waiter, kind, object, deadline, reason);
@@ -63,7 +63,7 @@ bool wait_on(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind,
     waiter.token = rt::begin_wait(kind, object);
     push_front(list, waiter);
     guard.release();
-    reason = rt::park(deadline);
+    reason = park_attentively(waiter.token, deadline);
   }
 }
 
