@@ -56,6 +56,7 @@ long retry(int fd, Direction direction, Duration timeout, const char* what, Atte
       detail::require_fiber();
       deadline = detail::deadline_of(timeout);
     }
+    detail::throw_pending(detail::record_of(detail::running_fiber()));
     switch (me->poller->wait(fd, *state, generation, direction, seen, deadline)) {
       case rt::WakeReason::kTimeout:
         throw TimeoutError(what);

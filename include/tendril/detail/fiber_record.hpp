@@ -24,7 +24,7 @@ struct FiberRecord {
   void* locals = nullptr;             // FiberLocal values; own fiber only
   // Which thread of the program it is of: that thread's own record, handed on by spawning.
   const void* family = nullptr;
-  void* greenlet = nullptr;           // its Greenlet, if it is or has one; own OS thread only
+  void* greenlet = nullptr;  // its Greenlet, if it is or has one; own OS thread only
 };
 
 // Of the calling fiber; makes the calling OS thread a worker if it is none.
