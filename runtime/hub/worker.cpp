@@ -209,7 +209,8 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
   if (const Deadline nearest = timers.nearest(); nearest != kForever) {
     timeout = nearest > now ? nearest - now : 0;
   }
-  if (loop_ != nullptr) {
+  // A loop without active handles has no timeout: for it, 0 means that uv_run would return.
+  if (loop_ != nullptr && uv_loop_alive(loop_) != 0) {
     uv_update_time(loop_);  // it counts from the time it last saw
     const int milliseconds = uv_backend_timeout(loop_);
     if (milliseconds >= 0 && milliseconds * Nanoseconds{1'000'000} < timeout) {
@@ -249,7 +250,7 @@ void Worker::hub_turn() noexcept {
   last_hub_time_ = now;  // sleeping is not starving: the count starts anew
   last_hub_cycles_ = cycle_count();
   timers.fire_due(now);
-  if (loop_ != nullptr) {
+  if (loop_ != nullptr && (loop_has_work || uv_loop_alive(loop_) != 0)) {
     uv_update_time(loop_);
     if (loop_has_work || uv_backend_timeout(loop_) == 0) uv_run(loop_, UV_RUN_NOWAIT);
   }

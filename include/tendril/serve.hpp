@@ -1,0 +1,8 @@
+// Everything of tendril::serve: servers, HTTP, TLS, pre-forked workers.
+#pragma once
+
+#include "tendril/datagram_server.hpp"
+#include "tendril/http_server.hpp"
+#include "tendril/prefork.hpp"
+#include "tendril/stream_server.hpp"
+#include "tendril/tls.hpp"
