@@ -17,10 +17,10 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/kernel/thread_timers.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "interpose/patch/patcher.hpp"
 #include "interpose/symbols/libc.hpp"
 #include "interpose/trap/selector.hpp"
-#include "interpose/trap/signal_entry.hpp"
 #include "interpose/trap/trap.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/park.hpp"
@@ -116,7 +116,7 @@ void look_for_children() noexcept {
   if (fd >= 0) rt::raw_syscall(SYS_close, fd);
 }
 
-void on_hub_turn(rt::Worker*) noexcept { trap::post_arrived_signals(); }
+void on_hub_turn(rt::Worker*) noexcept { post_arrived_signals(); }
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// Going green, and back: a process is dormant (one thread, everything native) until its first thread
-// or fiber; the child of fork is dormant again.
+// Going green, and back: a process is dormant (one thread, everything native) until its first
+// thread or fiber; the child of fork is dormant again.
 #pragma once
 
 #include <cstdint>

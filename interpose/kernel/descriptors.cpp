@@ -25,7 +25,7 @@ enum : uint64_t {
   kNoNowaitRead = 1 << 13,
   kOriginKnown = 1 << 14,  // a tracked call made it: the two sharing flags are right
   kNoNowaitWrite = 1 << 16,
-  kExamined = 1 << 15,     // kind, kNonblocking and the limits are right
+  kExamined = 1 << 15,  // kind, kNonblocking and the limits are right
 };
 constexpr int kEpochShift = 32;
 constexpr int kOutsideShift = 48;
@@ -115,8 +115,8 @@ long DescriptorTable::facts(int fd, rt::FdState& s, Facts* facts) noexcept {
   } else if (static_cast<uint16_t>(word >> kOutsideShift) != outside) {
     word |= kSharedOutside;
   }
-  const bool stale = (word & kMaybeDuplicated) != 0 &&
-                     static_cast<uint16_t>(word >> kEpochShift) != epoch;
+  const bool stale =
+      (word & kMaybeDuplicated) != 0 && static_cast<uint16_t>(word >> kEpochShift) != epoch;
   if ((word & kExamined) == 0 || stale || (word & kSharedOutside) != 0) {
     const long flags = rt::raw_syscall(SYS_fcntl, fd, F_GETFL);
     if (flags < 0) return flags;
@@ -145,8 +145,8 @@ void DescriptorTable::created(int fd, bool shared_outside) noexcept {
   // A number that is new to the kernel cannot be registered: if it is, its last owner was closed
   // behind our back.
   if (s->registered) poller().forget(fd);
-  s->facts.store(with_stamps(kOriginKnown | (shared_outside ? uint64_t{kSharedOutside} : 0), epoch_.load(),
-                             outside_.load()),
+  s->facts.store(with_stamps(kOriginKnown | (shared_outside ? uint64_t{kSharedOutside} : 0),
+                             epoch_.load(), outside_.load()),
                  std::memory_order_release);
 }
 
@@ -190,8 +190,7 @@ void DescriptorTable::passed_outside() noexcept {
   outside_.fetch_add(1, std::memory_order_acq_rel);
 }
 
-rt::Deadline DescriptorTable::limit(int fd, const Facts& facts,
-                                    rt::Direction direction) noexcept {
+rt::Deadline DescriptorTable::limit(int fd, const Facts& facts, rt::Direction direction) noexcept {
   const bool reading = direction == rt::Direction::kRead;
   if (!(reading ? facts.read_limit : facts.write_limit)) return rt::kForever;
   const timeval limit = limit_option(fd, reading ? SO_RCVTIMEO : SO_SNDTIMEO);

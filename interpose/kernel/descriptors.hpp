@@ -27,11 +27,11 @@ enum class FdKind : uint8_t {
 
 struct Facts {
   FdKind kind = FdKind::kUnknown;
-  bool nonblocking = false;      // the program set O_NONBLOCK
-  bool shared_outside = true;    // the description may be shared with another process
-  bool maybe_duplicated = false;  // or with another descriptor of this one
-  bool read_limit = false;       // SO_RCVTIMEO is set
-  bool write_limit = false;      // SO_SNDTIMEO is set
+  bool nonblocking = false;            // the program set O_NONBLOCK
+  bool shared_outside = true;          // the description may be shared with another process
+  bool maybe_duplicated = false;       // or with another descriptor of this one
+  bool read_limit = false;             // SO_RCVTIMEO is set
+  bool write_limit = false;            // SO_SNDTIMEO is set
   bool no_nowait[2] = {false, false};  // the kernel refuses RWF_NOWAIT on it, by rt::Direction
 };
 
@@ -56,7 +56,7 @@ class DescriptorTable {
   rt::Deadline limit(int fd, const Facts& facts, rt::Direction direction) noexcept;
 
  private:
-  std::atomic<uint16_t> epoch_{1};   // of changes to descriptions that may be duplicated
+  std::atomic<uint16_t> epoch_{1};    // of changes to descriptions that may be duplicated
   std::atomic<uint16_t> outside_{0};  // times that everything was shared outside
 };
 

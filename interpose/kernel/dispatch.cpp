@@ -7,7 +7,7 @@
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/syscalls.hpp"
-#include "interpose/trap/worker_state.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -28,9 +28,7 @@ struct Bind;
 
 template <typename... Args, long (*Function)(Args...)>
 struct Bind<Function> {
-  static long call(Call& call) {
-    return with_indices(call, std::index_sequence_for<Args...>{});
-  }
+  static long call(Call& call) { return with_indices(call, std::index_sequence_for<Args...>{}); }
   template <size_t... I>
   static long with_indices(Call& call, std::index_sequence<I...>) {
     return Function(from_register<Args>(call.arguments[I])...);
@@ -101,7 +99,7 @@ bool attention_needed() noexcept {
   rt::Worker* worker = rt::current_worker_unchecked();
   return worker->slice_ended ||
          worker->current->interrupt_pending.load(std::memory_order_relaxed) ||
-         !trap::state_of(worker)->inbox.empty();
+         !state_of(worker)->inbox.empty();
 }
 
 }  // namespace tendril::kernel

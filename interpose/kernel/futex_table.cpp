@@ -148,11 +148,20 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, int count, int count2,
     const auto a = static_cast<uint32_t>(argument);
     uint32_t wanted = a;
     switch (op) {
-      case FUTEX_OP_ADD: wanted = old + a; break;
-      case FUTEX_OP_OR: wanted = old | a; break;
-      case FUTEX_OP_ANDN: wanted = old & ~a; break;
-      case FUTEX_OP_XOR: wanted = old ^ a; break;
-      default: break;
+      case FUTEX_OP_ADD:
+        wanted = old + a;
+        break;
+      case FUTEX_OP_OR:
+        wanted = old | a;
+        break;
+      case FUTEX_OP_ANDN:
+        wanted = old & ~a;
+        break;
+      case FUTEX_OP_XOR:
+        wanted = old ^ a;
+        break;
+      default:
+        break;
     }
     uint32_t seen;
     if (tendril_user_cas32(word2, old, wanted, &seen) != 0) return -EFAULT;
@@ -163,12 +172,24 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, int count, int count2,
   const auto before = static_cast<int32_t>(old);
   bool holds = false;
   switch (comparison) {
-    case FUTEX_OP_CMP_EQ: holds = before == compared; break;
-    case FUTEX_OP_CMP_NE: holds = before != compared; break;
-    case FUTEX_OP_CMP_LT: holds = before < compared; break;
-    case FUTEX_OP_CMP_LE: holds = before <= compared; break;
-    case FUTEX_OP_CMP_GT: holds = before > compared; break;
-    default: holds = before >= compared; break;
+    case FUTEX_OP_CMP_EQ:
+      holds = before == compared;
+      break;
+    case FUTEX_OP_CMP_NE:
+      holds = before != compared;
+      break;
+    case FUTEX_OP_CMP_LT:
+      holds = before < compared;
+      break;
+    case FUTEX_OP_CMP_LE:
+      holds = before <= compared;
+      break;
+    case FUTEX_OP_CMP_GT:
+      holds = before > compared;
+      break;
+    default:
+      holds = before >= compared;
+      break;
   }
   if (holds) woken += wake_locked(bucket2, address_of(word2), FUTEX_BITSET_MATCH_ANY, count2);
   return woken;
@@ -191,8 +212,8 @@ long FutexTable::lock_pi(uint32_t* word, uint32_t tid, bool try_only,
       if (owner == tid) return -EDEADLK;
       if (owner != 0 && try_only) return -EAGAIN;
       // A dead owner's lock is taken over, its OWNER_DIED mark kept for the C library.
-      const uint32_t wanted = owner == 0 ? tid | (value & (FUTEX_OWNER_DIED | FUTEX_WAITERS))
-                                         : value | FUTEX_WAITERS;
+      const uint32_t wanted =
+          owner == 0 ? tid | (value & (FUTEX_OWNER_DIED | FUTEX_WAITERS)) : value | FUTEX_WAITERS;
       uint32_t seen;
       if (tendril_user_cas32(word, value, wanted, &seen) != 0) return -EFAULT;
       if (seen == value) {

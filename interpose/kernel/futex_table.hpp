@@ -14,10 +14,10 @@ namespace tendril::kernel {
 struct FutexBucket;
 
 struct FutexWaiter : rt::Waiter {
-  uintptr_t address = 0;           // guarded by the bucket's lock, as is all below
+  uintptr_t address = 0;  // guarded by the bucket's lock, as is all below
   uint32_t bitset = 0;
-  FutexBucket* bucket = nullptr;   // changes when the waiter is requeued
-  uint32_t owner_tid = 0;          // PI: who waits
+  FutexBucket* bucket = nullptr;  // changes when the waiter is requeued
+  uint32_t owner_tid = 0;         // PI: who waits
 };
 
 struct FutexBucket {
@@ -55,8 +55,8 @@ class FutexTable {
   void reset_after_fork() noexcept;
 
  private:
-  // Precondition: the bucket's lock. Gives the lock to the first waiter that still wants it, or frees
-  // it; `marks` stay set. 0 or -EFAULT.
+  // Precondition: the bucket's lock. Gives the lock to the first waiter that still wants it, or
+  // frees it; `marks` stay set. 0 or -EFAULT.
   long hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t marks) noexcept;
   long park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept;
 

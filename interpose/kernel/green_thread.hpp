@@ -22,10 +22,10 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   uint32_t* clear_child_tid = nullptr;  // zeroed and woken when the thread has left its stack
   void* robust_list = nullptr;
 
-  char name[16] = {};        // prctl(PR_SET_NAME)
-  gregset_t start{};         // registers with which the thread begins
-  bool trying = false;       // a symbol hook's try: do not park, say kWouldWait
-  size_t progress = 0;       // bytes that such a try has moved already; the full call goes on there
+  char name[16] = {};   // prctl(PR_SET_NAME)
+  gregset_t start{};    // registers with which the thread begins
+  bool trying = false;  // a symbol hook's try: do not park, say kWouldWait
+  size_t progress = 0;  // bytes that such a try has moved already; the full call goes on there
 
   // --- signals; guarded by SignalState::lock unless said otherwise ---
   uint64_t blocked = 0;      // what the program set; SIGSYS may be in it, the kernel never sees it
@@ -40,13 +40,13 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   // What a patched call or a hook came to, for the trap that delivers signals after it; own only.
   long deferred_number = -1;
   long deferred_result = 0;
-  // Until that trap no other way may deliver: a handler that ran in between would not be known to the
-  // call, which would be restarted where it had to end with EINTR.
+  // Until that trap no other way may deliver: a handler that ran in between would not be known to
+  // the call, which would be restarted where it had to end with EINTR.
   bool hold_delivery = false;
 
   int handling = 0;  // the signal whose handler runs; own only
 
-  bool hold_next_clone = false;  // its next thread is not started by clone; own only
+  bool hold_next_clone = false;         // its next thread is not started by clone; own only
   GreenThread* last_created = nullptr;  // the thread that this one's latest clone made; own only
 };
 

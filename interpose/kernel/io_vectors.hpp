@@ -25,8 +25,8 @@ class IoVectors {
   long load(const iovec* user, long count) noexcept {
     if (count < 0 || count > IOV_MAX) return -EINVAL;
     if (count > kInline) {
-      vectors_ = static_cast<iovec*>(
-          rt::runtime_allocate(static_cast<size_t>(count) * sizeof(iovec)));
+      vectors_ =
+          static_cast<iovec*>(rt::runtime_allocate(static_cast<size_t>(count) * sizeof(iovec)));
       if (vectors_ == nullptr) {
         vectors_ = inline_;
         return -ENOMEM;

@@ -64,9 +64,15 @@ bool scan_maps(uintptr_t wanted) noexcept {
         start = end = 0;
         flag = 0;
       } else if (field == kStart) {
-        if (c == '-') field = kEnd; else start = start << 4 | static_cast<uintptr_t>(hex_digit(c));
+        if (c == '-')
+          field = kEnd;
+        else
+          start = start << 4 | static_cast<uintptr_t>(hex_digit(c));
       } else if (field == kEnd) {
-        if (c == ' ') field = kFlags; else end = end << 4 | static_cast<uintptr_t>(hex_digit(c));
+        if (c == ' ')
+          field = kFlags;
+        else
+          end = end << 4 | static_cast<uintptr_t>(hex_digit(c));
       } else if (field == kFlags && ++flag == 4) {
         if (c == 's' && wanted >= start && wanted < end) shared = true;
         field = kRest;

@@ -29,7 +29,8 @@ Report& Report::text(const char* text) noexcept {
 
 Report& Report::number(long long value) noexcept {
   if (value < 0) put('-');
-  uint64_t rest = value < 0 ? uint64_t{0} - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+  uint64_t rest =
+      value < 0 ? uint64_t{0} - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
   char digits[24];
   int count = 0;
   do {

@@ -4,7 +4,7 @@
 
 namespace tendril::kernel {
 
-inline constexpr long kRestartSys = 512;       // restart if the handler has SA_RESTART, else EINTR
+inline constexpr long kRestartSys = 512;        // restart if the handler has SA_RESTART, else EINTR
 inline constexpr long kRestartAlways = 513;     // restart, whatever the handler says
 inline constexpr long kRestartNoHandler = 514;  // EINTR if any handler ran, else restart
 // Beyond the kernel's: a symbol hook's try would have to wait.

@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <new>
 
-#include "interpose/trap/signal_entry.hpp"
+#include "interpose/kernel/signal_gate.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -64,13 +64,13 @@ void SignalState::install_kernel_action(int signal) noexcept {
   const KernelAction& wanted = actions_[signal];
   if (signal == SIGKILL || signal == SIGSTOP || signal == SIGSYS || signal == kKickSignal) return;
   if ((kFaults & signal_bit(signal)) != 0) {
-    trap::install_fault_handler(signal, wanted);
+    install_fault_handler(signal, wanted);
     return;
   }
   if (wanted.handler == kIgnore) {
     kernel_sigaction(signal, &wanted, nullptr);
   } else {
-    trap::install_signal_handler(signal, wanted.flags & (SA_NOCLDSTOP | SA_NOCLDWAIT));
+    install_signal_handler(signal, wanted.flags & (SA_NOCLDSTOP | SA_NOCLDWAIT));
   }
 }
 
@@ -146,8 +146,8 @@ void SignalState::post(const siginfo_t& info, GreenThread* target) noexcept {
     GreenThread* taker = target != nullptr ? target : find_taker(signal);
     const bool wanted = taker != nullptr && (accepted(taker) & signal_bit(signal)) != 0;
     const bool waited_for = taker != nullptr && (taker->waiting_for & signal_bit(signal)) != 0;
-    const bool blocked = target != nullptr ? (target->blocked & signal_bit(signal)) != 0
-                                           : !wanted || waited_for;
+    const bool blocked =
+        target != nullptr ? (target->blocked & signal_bit(signal)) != 0 : !wanted || waited_for;
     if (is_ignored(signal) && !blocked && !waited_for) return;
     if (wanted && !waited_for && actions_[signal].handler == kDefault) {
       fatal = true;  // or a stop

@@ -39,7 +39,8 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
     });
   } else {
     // A sibling process may be faster: then accept waits, which a pool thread must do.
-    result = blocking_transfer(transfer, [&]() -> long { return is_readable_now(fd) ? 0 : -EAGAIN; });
+    result =
+        blocking_transfer(transfer, [&]() -> long { return is_readable_now(fd) ? 0 : -EAGAIN; });
     if (result == 0) {
       if (current_thread()->trying) return -kWouldWait;
       result = rt::offload(SYS_accept4, fd, reinterpret_cast<long>(address),
@@ -95,7 +96,8 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
     const timespec now{0, 0};
     if (rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) break;
     result = wait_for_readiness(transfer, edges);
-    if (result == -EAGAIN) return unfinished;  // socket(7): SO_SNDTIMEO is over, the attempt goes on
+    if (result == -EAGAIN)
+      return unfinished;  // socket(7): SO_SNDTIMEO is over, the attempt goes on
     if (result == -kWouldWait) return end_transfer(result, unfinished == -EINPROGRESS);
     if (result != 0) return result;
     edges = rt::Poller::edges(*transfer.state, rt::Direction::kWrite);

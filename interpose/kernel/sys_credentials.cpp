@@ -1,9 +1,9 @@
 // setuid(2) and its relatives
 //
-// Credentials belong to kernel threads, so glibc makes every thread repeat the call: it signals them
-// (SIGSETXID), each repeats it in the handler, the caller does it last. Green threads share a
-// worker's credentials, where a repetition is wrong (setreuid may swap two ids) and must still return
-// the same to each: the first of a round does it, the others are told its result.
+// Credentials belong to kernel threads, so glibc makes every thread repeat the call: it signals
+// them (SIGSETXID), each repeats it in the handler, the caller does it last. Green threads share a
+// worker's credentials, where a repetition is wrong (setreuid may swap two ids) and must still
+// return the same to each: the first of a round does it, the others are told its result.
 #include <sys/types.h>
 
 #include "interpose/kernel/dispatch.hpp"

@@ -19,7 +19,9 @@ namespace {
 
 // -EINTR when interrupted.
 long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline deadline) noexcept {
-  const auto ask = [&] { return rt::raw_syscall_uninterrupted(SYS_epoll_wait, fd, events, capacity, 0); };
+  const auto ask = [&] {
+    return rt::raw_syscall_uninterrupted(SYS_epoll_wait, fd, events, capacity, 0);
+  };
   rt::FdState* s = descriptors().state(fd);
   if (s == nullptr) return -EBADF;
   const uint32_t generation = s->generation;

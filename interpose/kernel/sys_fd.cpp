@@ -49,10 +49,10 @@ constexpr unsigned kTtyMajor = 4;  // serial lines wait for the carrier
 // Opening one end of a FIFO waits for the other; everything else opens at once (disk aside).
 long open_file(const Call& call, int directory, const char* path, int flags) noexcept {
   struct stat status;
-  const bool may_wait = (flags & (O_NONBLOCK | O_PATH)) == 0 &&
-                        rt::raw_syscall(SYS_newfstatat, directory, path, &status, 0) == 0 &&
-                        (S_ISFIFO(status.st_mode) ||
-                         (S_ISCHR(status.st_mode) && major(status.st_rdev) == kTtyMajor));
+  const bool may_wait =
+      (flags & (O_NONBLOCK | O_PATH)) == 0 &&
+      rt::raw_syscall(SYS_newfstatat, directory, path, &status, 0) == 0 &&
+      (S_ISFIFO(status.st_mode) || (S_ISCHR(status.st_mode) && major(status.st_rdev) == kTtyMajor));
   const long result = may_wait ? offload_call(call) : pass(call);
   if (result >= 0) descriptors().created(static_cast<int>(result), /*shared_outside=*/may_wait);
   return result;
@@ -154,8 +154,7 @@ long sys_ioctl(int fd, unsigned long request, long argument) {
   if (rt::is_hidden_descriptor(fd)) return -EBADF;
   const long waits_for_drain = request == TCSBRK && argument != 0;
   if (waits_for_drain != 0 || request == TCSETSW || request == TCSETSF) {
-    const long result =
-        rt::offload(SYS_ioctl, fd, static_cast<long>(request), argument, 0, 0, 0);
+    const long result = rt::offload(SYS_ioctl, fd, static_cast<long>(request), argument, 0, 0, 0);
     return result == -EINTR ? -kRestartSys : result;
   }
   const long result = rt::raw_syscall(SYS_ioctl, fd, request, argument);

@@ -36,9 +36,9 @@ long wait(uint32_t* word, int operation, uint32_t value, const timespec* timeout
   }
   if ((operation & FUTEX_PRIVATE_FLAG) == 0 && is_shared_mapping(word)) {
     // Another process may be on the other side: wait in the kernel.
-    const long result = rt::offload(SYS_futex, reinterpret_cast<long>(word), operation,
-                                    static_cast<long>(value), reinterpret_cast<long>(timeout), 0,
-                                    static_cast<long>(bitset));
+    const long result =
+        rt::offload(SYS_futex, reinterpret_cast<long>(word), operation, static_cast<long>(value),
+                    reinterpret_cast<long>(timeout), 0, static_cast<long>(bitset));
     return result == -EINTR && timeout == nullptr ? -kRestartSys : result;
   }
   const long result = futexes().wait(word, value, bitset, deadline);
@@ -49,9 +49,9 @@ long wake(uint32_t* word, int operation, int count, uint32_t bitset) noexcept {
   if (bitset == 0) return -EINVAL;
   long woken = futexes().wake(reinterpret_cast<uintptr_t>(word), bitset, count);
   if ((operation & FUTEX_PRIVATE_FLAG) == 0 && woken < count) {
-    const long in_kernel = rt::raw_syscall(SYS_futex, word, FUTEX_WAKE_BITSET,
-                                           count - static_cast<int>(woken), nullptr, nullptr,
-                                           bitset);
+    const long in_kernel =
+        rt::raw_syscall(SYS_futex, word, FUTEX_WAKE_BITSET, count - static_cast<int>(woken),
+                        nullptr, nullptr, bitset);
     if (in_kernel > 0) woken += in_kernel;
     if (in_kernel == -EFAULT && woken == 0) return in_kernel;
   }
@@ -66,8 +66,8 @@ long lock_pi(uint32_t* word, const timespec* timeout, bool try_only, clockid_t c
     if (!is_valid(limit)) return -EINVAL;
     deadline = deadline_of_absolute(limit, clock);
   }
-  const long result = futexes().lock_pi(word, static_cast<uint32_t>(current_thread()->tid),
-                                        try_only, deadline);
+  const long result =
+      futexes().lock_pi(word, static_cast<uint32_t>(current_thread()->tid), try_only, deadline);
   return result == -EINTR ? -kRestartAlways : result;
 }
 

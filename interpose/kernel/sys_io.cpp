@@ -31,8 +31,7 @@ long transfer_unnowaitable(Transfer& transfer, long number, const void* data, lo
     if (const long result = wait_for_readiness(transfer, seen); result != 0) return result;
   }
   if (current_thread()->trying) return -kWouldWait;
-  const long result =
-      rt::offload(number, transfer.fd, reinterpret_cast<long>(data), size, 0, 0, 0);
+  const long result = rt::offload(number, transfer.fd, reinterpret_cast<long>(data), size, 0, 0, 0);
   return result == -EINTR ? -kRestartSys : result;
 }
 
@@ -81,8 +80,8 @@ long write_eventfd(Transfer& transfer, long number, const void* data, long size)
   uint64_t value;
   pollfd probe{transfer.fd, POLLOUT, 0};
   const timespec now{0, 0};
-  if (number == SYS_write && size == sizeof value && copy_in(&value, data) == 0 &&
-      value < kSmall && rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) {
+  if (number == SYS_write && size == sizeof value && copy_in(&value, data) == 0 && value < kSmall &&
+      rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) {
     return rt::raw_syscall(number, transfer.fd, data, size);
   }
   if (current_thread()->trying) return -kWouldWait;

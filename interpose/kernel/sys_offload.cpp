@@ -2,8 +2,8 @@
 // mq_*(3), io_getevents(2); and the waiting half of io_uring_enter(2)
 #include <cerrno>
 
-#include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -14,8 +14,8 @@ long sys_offloaded(Call& call) {
   const long* a = call.arguments;
   const long result = rt::offload(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
   // signal(7): flock restarts; System V waits, io_getevents and message queues with a limit do not.
-  const bool restarts = call.number == SYS_flock || call.number == SYS_fsync ||
-                        call.number == SYS_fdatasync;
+  const bool restarts =
+      call.number == SYS_flock || call.number == SYS_fsync || call.number == SYS_fdatasync;
   return result == -EINTR && restarts ? -kRestartSys : result;
 }
 
@@ -27,8 +27,8 @@ long sys_io_uring_enter(Call& call) {
   if (!waits) return pass(call);
   // What is submitted is submitted by this thread, with its credentials; only the wait moves.
   const long submitted =
-      a[1] > 0 ? rt::raw_syscall(SYS_io_uring_enter, a[0], a[1], 0, a[3] & ~(kEnterGetEvents | kEnterSqWait | 8),
-                                 nullptr, 0)
+      a[1] > 0 ? rt::raw_syscall(SYS_io_uring_enter, a[0], a[1], 0,
+                                 a[3] & ~(kEnterGetEvents | kEnterSqWait | 8), nullptr, 0)
                : 0;
   if (submitted < 0) return submitted;
   const long result = rt::offload(SYS_io_uring_enter, a[0], 0, a[2], a[3], a[4], a[5]);

@@ -136,7 +136,8 @@ class SelectSets {
     user_[0] = read;
     user_[1] = write;
     user_[2] = except;
-    const size_t bytes = 3 * words_ * sizeof(uint64_t) + static_cast<size_t>(count) * sizeof(pollfd);
+    const size_t bytes =
+        3 * words_ * sizeof(uint64_t) + static_cast<size_t>(count) * sizeof(pollfd);
     memory_ = static_cast<char*>(rt::runtime_allocate(bytes + 64));
     if (memory_ == nullptr) return -ENOMEM;
     bits_ = reinterpret_cast<uint64_t*>(memory_);
@@ -193,7 +194,9 @@ class SelectSets {
 
  private:
   uint64_t* bits(int set) noexcept { return bits_ + static_cast<size_t>(set) * words_; }
-  bool has(int set, int fd) noexcept { return (bits(set)[fd / kWordBits] >> (fd % kWordBits) & 1) != 0; }
+  bool has(int set, int fd) noexcept {
+    return (bits(set)[fd / kWordBits] >> (fd % kWordBits) & 1) != 0;
+  }
   long put(int set, int fd) noexcept {
     bits(set)[fd / kWordBits] |= uint64_t{1} << (fd % kWordBits);
     return 1;

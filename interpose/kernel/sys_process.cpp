@@ -14,9 +14,10 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
-#include "interpose/trap/selector.hpp"
 #include "runtime/hub/offload.hpp"
+#include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
+#include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
 extern "C" {
@@ -48,7 +49,8 @@ void become_dormant_child(ucontext_t* frame) noexcept {
 // A child with memory of its own and a stack of its own.
 void on_new_stack(const gregset_t*) { set_kernel_mask(deactivate_in_child()); }
 
-// A plain vfork's child: no handler of ours may run in it, for it would post to the parent's threads.
+// A plain vfork's child: no handler of ours may run in it, for it would post to the parent's
+// threads.
 void on_borrowed_stack(const gregset_t*) {
   const KernelAction plain{};
   for (int signal = 1; signal <= kLastSignal; ++signal) {
@@ -59,15 +61,16 @@ void on_borrowed_stack(const gregset_t*) {
   set_kernel_mask(current_thread()->blocked);
 }
 
-// A child of posix_spawn, which sets its dispositions itself, that borrows our memory while this worker waits for its exec or exit: everything it does
-// is native (dispatch is off in it, and hooks see vfork_child_runs).
+// A child of posix_spawn, which sets its dispositions itself, that borrows our memory while this
+// worker waits for its exec or exit: everything it does is native (dispatch is off in it, and hooks
+// see vfork_child_runs).
 void on_borrowed_memory(const gregset_t*) { set_kernel_mask(current_thread()->blocked); }
 
 struct VforkPlan {
   const Call* call;
   const gregset_t* registers;
-  char* live;        // our frames, between here and the program's stack pointer…
-  char* saved;       // …and their copy: the child runs on the same stack and overwrites them
+  char* live;   // our frames, between here and the program's stack pointer…
+  char* saved;  // …and their copy: the child runs on the same stack and overwrites them
   size_t live_size;
 };
 
@@ -123,8 +126,9 @@ static long make_process(Call& call, uint64_t flags, void* stack) noexcept {
   if (!shares_memory) return tendril_clone_child(call.number, a, &registers, on_new_stack);
   if ((flags & CLONE_VFORK) == 0) {
     Report()
-        .text("tendril: a process that shares memory with a green one and runs beside it "
-              "(clone with CLONE_VM and without CLONE_VFORK) cannot be made")
+        .text(
+            "tendril: a process that shares memory with a green one and runs beside it "
+            "(clone with CLONE_VM and without CLONE_VFORK) cannot be made")
         .send();
     return -EINVAL;
   }
@@ -134,7 +138,7 @@ static long make_process(Call& call, uint64_t flags, void* stack) noexcept {
                           ? tendril_clone_child(call.number, a, &registers, on_borrowed_memory)
                           : vfork_on_shared_stack(call, &registers);
   worker->vfork_child_runs = false;
-  trap::enter_runtime();
+  rt::enter_runtime_mode();
   return result;
 }
 
@@ -161,7 +165,8 @@ static long exec(const Call& call) noexcept {
   set_kernel_mask(thread->blocked);
   const long* a = call.arguments;
   const long result = rt::raw_syscall6(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
-  set_kernel_mask(signals().kernel_mask());  // it failed; what is pending comes back through our handlers
+  set_kernel_mask(
+      signals().kernel_mask());  // it failed; what is pending comes back through our handlers
   return result;
 }
 

@@ -8,8 +8,8 @@
 namespace tendril::kernel {
 namespace {
 
-// There is no "do not wait" flag: the open file is non-blocking for the moment of the call, which is
-// allowed only where nobody else sees it.
+// There is no "do not wait" flag: the open file is non-blocking for the moment of the call, which
+// is allowed only where nobody else sees it.
 long send_without_waiting(const long* a, size_t done) noexcept {
   int nonblocking = 1;
   rt::raw_syscall(SYS_ioctl, a[0], FIONBIO, &nonblocking);
@@ -32,7 +32,8 @@ long sys_sendfile(Call& call) {
   if (facts.nonblocking || facts.kind == FdKind::kFile) return pass(call);
   if (facts.kind != FdKind::kStream || facts.shared_outside) return sys_offloaded(call);
 
-  // The kernel moves the offset, ours or the file's own, with every part: what remains is the count.
+  // The kernel moves the offset, ours or the file's own, with every part: what remains is the
+  // count.
   const auto total = static_cast<size_t>(a[3]);
   size_t done = resume_progress();
   const auto attempt = [&] { return send_without_waiting(a, done); };

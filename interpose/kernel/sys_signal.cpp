@@ -6,12 +6,12 @@
 
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/signal_gate.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/time_arguments.hpp"
 #include "interpose/kernel/user_memory.hpp"
-#include "interpose/trap/signal_entry.hpp"
-#include "interpose/trap/trap.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -52,7 +52,7 @@ bool is_signal(int signal) noexcept { return signal >= 0 && signal <= kLastSigna
 void park_for_signal() noexcept {
   GreenThread* thread = current_thread();
   for (;;) {
-    trap::post_arrived_signals();
+    post_arrived_signals();
     if (thread->fiber->interrupt_pending.load(std::memory_order_seq_cst) &&
         signals().has_accepted(thread)) {
       return;
@@ -107,7 +107,7 @@ long sys_rt_sigreturn(Call& call) {
     return -EFAULT;
   }
   signals().set_blocked(current_thread(), mask);
-  trap::prepare_return(frame);
+  prepare_return(frame);
   tendril_sigreturn(frame);
 }
 
@@ -121,8 +121,8 @@ long sys_sigaltstack(Call& call) {
                       : reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   stack_t& current = thread->alternate_stack;
   const auto base = reinterpret_cast<uintptr_t>(current.ss_sp);
-  const bool on_it = (current.ss_flags & SS_DISABLE) == 0 && sp > base &&
-                     sp - base <= current.ss_size;
+  const bool on_it =
+      (current.ss_flags & SS_DISABLE) == 0 && sp > base && sp - base <= current.ss_size;
   stack_t before = current;
   if (on_it) before.ss_flags |= SS_ONSTACK;
   if (wanted != nullptr) {
@@ -166,7 +166,7 @@ long sys_rt_sigsuspend(const uint64_t* mask, size_t set_size) {
 
 long sys_rt_sigpending(uint64_t* set, size_t set_size) {
   if (set_size > kSetSize) return -EINVAL;
-  trap::post_arrived_signals();
+  post_arrived_signals();
   GreenThread* thread = current_thread();
   const uint64_t pending = signals().pending(thread) & thread->blocked;
   return copy_out_bytes(set, &pending, set_size);
@@ -187,7 +187,7 @@ long sys_rt_sigtimedwait(const uint64_t* set, siginfo_t* info, const timespec* t
   GreenThread* thread = current_thread();
   siginfo_t taken;
   for (;;) {
-    trap::post_arrived_signals();
+    post_arrived_signals();
     signals().set_waiting_for(thread, wanted);
     int signal = signals().take_waited_for(thread, wanted, &taken);
     rt::WakeReason reason = rt::WakeReason::kNone;
@@ -195,7 +195,7 @@ long sys_rt_sigtimedwait(const uint64_t* set, siginfo_t* info, const timespec* t
       // An interrupt that is pending for another reason ends the wait at once, as it should.
       rt::begin_wait(rt::WaitKind::kSignal, nullptr);
       reason = rt::park(deadline);
-      trap::post_arrived_signals();
+      post_arrived_signals();
       signal = signals().take_waited_for(thread, wanted, &taken);
     }
     const bool interrupted =

@@ -49,8 +49,8 @@ long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
                            flags | more_flags, address, address_size);
   };
   if (is_native(fd, flags, rt::Direction::kRead, &transfer)) return attempt(0, 0);
-  const bool until_full =
-      (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0 && transfer.facts.kind == FdKind::kStream;
+  const bool until_full = (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0 &&
+                          transfer.facts.kind == FdKind::kStream;
   size_t done = resume_progress();
   for (;;) {
     const long result = blocking_transfer(transfer, [&] { return attempt(done, MSG_DONTWAIT); });
@@ -83,9 +83,8 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
       rest.skip_to(done);
       part.msg_iov = rest.data();
       part.msg_iovlen = static_cast<size_t>(rest.count());
-      result = blocking_transfer(transfer, [&] {
-        return rt::raw_syscall(SYS_recvmsg, fd, &part, flags | MSG_DONTWAIT);
-      });
+      result = blocking_transfer(
+          transfer, [&] { return rt::raw_syscall(SYS_recvmsg, fd, &part, flags | MSG_DONTWAIT); });
       if (result < 0) {
         result = end_transfer(result, done);
         if (result < 0) return result;
@@ -127,10 +126,9 @@ long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, const ti
   unsigned done = 0;
   while (done < count) {
     const bool may_wait = done == 0 || (flags & MSG_WAITFORONE) == 0;
-    const long result = may_wait
-                            ? sys_recvmsg(fd, &messages[done].msg_hdr, flags & ~MSG_WAITFORONE)
-                            : rt::raw_syscall(SYS_recvmsg, fd, &messages[done].msg_hdr,
-                                              (flags & ~MSG_WAITFORONE) | MSG_DONTWAIT);
+    const long result = may_wait ? sys_recvmsg(fd, &messages[done].msg_hdr, flags & ~MSG_WAITFORONE)
+                                 : rt::raw_syscall(SYS_recvmsg, fd, &messages[done].msg_hdr,
+                                                   (flags & ~MSG_WAITFORONE) | MSG_DONTWAIT);
     if (result < 0) return done > 0 ? static_cast<long>(done) : result;
     if (copy_out(&messages[done].msg_len, static_cast<unsigned>(result)) != 0) return -EFAULT;
     ++done;
@@ -167,9 +165,8 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
   }
   size_t done = resume_progress();
   if (done == 0) {
-    const long first = blocking_transfer(transfer, [&] {
-      return rt::raw_syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
-    });
+    const long first = blocking_transfer(
+        transfer, [&] { return rt::raw_syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT); });
     if (first < 0 || transfer.facts.kind != FdKind::kStream) return first;
     done = static_cast<size_t>(first);
   }
@@ -186,9 +183,8 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
     rest.skip_to(done);
     header.msg_iov = rest.data();
     header.msg_iovlen = static_cast<size_t>(rest.count());
-    const long result = blocking_transfer(transfer, [&] {
-      return rt::raw_syscall(SYS_sendmsg, fd, &header, flags | MSG_DONTWAIT);
-    });
+    const long result = blocking_transfer(
+        transfer, [&] { return rt::raw_syscall(SYS_sendmsg, fd, &header, flags | MSG_DONTWAIT); });
     if (result <= 0) return result < 0 ? end_transfer(result, done) : static_cast<long>(done);
     done += static_cast<size_t>(result);
   }
@@ -226,9 +222,8 @@ long sys_setsockopt(Call& call) {
   const long result = pass(call);
   const long level = call.arguments[1];
   const long option = call.arguments[2];
-  const bool limits = level == SOL_SOCKET &&
-                      (option == SO_RCVTIMEO || option == SO_SNDTIMEO || option == 66 /* …_NEW */ ||
-                       option == 67);
+  const bool limits = level == SOL_SOCKET && (option == SO_RCVTIMEO || option == SO_SNDTIMEO ||
+                                              option == 66 /* …_NEW */ || option == 67);
   if (result == 0 && limits) descriptors().limits_changed(static_cast<int>(call.arguments[0]));
   return result;
 }

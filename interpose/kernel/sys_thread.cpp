@@ -109,10 +109,10 @@ long sys_clone(Call& call) {
     return clone_process(call, flags, reinterpret_cast<void*>(stack));
   }
   if ((flags & kThreadFlags) != kThreadFlags || stack == 0) return -EINVAL;
-  return make_thread(call, {flags, stack, kUnknownStackSize,
-                            static_cast<uintptr_t>(call.arguments[4]),
-                            reinterpret_cast<uint32_t*>(call.arguments[2]),
-                            reinterpret_cast<uint32_t*>(call.arguments[3])});
+  return make_thread(call,
+                     {flags, stack, kUnknownStackSize, static_cast<uintptr_t>(call.arguments[4]),
+                      reinterpret_cast<uint32_t*>(call.arguments[2]),
+                      reinterpret_cast<uint32_t*>(call.arguments[3])});
 }
 
 long sys_clone3(Call& call) {
@@ -168,9 +168,9 @@ long sys_get_robust_list(int tid, void** head, size_t* size) {
   return copy_out(head, thread->robust_list);
 }
 
-// The kernel's rseq belongs to a kernel thread. The launcher tells glibc not to use it; where it was
-// not there to do so, glibc must believe that it has it (it aborts otherwise): it only reads cpu_id
-// through it, which stays "not registered".
+// The kernel's rseq belongs to a kernel thread. The launcher tells glibc not to use it; where it
+// was not there to do so, glibc must believe that it has it (it aborts otherwise): it only reads
+// cpu_id through it, which stays "not registered".
 long sys_rseq(void*, uint32_t, int, uint32_t signature) {
   constexpr uint32_t kGlibcSignature = 0x53053053;
   return signature == kGlibcSignature ? 0 : -ENOSYS;

@@ -21,8 +21,7 @@ long sleep_for(rt::Deadline deadline, timespec* remaining, bool relative) noexce
     if (rt::sleep_until(deadline) == rt::WakeReason::kTimeout) continue;
     if (!signals().has_accepted(current_thread())) continue;
     if (!relative) return -kRestartNoHandler;
-    if (remaining != nullptr &&
-        copy_out(remaining, rt::to_timespec(time_left(deadline))) != 0) {
+    if (remaining != nullptr && copy_out(remaining, rt::to_timespec(time_left(deadline))) != 0) {
       return -EFAULT;
     }
     return -EINTR;
@@ -40,12 +39,12 @@ long sys_nanosleep(const timespec* request, timespec* remaining) {
 }
 
 long sys_clock_nanosleep(int clock, int flags, const timespec* request, timespec* remaining) {
-  const bool ours = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME ||
-                    clock == CLOCK_TAI;
+  const bool ours = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC ||
+                    clock == CLOCK_BOOTTIME || clock == CLOCK_TAI;
   if (!ours) {  // CPU time clocks: the kernel knows when
-    const long result = rt::offload(SYS_clock_nanosleep, clock, flags,
-                                    reinterpret_cast<long>(request),
-                                    reinterpret_cast<long>(remaining), 0, 0);
+    const long result =
+        rt::offload(SYS_clock_nanosleep, clock, flags, reinterpret_cast<long>(request),
+                    reinterpret_cast<long>(remaining), 0, 0);
     return result;
   }
   timespec wanted;

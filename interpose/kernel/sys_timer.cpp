@@ -1,6 +1,6 @@
 // timer_create(2), timer_delete(2): a timer may notify one thread (SIGEV_THREAD_ID), which glibc
-// uses for SIGEV_THREAD. The kernel does not know green tids: it signals the process, and we pass the
-// signal on by the timer's id.
+// uses for SIGEV_THREAD. The kernel does not know green tids: it signals the process, and we pass
+// the signal on by the timer's id.
 #include <signal.h>
 
 #include <cerrno>

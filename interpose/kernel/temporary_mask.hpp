@@ -1,5 +1,5 @@
-// The signal mask of ppoll, pselect and epoll_pwait: in force while the call waits; put back when it
-// ends, after the handlers it let through have run.
+// The signal mask of ppoll, pselect and epoll_pwait: in force while the call waits; put back when
+// it ends, after the handlers it let through have run.
 #pragma once
 
 #include <cerrno>

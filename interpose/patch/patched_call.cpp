@@ -67,9 +67,8 @@ extern "C" __attribute__((visibility("hidden"))) int tendril_patched_call(
   trap::enter_runtime();
   ++rt::current_worker_unchecked()->stats.calls_by_patch;
   const long number = frame->number_and_result;
-  kernel::Call call{number,
-                    {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9},
-                    nullptr};
+  kernel::Call call{
+      number, {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9}, nullptr};
   const long result = kernel::dispatch(call);
   const bool deliver = kernel::is_restart_code(result) || kernel::attention_needed();
   if (deliver) {

@@ -33,7 +33,7 @@ struct Site {
 
 // One for each site, in memory near libc.
 struct Trampoline {
-  void* after;    // what entry.S finds behind R11
+  void* after;  // what entry.S finds behind R11
   void* syscall;
   uint8_t code[kMostWindow + 10 + 14];  // window, movabs $record, %r11; jmp *entry(%rip); entry
 };
@@ -64,7 +64,8 @@ struct Decoder {
   }
 
   bool at(const uint8_t* address, const uint8_t* end, ZydisDecodedInstruction* out) noexcept {
-    return ZYAN_SUCCESS(decode(&decoder, nullptr, address, static_cast<size_t>(end - address), out));
+    return ZYAN_SUCCESS(
+        decode(&decoder, nullptr, address, static_cast<size_t>(end - address), out));
   }
 };
 
@@ -95,8 +96,8 @@ const uint8_t* branch_target(const ZydisDecodedInstruction& i, const uint8_t* at
   return at + i.length + i.raw.imm[0].value.s;
 }
 
-// Examines one `0f 05`: a true syscall instruction with a window before it? Decodes its function from
-// the start, so that instruction boundaries are certain.
+// Examines one `0f 05`: a true syscall instruction with a window before it? Decodes its function
+// from the start, so that instruction boundaries are certain.
 bool examine(const CodeObject& object, Decoder& decoder, uint8_t* at, Site* site) noexcept {
   uint8_t* first;
   uint8_t* last;
@@ -170,7 +171,8 @@ void drop_reachable_windows(Plan& p) noexcept {
     int32_t displacement;
     __builtin_memcpy(&displacement, at, sizeof displacement);
     const uint8_t* target = at + 4 + displacement;
-    if (target < p.object.begin() || target >= p.object.end() || map[granule(target)] == 0) continue;
+    if (target < p.object.begin() || target >= p.object.end() || map[granule(target)] == 0)
+      continue;
     for (size_t i = 0; i < p.usable; ++i) {
       const Site& site = p.sites[i];
       const bool own = at + 4 > site.window && at < site.syscall;

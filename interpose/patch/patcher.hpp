@@ -1,5 +1,6 @@
-// The patch front end: rewrites the `syscall` sites of libc to jump to trampolines, so that a system
-// call of libc's own (futex in NPTL, read in stdio) comes to the dispatcher without a signal.
+// The patch front end: rewrites the `syscall` sites of libc to jump to trampolines, so that a
+// system call of libc's own (futex in NPTL, read in stdio) comes to the dispatcher without a
+// signal.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +8,8 @@
 namespace tendril::patch {
 
 struct Outcome {
-  size_t sites = 0;    // `syscall` instructions found
-  size_t patched = 0;  // the others stay with the trap: slower, never wrong
+  size_t sites = 0;               // `syscall` instructions found
+  size_t patched = 0;             // the others stay with the trap: slower, never wrong
   const char* why_not = nullptr;  // nothing could be patched at all
 };
 

@@ -76,11 +76,11 @@ EXPORT int getaddrinfo_a(int mode, gaicb* list[], int count, sigevent* event) {
   return libc(mode, list, count, event);
 }
 
-#define AIO_CALL(name, block_type)          \
+#define AIO_CALL(name, block_type)              \
   EXPORT int name(block_type* block) noexcept { \
-    LIBC(name);                             \
-    before_thread();                        \
-    return libc(block);                     \
+    LIBC(name);                                 \
+    before_thread();                            \
+    return libc(block);                         \
   }
 AIO_CALL(aio_read, aiocb)
 AIO_CALL(aio_write, aiocb)

@@ -26,23 +26,23 @@ int __poll_chk(pollfd*, nfds_t, int, size_t);
 #define LIBC(name) \
   static const auto libc = reinterpret_cast<decltype(&name)>(tendril::symbols::libc_function(#name))
 
-// The functions have names of their own and libc's only for the linker: headers declare some of them
-// noexcept, through which thread cancellation could not unwind.
-#define CANCELLATION_POINT(result, name, parameters, arguments, call)               \
-  EXPORT result hook_##name parameters __asm__(#name);                              \
-  result hook_##name parameters {                                                   \
-    using namespace tendril::kernel;                                                \
-    LIBC(name);                                                                     \
-    if (!tendril::symbols::is_program_code()) return libc arguments;                \
-    return tendril::symbols::cancellation_point<result>([&] { return call; },       \
+// The functions have names of their own and libc's only for the linker: headers declare some of
+// them noexcept, through which thread cancellation could not unwind.
+#define CANCELLATION_POINT(result, name, parameters, arguments, call)                    \
+  EXPORT result hook_##name parameters __asm__(#name);                                   \
+  result hook_##name parameters {                                                        \
+    using namespace tendril::kernel;                                                     \
+    LIBC(name);                                                                          \
+    if (!tendril::symbols::is_program_code()) return libc arguments;                     \
+    return tendril::symbols::cancellation_point<result>([&] { return call; },            \
                                                         [&] { return libc arguments; }); \
   }
-#define PLAIN(result, name, parameters, arguments, call)                            \
-  EXPORT result hook_##name parameters __asm__(#name);                              \
-  result hook_##name parameters {                                                   \
-    using namespace tendril::kernel;                                                \
-    LIBC(name);                                                                     \
-    if (!tendril::symbols::is_program_code()) return libc arguments;                \
+#define PLAIN(result, name, parameters, arguments, call)                                          \
+  EXPORT result hook_##name parameters __asm__(#name);                                            \
+  result hook_##name parameters {                                                                 \
+    using namespace tendril::kernel;                                                              \
+    LIBC(name);                                                                                   \
+    if (!tendril::symbols::is_program_code()) return libc arguments;                              \
     return tendril::symbols::plain<result>([&] { return call; }, [&] { return libc arguments; }); \
   }
 

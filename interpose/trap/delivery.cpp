@@ -6,8 +6,8 @@
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "interpose/trap/selector.hpp"
-#include "interpose/trap/signal_entry.hpp"
 
 extern "C" void tendril_call_on_stack(int signal, siginfo_t* info, void* context, void* handler,
                                       void* stack);
@@ -81,7 +81,7 @@ void deliver_signals(ucontext_t* frame, long result, long number) {
   siginfo_t info;
   KernelAction action;
   for (;;) {
-    post_arrived_signals();
+    kernel::post_arrived_signals();
     if (!thread->fiber->interrupt_pending.load(std::memory_order_seq_cst)) break;
     const int signal = kernel::signals().take_deliverable(thread, &info, &action);
     if (signal == 0) continue;  // interrupt_pending is clear now; look once more for arrivals

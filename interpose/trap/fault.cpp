@@ -15,12 +15,12 @@
 #include <cstring>
 
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/signal_gate.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/fault_report.hpp"
 #include "interpose/trap/selector.hpp"
-#include "interpose/trap/signal_entry.hpp"
 #include "interpose/trap/trap.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -63,7 +63,7 @@ bool recover_user_copy(ucontext_t* frame) noexcept {
 [[noreturn]] void deliver_fault(FaultFrame* fault) {
   kernel::signals().post(fault->info, kernel::current_thread());
   deliver_signals(&fault->context, 0, -1);
-  prepare_return(&fault->context);
+  kernel::prepare_return(&fault->context);
   tendril_sigreturn(&fault->context);
 }
 
@@ -134,19 +134,23 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 
 }  // namespace
 
-void install_fault_handler(int signal, const kernel::KernelAction& wanted) noexcept {
+}  // namespace tendril::trap
+
+namespace tendril::kernel {
+
+void install_fault_handler(int signal, const KernelAction& wanted) noexcept {
   const bool ours = signal == SIGSEGV || signal == SIGBUS;  // our copies fault on purpose
   if (!ours && (wanted.handler == reinterpret_cast<void*>(SIG_DFL) ||
                 wanted.handler == reinterpret_cast<void*>(SIG_IGN))) {
     rt::raw_syscall(SYS_rt_sigaction, signal, &wanted, nullptr, 8);
     return;
   }
-  const kernel::KernelAction action{reinterpret_cast<void*>(on_fault),
-                                    SA_SIGINFO | SA_NODEFER | SA_ONSTACK | kSaRestorer,
-                                    reinterpret_cast<void*>(tendril_restore_rt),
-                                    // no time slice may end on the worker's alternate stack
-                                    ~kernel::kFaults};
+  const KernelAction action{reinterpret_cast<void*>(trap::on_fault),
+                            SA_SIGINFO | SA_NODEFER | SA_ONSTACK | trap::kSaRestorer,
+                            reinterpret_cast<void*>(tendril_restore_rt),
+                            // no time slice may end on the worker's alternate stack
+                            ~kFaults};
   rt::raw_syscall(SYS_rt_sigaction, signal, &action, nullptr, 8);
 }
 
-}  // namespace tendril::trap
+}  // namespace tendril::kernel

@@ -1,16 +1,16 @@
-#include "interpose/trap/signal_entry.hpp"
-
+// Where the kernel's asynchronous signals come in.
 #include <sys/ucontext.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "interpose/kernel/green_thread.hpp"
-#include "interpose/kernel/thread_timers.hpp"
+#include "interpose/kernel/signal_gate.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
-#include "interpose/trap/worker_state.hpp"
 #include "runtime/platform/syscall.hpp"
 
 extern "C" void tendril_restore_rt();
@@ -34,19 +34,19 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   rt::Worker* worker = rt::current_worker();
   if (worker == nullptr) return forward(signal, info);
   const bool was_in_runtime = in_runtime();
-  SignalInbox& inbox = state_of(worker)->inbox;
+  kernel::SignalInbox& inbox = kernel::state_of(worker)->inbox;
   const uint32_t tail = inbox.tail.load(std::memory_order_relaxed);
-  SignalInbox::Arrival& arrival = inbox.arrivals[tail % SignalInbox::kSize];
+  kernel::SignalInbox::Arrival& arrival = inbox.arrivals[tail % kernel::SignalInbox::kSize];
   arrival.info = *info;
   arrival.info.si_signo = signal;
-  arrival.for_current = signal == SIGPIPE && info->si_code <= 0 &&
-                        info->si_pid == rt::raw_syscall(SYS_getpid);
+  arrival.for_current =
+      signal == SIGPIPE && info->si_code <= 0 && info->si_pid == rt::raw_syscall(SYS_getpid);
   arrival.thread = worker->current != &worker->hub
                        ? static_cast<kernel::GreenThread*>(worker->current->owner)
                        : nullptr;
   inbox.tail.store(tail + 1, std::memory_order_release);
   auto* frame = static_cast<ucontext_t*>(context);
-  if (tail + 1 - inbox.head.load(std::memory_order_acquire) == SignalInbox::kSize) {
+  if (tail + 1 - inbox.head.load(std::memory_order_acquire) == kernel::SignalInbox::kSize) {
     inbox.throttled.store(true, std::memory_order_release);
     std::memcpy(&frame->uc_sigmask, &kAllSignals, sizeof kAllSignals);
   }
@@ -60,43 +60,26 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   const uint64_t mask = kernel::signals().kernel_mask();
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
   if (kernel::current_thread()->hold_delivery) {
-    post_arrived_signals();
+    kernel::post_arrived_signals();
   } else {
     deliver_signals(frame, 0, -1);
   }
-  prepare_return(frame);
+  kernel::prepare_return(frame);
   leave_runtime();
 }
 
 }  // namespace
 
+}  // namespace tendril::trap
+
+namespace tendril::kernel {
+
 void install_signal_handler(int signal, unsigned long flags) noexcept {
-  forward_target = static_cast<int>(rt::raw_syscall(SYS_getpid));
-  const kernel::KernelAction action{reinterpret_cast<void*>(on_signal),
-                                    flags | SA_SIGINFO | kSaRestorer,
-                                    reinterpret_cast<void*>(tendril_restore_rt), kAllSignals};
+  trap::forward_target = static_cast<int>(rt::raw_syscall(SYS_getpid));
+  const KernelAction action{reinterpret_cast<void*>(trap::on_signal),
+                            flags | SA_SIGINFO | trap::kSaRestorer,
+                            reinterpret_cast<void*>(tendril_restore_rt), trap::kAllSignals};
   rt::raw_syscall(SYS_rt_sigaction, signal, &action, nullptr, 8);
 }
 
-void post_arrived_signals() noexcept {
-  SignalInbox& inbox = state_of(rt::current_worker_unchecked())->inbox;
-  while (!inbox.empty()) {
-    const uint32_t head = inbox.head.load(std::memory_order_relaxed);
-    const SignalInbox::Arrival arrival = inbox.arrivals[head % SignalInbox::kSize];
-    inbox.head.store(head + 1, std::memory_order_release);
-    kernel::GreenThread* target = arrival.for_current ? arrival.thread : nullptr;
-    if (arrival.info.si_code == SI_TIMER) {
-      const int tid = kernel::thread_timers().target(arrival.info.si_timerid);
-      rt::SpinGuard guard(kernel::threads().lock);
-      if (tid != 0) target = kernel::threads().find(tid);
-    }
-    kernel::signals().post(arrival.info, target);
-  }
-  if (inbox.throttled.load(std::memory_order_relaxed)) {
-    inbox.throttled.store(false, std::memory_order_relaxed);
-    const uint64_t mask = kernel::signals().kernel_mask();
-    rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
-  }
-}
-
-}  // namespace tendril::trap
+}  // namespace tendril::kernel

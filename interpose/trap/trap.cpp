@@ -8,12 +8,14 @@
 
 #include "interpose/kernel/activation.hpp"
 #include "interpose/kernel/dispatch.hpp"
+#include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/signal_gate.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/registers.h"
 #include "interpose/trap/selector.hpp"
-#include "interpose/trap/signal_entry.hpp"
-#include "interpose/trap/worker_state.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/memory/pages.hpp"
@@ -51,9 +53,8 @@ void on_system_call(int, siginfo_t* info, void* context) {
     deliver_signals(frame, 0, -1);
   } else {
     greg_t* r = frame->uc_mcontext.gregs;
-    kernel::Call call{r[REG_RAX],
-                      {r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9]},
-                      frame};
+    kernel::Call call{
+        r[REG_RAX], {r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9]}, frame};
     const long number = call.number;
     if (number == kDeliverNumber) {
       kernel::GreenThread* thread = kernel::current_thread();
@@ -74,7 +75,7 @@ void on_system_call(int, siginfo_t* info, void* context) {
       }
     }
   }
-  prepare_return(frame);
+  kernel::prepare_return(frame);
   leave_runtime();
 }
 
@@ -95,7 +96,7 @@ void on_kick(int, siginfo_t*, void* context) {
   if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery) {
     deliver_signals(frame, 0, -1);  // came while it was off the CPU
   }
-  prepare_return(frame);
+  kernel::prepare_return(frame);
   leave_runtime();
 }
 
@@ -148,10 +149,10 @@ void install() noexcept {
 }
 
 bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
-  void* pages = rt::map_pages(rt::round_up_to_page(sizeof(WorkerState)));
+  void* pages = rt::map_pages(rt::round_up_to_page(sizeof(kernel::WorkerState)));
   void* stack = rt::map_pages(kAlternateStackSize);
   if (pages == nullptr || stack == nullptr) return false;
-  auto* state = new (pages) WorkerState;
+  auto* state = new (pages) kernel::WorkerState;
   state->alternate_stack = {stack, 0, kAlternateStackSize};
   worker->layer_data = state;
   rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
@@ -162,11 +163,15 @@ bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
   return true;
 }
 
+}  // namespace tendril::trap
+
+namespace tendril::kernel {
+
 void prepare_return(ucontext_t* frame) noexcept {
   frame->uc_stack = state_of(rt::current_worker_unchecked())->alternate_stack;
   // The kernel's mask has 8 bytes where glibc's type has 128.
-  const uint64_t mask = kernel::signals().kernel_mask();
+  const uint64_t mask = signals().kernel_mask();
   __builtin_memcpy(&frame->uc_sigmask, &mask, sizeof mask);
 }
 
-}  // namespace tendril::trap
+}  // namespace tendril::kernel

@@ -1,0 +1,23 @@
+// The way of the kernel's signals into the process: what the user-level kernel asks of the trap
+// front end, which implements it (trap/signal_entry.cpp, trap/fault.cpp, trap/trap.cpp).
+#pragma once
+
+#include <signal.h>
+#include <ucontext.h>
+
+namespace tendril::kernel {
+
+struct KernelAction;
+
+// Points the kernel at our handler for an asynchronous signal; `flags` are added.
+void install_signal_handler(int signal, unsigned long flags) noexcept;
+
+// For a signal of the CPU: our handler if the program has one or if the runtime needs it (its copy
+// routines fault on purpose), else the kernel's default.
+void install_fault_handler(int signal, const KernelAction& wanted) noexcept;
+
+// Completes a frame by which a thread returns to the program: the kernel takes alternate stack and
+// mask back from it, and they must be those of the worker that the thread is on now.
+void prepare_return(ucontext_t* frame) noexcept;
+
+}  // namespace tendril::kernel
