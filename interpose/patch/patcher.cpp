@@ -96,12 +96,20 @@ const uint8_t* branch_target(const ZydisDecodedInstruction& i, const uint8_t* at
   return at + i.length + i.raw.imm[0].value.s;
 }
 
+// `mov $15, %rax` before a `syscall`: the restorer of signal handlers. Unwinders know it by its bytes,
+// and its unwind entry begins one byte before it: decoded from there its boundaries would be wrong.
+bool is_restorer(const CodeObject& object, const uint8_t* at) noexcept {
+  constexpr uint8_t kBytes[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0};
+  return at - object.begin() >= static_cast<ptrdiff_t>(sizeof kBytes) &&
+         __builtin_memcmp(at - sizeof kBytes, kBytes, sizeof kBytes) == 0;
+}
+
 // Examines one `0f 05`: a true syscall instruction with a window before it? Decodes its function
 // from the start, so that instruction boundaries are certain.
 bool examine(const CodeObject& object, Decoder& decoder, uint8_t* at, Site* site) noexcept {
   uint8_t* first;
   uint8_t* last;
-  if (!object.function_of(at, &first, &last)) return false;
+  if (is_restorer(object, at) || !object.function_of(at, &first, &last)) return false;
   constexpr size_t kHistory = 8;
   struct {
     uint8_t* at;
@@ -126,13 +134,6 @@ bool examine(const CodeObject& object, Decoder& decoder, uint8_t* at, Site* site
   }
   if (size > kMostWindow) return false;
   *site = {at - size, at, used == 1};
-  // A restorer is known to unwinders by its bytes.
-  constexpr uint8_t kRestorer[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0};
-  if (size == sizeof kRestorer) {
-    bool same = true;
-    for (size_t i = 0; i < size; ++i) same = same && site->window[i] == kRestorer[i];
-    if (same) return false;
-  }
   if (site->single) return true;
   for (p = first; p < last; p += instruction.length) {
     if (!decoder.at(p, last, &instruction)) {

@@ -11,6 +11,7 @@
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
+#include "runtime/hub/poller.hpp"
 #include "runtime/platform/syscall.hpp"
 
 extern "C" void tendril_restore_rt();
@@ -51,7 +52,9 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     std::memcpy(&frame->uc_sigmask, &kAllSignals, sizeof kAllSignals);
   }
   if (was_in_runtime) {
-    worker->ring();  // the hub may be about to sleep
+    // Not Worker::ring, which looks whether the hub sleeps: it may have looked for arrivals already
+    // and be about to.
+    worker->poller->ring();
     return;
   }
   // Program code was interrupted: deliver here and now, nested in this frame. The switches that a
