@@ -96,8 +96,8 @@ const uint8_t* branch_target(const ZydisDecodedInstruction& i, const uint8_t* at
   return at + i.length + i.raw.imm[0].value.s;
 }
 
-// `mov $15, %rax` before a `syscall`: the restorer of signal handlers. Unwinders know it by its bytes,
-// and its unwind entry begins one byte before it: decoded from there its boundaries would be wrong.
+// `mov $15, %rax` before a `syscall`: the restorer of signal handlers. Unwinders know it by its
+// bytes; and its unwind entry begins one byte early: decoded from there its boundaries are wrong.
 bool is_restorer(const CodeObject& object, const uint8_t* at) noexcept {
   constexpr uint8_t kBytes[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0};
   return at - object.begin() >= static_cast<ptrdiff_t>(sizeof kBytes) &&
