@@ -133,6 +133,9 @@ TEST_CASE("what may block is refused in a callback on the hub") {
     uv_timer_start(&timer, callback, 1, 0);
     CHECK(event.wait());
     CHECK(refused);
+    event.clear();
+    uv_close(reinterpret_cast<uv_handle_t*>(&timer), [](uv_handle_t*) { fired->set(); });
+    CHECK(event.wait());  // the handle is ours until then
   });
 }
 
