@@ -55,7 +55,6 @@ FIXED = {
     "test_ftplib": [],
     "test_smtplib": [],
     "test_httpservers": [],
-    "test_xmlrpc": [],
     "test_asyncore": [],
 }
 ALL = [

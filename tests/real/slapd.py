@@ -69,7 +69,7 @@ def run(test):
         numbers = [int(line[4:]) for line in searcher.output().splitlines() if line.startswith("sn: ")]
         wanted = [p * p for p in range(50, ENTRIES) if p % 10 == n % 10]
         harness.require(set(wanted) <= set(numbers), f"group {n % 10}: {numbers}")
-    test.check_threads(server.pid, native_at_least=10)
+    test.check_threads(server.pid, native_at_least=4)  # its pool grows with the load
     check_all(test, uri, gone=range(50))
     test.stop(server, signal.SIGTERM)
 
