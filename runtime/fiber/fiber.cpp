@@ -37,33 +37,54 @@ void fiber_pool_reset_after_fork() noexcept { pool().reset_after_fork(); }
 
 const char* fiber_state_name(FiberState state) noexcept {
   switch (state) {
-    case FiberState::kReady: return "ready";
-    case FiberState::kRunning: return "running";
-    case FiberState::kYielding: return "yielding";
-    case FiberState::kParking: return "parking";
-    case FiberState::kWakePending: return "waking";
-    case FiberState::kParked: return "parked";
-    case FiberState::kDead: return "dead";
+    case FiberState::kReady:
+      return "ready";
+    case FiberState::kRunning:
+      return "running";
+    case FiberState::kYielding:
+      return "yielding";
+    case FiberState::kParking:
+      return "parking";
+    case FiberState::kWakePending:
+      return "waking";
+    case FiberState::kParked:
+      return "parked";
+    case FiberState::kDead:
+      return "dead";
   }
   return "?";
 }
 
 const char* wait_kind_name(WaitKind kind) noexcept {
   switch (kind) {
-    case WaitKind::kNone: return "nothing";
-    case WaitKind::kSleep: return "sleep";
-    case WaitKind::kReadable: return "readable fd";
-    case WaitKind::kWritable: return "writable fd";
-    case WaitKind::kPoll: return "poll";
-    case WaitKind::kFutex: return "futex";
-    case WaitKind::kJoin: return "join";
-    case WaitKind::kEvent: return "event";
-    case WaitKind::kLock: return "lock";
-    case WaitKind::kQueue: return "queue";
-    case WaitKind::kSignal: return "signal";
-    case WaitKind::kOffload: return "offloaded call";
-    case WaitKind::kSwitch: return "switch";
-    case WaitKind::kOther: return "other";
+    case WaitKind::kNone:
+      return "nothing";
+    case WaitKind::kSleep:
+      return "sleep";
+    case WaitKind::kReadable:
+      return "readable fd";
+    case WaitKind::kWritable:
+      return "writable fd";
+    case WaitKind::kPoll:
+      return "poll";
+    case WaitKind::kFutex:
+      return "futex";
+    case WaitKind::kJoin:
+      return "join";
+    case WaitKind::kEvent:
+      return "event";
+    case WaitKind::kLock:
+      return "lock";
+    case WaitKind::kQueue:
+      return "queue";
+    case WaitKind::kSignal:
+      return "signal";
+    case WaitKind::kOffload:
+      return "offloaded call";
+    case WaitKind::kSwitch:
+      return "switch";
+    case WaitKind::kOther:
+      return "other";
   }
   return "?";
 }

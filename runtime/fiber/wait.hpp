@@ -2,10 +2,10 @@
 //
 //   wait word   | epoch (56 bits)                         | reason (8) |
 //
-// A wait is *open* while the reason is kNone (or kShielded). Whoever wants to end it (the lock's owner, a timer, a
-// signal, a kill, close of the fd) claims it by one compare-and-swap on a word with the epoch it was
-// given: exactly one of them wins, and one that comes late finds another epoch and does nothing.
-// That is why fibers live in a type-stable pool.
+// A wait is *open* while the reason is kNone (or kShielded). Whoever wants to end it (the lock's
+// owner, a timer, a signal, a kill, close of the fd) claims it by one compare-and-swap on a word
+// with the epoch it was given: exactly one of them wins, and one that comes late finds another
+// epoch and does nothing. That is why fibers live in a type-stable pool.
 #pragma once
 
 #include <atomic>

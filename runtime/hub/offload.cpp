@@ -44,11 +44,11 @@ struct Job {
 
 // One OS thread and its memory, which is reused when the thread has gone.
 struct PoolThread {
-  int tid = 0;                      // cleared by the kernel when the thread has ended
-  std::atomic<uint32_t> wake{0};    // futex: 1 when a job was given
+  int tid = 0;                    // cleared by the kernel when the thread has ended
+  std::atomic<uint32_t> wake{0};  // futex: 1 when a job was given
   Job* job = nullptr;
-  PoolThread* next = nullptr;       // list of idle or of ended threads
-  uint32_t made_in = 0;             // Pool::generation when it was made
+  PoolThread* next = nullptr;  // list of idle or of ended threads
+  uint32_t made_in = 0;        // Pool::generation when it was made
   void* stack_top = nullptr;
   void* tls = nullptr;
 };
@@ -152,10 +152,11 @@ void thread_main(void* argument) {
   raw_syscall(SYS_exit, 0);
 }
 
-// A block that reads as "no thread-local was ever written": enough for on_worker to be false and for
-// the code above, which uses no other.
+// A block that reads as "no thread-local was ever written": enough for on_worker to be false and
+// for the code above, which uses no other.
 void* make_tls() noexcept {
-  const auto distance = static_cast<size_t>(get_fs_base() - reinterpret_cast<uintptr_t>(&on_worker));
+  const auto distance =
+      static_cast<size_t>(get_fs_base() - reinterpret_cast<uintptr_t>(&on_worker));
   const size_t below = round_up_to_page(distance + 64);
   auto* block = static_cast<char*>(map_pages(below + kPageSize));
   if (block == nullptr) return nullptr;
@@ -196,8 +197,7 @@ bool start_thread(Job* job) noexcept {
   uint64_t old_mask = 0;
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old_mask, sizeof mask);
   constexpr long kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-                          CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
-                          CLONE_CHILD_CLEARTID;
+                          CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
   const long tid = tendril_clone_thread(kFlags, thread->stack_top, &thread->tid, thread->tls,
                                         thread_main, thread);
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask, nullptr, sizeof old_mask);

@@ -1,11 +1,11 @@
 #include "runtime/hub/poller.hpp"
 
-#include <cerrno>
 #include <fcntl.h>
-#include <new>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <cerrno>
+#include <new>
 
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/worker.hpp"
@@ -200,8 +200,8 @@ void Poller::remove_poller(FdState& s, PollWaiter& waiter) noexcept {
   waiters_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-// A waiter's node lives on its stack: the waker unlinks it under the lock, before the wake, and does
-// not look at it again (the token is read first; the call passes it by value).
+// A waiter's node lives on its stack: the waker unlinks it under the lock, before the wake, and
+// does not look at it again (the token is read first; the call passes it by value).
 void Poller::wake_next(FdState& s, Direction d) noexcept {
   const int side = static_cast<int>(d);
   SpinGuard guard(s.lock);

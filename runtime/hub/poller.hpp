@@ -1,5 +1,5 @@
-// Readiness of descriptors: an edge-triggered epoll set in which each descriptor is registered once,
-// for both directions, when somebody first waits for it.
+// Readiness of descriptors: an edge-triggered epoll set in which each descriptor is registered
+// once, for both directions, when somebody first waits for it.
 //
 // The protocol, which loses no edge:
 //
@@ -32,16 +32,16 @@ struct PollWaiter : Waiter {
 // One descriptor number. The generation tells its successive owners apart.
 struct FdState {
   SpinLock lock;
-  bool registered = false;   // guarded by lock
+  bool registered = false;    // guarded by lock
   bool always_ready = false;  // the kernel refuses to poll it: a regular file; guarded by lock
-  uint32_t generation = 0;   // guarded by lock; read without it as a hint
+  uint32_t generation = 0;    // guarded by lock; read without it as a hint
   std::atomic<uint32_t> edges[2] = {0, 0};
   std::atomic<uint32_t> waiting[2] = {0, 0};  // sizes of the lists below
   // edges + 1 when a transfer last found nothing (0: unknown): until the next edge there is no
   // point in asking again.
   std::atomic<uint32_t> drained[2] = {0, 0};
-  IntrusiveList<Waiter> transferrers[2];      // guarded by lock
-  IntrusiveList<PollWaiter> pollers;          // guarded by lock
+  IntrusiveList<Waiter> transferrers[2];  // guarded by lock
+  IntrusiveList<PollWaiter> pollers;      // guarded by lock
   // For the layer above: what it knows about this descriptor; guarded by its own rules.
   std::atomic<uint64_t> facts{0};
 };
@@ -61,7 +61,8 @@ class Poller {
     return s.edges[static_cast<int>(d)].load(std::memory_order_acquire);
   }
 
-  // Remembers that with `seen` edges there was nothing to transfer; and asks whether that still holds.
+  // Remembers that with `seen` edges there was nothing to transfer; and asks whether that still
+  // holds.
   static void note_drained(FdState& s, Direction d, uint32_t seen) noexcept {
     s.drained[static_cast<int>(d)].store(seen + 1, std::memory_order_relaxed);
   }

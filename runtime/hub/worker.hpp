@@ -60,8 +60,8 @@ class Worker {
   Poller* poller = nullptr;  // may be shared by several workers
   WorkerStats stats;
 
-  // Ended fibers of create_fiber that keep their default stack, linked by next_ready: spawning takes
-  // no lock. Own thread only.
+  // Ended fibers of create_fiber that keep their default stack, linked by next_ready: spawning
+  // takes no lock. Own thread only.
   Fiber* spare_fibers = nullptr;
   uint32_t spare_count = 0;
   static constexpr uint32_t kMostSpares = 256;

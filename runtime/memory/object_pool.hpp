@@ -1,6 +1,6 @@
-// A type-stable pool: memory of a T is only ever reused for another T and never unmapped, so a stale
-// pointer may still be read. Wake-ups rely on it: a late waker looks at a fiber that may be gone and
-// finds by its epoch that it lost (see runtime/fiber/wait.hpp).
+// A type-stable pool: memory of a T is only ever reused for another T and never unmapped, so a
+// stale pointer may still be read. Wake-ups rely on it: a late waker looks at a fiber that may be
+// gone and finds by its epoch that it lost (see runtime/fiber/wait.hpp).
 #pragma once
 
 #include <cstddef>

@@ -1,10 +1,10 @@
-// Runtime mode: while it lasts, this OS thread's system calls go straight to the kernel, no signal of
-// the program is delivered and no fiber is preempted.
+// Runtime mode: while it lasts, this OS thread's system calls go straight to the kernel, no signal
+// of the program is delivered and no fiber is preempted.
 //
-// Green processes know two modes, by the byte that Syscall User Dispatch looks at (Worker::selector,
-// at gs:8): program code runs with 1, the runtime with 0. Code of the explicit API is called by
-// program code, so everything in it that holds a lock or switches fibers does so in a section. Without
-// interposition the byte is always 0 and sections change nothing.
+// Green processes know two modes, by the byte that Syscall User Dispatch looks at
+// (Worker::selector, at gs:8): program code runs with 1, the runtime with 0. Code of the explicit
+// API is called by program code, so everything in it that holds a lock or switches fibers does so
+// in a section. Without interposition the byte is always 0 and sections change nothing.
 #pragma once
 
 #include "runtime/platform/thread_registers.hpp"
