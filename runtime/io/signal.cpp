@@ -8,11 +8,12 @@
 #include <atomic>
 #include <bit>
 #include <cerrno>
+#include <mutex>
 #include <string>
 #include <system_error>
 
+#include "runtime/hub/interposed.hpp"
 #include "runtime/hub/poller.hpp"
-#include "runtime/platform/spin_lock.hpp"
 #include "tendril/errors.hpp"
 #include "tendril/io.hpp"
 
@@ -31,7 +32,8 @@ struct Slot {
 
 constexpr int kSlots = 64;
 Slot slots[kSlots];
-rt::SpinLock slots_lock;
+// No lock of the runtime: what is called under it must be seen by an interposer.
+std::mutex slots_lock;
 struct sigaction former[65];  // guarded by slots_lock
 int subscribers[65];          // guarded by slots_lock
 
@@ -71,14 +73,16 @@ void uninstall(int signal) {
 }
 
 int take_slot() {
-  rt::SpinGuard guard(slots_lock);
+  const std::lock_guard guard(slots_lock);
   for (int i = 0; i < kSlots; ++i) {
     Slot& slot = slots[i];
     if (slot.taken) continue;
     if (slot.made_in != getpid()) {  // after a fork the old one is the parent's too
       const int bell = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
       if (bell < 0) return -1;
-      slot.bell.store(rt::hide_descriptor(bell), std::memory_order_relaxed);
+      // Where what is hidden is hidden from this code too, it stays as it is.
+      slot.bell.store(rt::is_interposed() ? bell : rt::hide_descriptor(bell),
+                      std::memory_order_relaxed);
       slot.made_in = getpid();
     }
     slot.arrived.store(0, std::memory_order_relaxed);
@@ -90,7 +94,7 @@ int take_slot() {
 }
 
 void give_back(int index) {
-  rt::SpinGuard guard(slots_lock);
+  const std::lock_guard guard(slots_lock);
   Slot& slot = slots[index];
   for (uint64_t left = slot.wanted.exchange(0); left != 0; left &= left - 1) {
     uninstall(std::countr_zero(left) + 1);
@@ -108,7 +112,7 @@ SignalSet::SignalSet(std::initializer_list<int> signals) {
   if (slot_ < 0) fail(errno);
   int error = 0;
   {
-    rt::SpinGuard guard(slots_lock);
+    const std::lock_guard guard(slots_lock);
     for (const int signal : signals) {
       if (!install(signal)) {
         error = errno;

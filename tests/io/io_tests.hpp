@@ -15,7 +15,18 @@ struct LoopMade {
     tendril::offload([] {});
   }
 };
-struct CleanIo : private LoopMade, Clean {};
+class CleanIo : private LoopMade, Clean {
+ public:
+  // Green threads take a few turns more to be gone after their fibers have ended.
+  ~CleanIo() {
+    for (int i = 0; i < 1000 && tendril::rt::process().live_fibers() > before_; ++i) {
+      tendril::sleep(std::chrono::milliseconds(1));
+    }
+  }
+
+ private:
+  const size_t before_ = tendril::rt::process().live_fibers();
+};
 
 // The errno that the call fails with; 0 if it does not.
 int error_of(auto&& call) {

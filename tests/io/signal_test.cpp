@@ -9,6 +9,7 @@ using tendril::SignalSet;
 using namespace std::chrono_literals;
 
 TEST_CASE("a fiber waits for signals") {
+  { SignalSet warm({SIGUSR1}); }  // what it waits on is kept for later ones
   CleanIo clean;
   SignalSet signals({SIGUSR1, SIGUSR2});
   CHECK(!signals.wait(1ms));
@@ -22,6 +23,10 @@ TEST_CASE("a fiber waits for signals") {
 }
 
 TEST_CASE("each of several gets it; the former action comes back") {
+  {
+    SignalSet warm({SIGUSR1});
+    SignalSet up({SIGUSR1});
+  }
   CleanIo clean;
   struct sigaction before;
   sigaction(SIGUSR1, nullptr, &before);
