@@ -73,6 +73,9 @@ Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t 
   make_context(hub, stack.top() - 64, stack.size - 64, hub_entry);
 
   worker->last_hub_time_ = monotonic_now();
+  worker->woken_streak_ = 0;  // a reused worker starts like a new one
+  worker->turns_left_ = kTurnsPerLook;
+  worker->looks_left_ = kLooksPerHubTurn;
   worker->last_hub_cycles_ = cycle_count();
   set_gs_base(reinterpret_cast<uintptr_t>(worker));
   on_worker = true;
