@@ -3,6 +3,10 @@
 #include <cxxabi.h>
 #include <pthread.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace tendril::rt {
 
 void adopt_current_thread(Context& context, bool shared) noexcept {
@@ -34,6 +38,8 @@ void make_context(Context& context, void* stack_top, size_t stack_size,
   context.saved_exceptions = {};
 #if defined(__SANITIZE_ADDRESS__)
   context.fake_stack = nullptr;
+  // The frames of a former user that ended without returning left their marks.
+  __asan_unpoison_memory_region(static_cast<char*>(stack_top) - stack_size, stack_size);
   context.stack_bottom = static_cast<char*>(stack_top) - stack_size;
   context.stack_size = stack_size;
 #endif
