@@ -22,6 +22,7 @@
 #include "interpose/symbols/libc.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
+#include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
@@ -116,6 +117,10 @@ void look_for_children() noexcept {
   if (fd >= 0) rt::raw_syscall(SYS_close, fd);
 }
 
+bool arm_worker(rt::Worker* worker) noexcept {
+  return trap::arm(worker, boot::settings().slice_microseconds);
+}
+
 void on_hub_turn(rt::Worker*) noexcept { post_arrived_signals(); }
 
 }  // namespace
@@ -126,13 +131,6 @@ void activate() noexcept {
   if (active) return;
   const boot::Settings& settings = boot::settings();
   if (!trap::is_available()) give_up("the kernel has no Syscall User Dispatch (Linux 5.11)", 0);
-  if (settings.workers > 1) {
-    Report()
-        .text("tendril: --workers ")
-        .number(settings.workers)
-        .text(": this version runs green threads on one worker; going on with 1")
-        .send();
-  }
   if (settings.stack_size != 0) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
@@ -166,9 +164,10 @@ void activate() noexcept {
   int error;
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
   if (worker == nullptr) give_up("no worker", error);
+  workers().open(worker, static_cast<size_t>(settings.workers), arm_worker);
   rt::process().add_fiber(fiber);
   rt::process().hooks.on_hub_turn = on_hub_turn;
-  rt::set_offload_interrupt_signal(kKickSignal);
+  rt::set_interrupt_signal(kKickSignal);
   trap::install();
   if (!patched && settings.patch) {  // a child of fork has its parent's patches
     const patch::Outcome outcome = patch::apply();
@@ -177,7 +176,7 @@ void activate() noexcept {
   }
   is_green_thread = true;
   active = true;
-  if (!trap::arm(worker, settings.slice_microseconds)) give_up("cannot arm the trap", 0);
+  if (!arm_worker(worker)) give_up("cannot arm the trap", 0);
   trap::leave_runtime();
 }
 
@@ -188,14 +187,16 @@ uint64_t deactivate_in_child() noexcept {
   is_green_thread = false;
   rt::on_worker = false;
   uint64_t mask;
+  rt::runtime_allocator_reset_after_fork();  // the others give memory back
   signals().reset_after_fork();
   signals().export_to_kernel(survivor, &mask);
-  rt::runtime_allocator_reset_after_fork();
   rt::fiber_pool_reset_after_fork();
   rt::process().reset_after_fork();
   rt::offload_reset_after_fork();
   worker->poller->abandon_after_fork();
   worker->forget_after_fork();
+  workers().reset_after_fork();
+  worker_calls_lock().reset_after_fork();
   threads().reset_after_fork();
   futexes().reset_after_fork();
   mappings_reset_after_fork();
@@ -206,9 +207,16 @@ uint64_t deactivate_in_child() noexcept {
 
 void report_statistics() noexcept {
   if (!boot::settings().statistics || !active) return;
-  const rt::WorkerStats& stats = rt::current_worker_unchecked()->stats;
+  rt::WorkerStats stats;
+  size_t count = 0;
+  workers().for_each_worker([&](const rt::Worker& worker) {
+    ++count;
+    stats.add(worker.stats);
+  });
   Report()
-      .text("tendril: stats: threads ")
+      .text("tendril: stats: workers ")
+      .number(static_cast<long long>(count))
+      .text(", threads ")
       .number(static_cast<long long>(threads().made()))
       .text(", peak ")
       .number(static_cast<long long>(threads().peak()))
@@ -216,6 +224,8 @@ void report_statistics() noexcept {
       .number(static_cast<long long>(stats.switches))
       .text(" (preemptions ")
       .number(static_cast<long long>(stats.preemptions))
+      .text(", stolen ")
+      .number(static_cast<long long>(stats.stolen))
       .text("), calls: symbol ")
       .number(static_cast<long long>(stats.calls_by_symbol))
       .text(", patch ")

@@ -4,6 +4,7 @@
 
 #include "interpose/kernel/activation.hpp"
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "interpose/symbols/libc.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "runtime/hub/process.hpp"
@@ -45,6 +46,8 @@ rt::Fiber* create(rt::FiberEntry entry, void* argument) {
     return nullptr;
   }
   start->fiber = parent->last_created->fiber;
+  start->fiber->pinned = true;  // explicit fibers stay with their hub
+  start->fiber->worker = kernel::workers().first();
   return start->fiber;
 }
 

@@ -104,7 +104,8 @@ rt::Poller& poller() noexcept { return *rt::current_worker_unchecked()->poller; 
 rt::FdState* DescriptorTable::state(int fd) noexcept { return poller().state(fd); }
 
 long DescriptorTable::facts(int fd, rt::FdState& s, Facts* facts) noexcept {
-  uint64_t word = s.facts.load(std::memory_order_acquire);
+  const uint64_t before = s.facts.load(std::memory_order_acquire);
+  uint64_t word = before;
   const uint16_t epoch = epoch_.load(std::memory_order_acquire);
   const uint16_t outside = outside_.load(std::memory_order_acquire);
   if ((word & kOriginKnown) == 0) {
@@ -133,7 +134,9 @@ long DescriptorTable::facts(int fd, rt::FdState& s, Facts* facts) noexcept {
       if (has_limit(fd, SO_SNDTIMEO)) word |= kWriteLimit;
     }
     word = with_stamps(word | kExamined, epoch, outside);
-    s.facts.store(word, std::memory_order_release);
+    // If somebody has reported a change meanwhile, the answer holds for this call only.
+    uint64_t expected = before;
+    s.facts.compare_exchange_strong(expected, word, std::memory_order_acq_rel);
   }
   *facts = unpack(word);
   return 0;
@@ -142,9 +145,7 @@ long DescriptorTable::facts(int fd, rt::FdState& s, Facts* facts) noexcept {
 void DescriptorTable::created(int fd, bool shared_outside) noexcept {
   rt::FdState* s = state(fd);
   if (s == nullptr) return;
-  // A number that is new to the kernel cannot be registered: if it is, its last owner was closed
-  // behind our back.
-  if (s->registered) poller().forget(fd);
+  poller().begin_anew(fd);
   s->facts.store(with_stamps(kOriginKnown | (shared_outside ? uint64_t{kSharedOutside} : 0),
                              epoch_.load(), outside_.load()),
                  std::memory_order_release);
@@ -152,26 +153,35 @@ void DescriptorTable::created(int fd, bool shared_outside) noexcept {
 
 void DescriptorTable::closing(int fd) noexcept { poller().forget(fd); }
 
+long DescriptorTable::close(int fd) noexcept {
+  const uint32_t generation = poller().forget(fd);
+  const long result = rt::raw_syscall(SYS_close, fd);
+  poller().closed(fd, generation);
+  return result;
+}
+
 void DescriptorTable::duplicated(int from, int to) noexcept {
   rt::FdState* source = state(from);
   rt::FdState* target = state(to);
   if (source == nullptr || target == nullptr) return;
   Facts facts;
   if (this->facts(from, *source, &facts) != 0) return;
-  const uint64_t word = source->facts.load() | kMaybeDuplicated;
-  source->facts.store(word);
-  target->facts.store(word);
+  poller().begin_anew(to);
+  target->facts.store(source->facts.fetch_or(kMaybeDuplicated) | kMaybeDuplicated);
 }
 
 void DescriptorTable::set_nonblocking(int fd, bool value) noexcept {
   rt::FdState* s = poller().state_if_known(fd);
   if (s == nullptr) return;
-  uint64_t word = s->facts.load();
+  const uint64_t word = s->facts.load();
   if ((word & kMaybeDuplicated) != 0 || (word & kOriginKnown) == 0) {
     epoch_.fetch_add(1, std::memory_order_acq_rel);
   }
-  word = value ? word | kNonblocking : word & ~uint64_t{kNonblocking};
-  s->facts.store(word);
+  if (value) {
+    s->facts.fetch_or(kNonblocking);
+  } else {
+    s->facts.fetch_and(~uint64_t{kNonblocking});
+  }
 }
 
 void DescriptorTable::limits_changed(int fd) noexcept {

@@ -45,7 +45,8 @@ class DescriptorTable {
 
   // --- what the tracked calls report ---
   void created(int fd, bool shared_outside) noexcept;
-  void closing(int fd) noexcept;
+  void closing(int fd) noexcept;  // it is about to be closed or replaced
+  long close(int fd) noexcept;    // closes it; the kernel's result
   void duplicated(int from, int to) noexcept;
   void set_nonblocking(int fd, bool value) noexcept;
   void limits_changed(int fd) noexcept;

@@ -20,4 +20,7 @@ void install_fault_handler(int signal, const KernelAction& wanted) noexcept;
 // mask back from it, and they must be those of the worker that the thread is on now.
 void prepare_return(ucontext_t* frame) noexcept;
 
+// The mask alone, for a frame that returns to the runtime on the worker that it interrupted.
+void set_mask_of_return(ucontext_t* frame) noexcept;
+
 }  // namespace tendril::kernel

@@ -4,6 +4,8 @@
 #include <new>
 
 #include "interpose/kernel/signal_gate.hpp"
+#include "interpose/kernel/worker_state.hpp"
+#include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -16,6 +18,16 @@ void* const kIgnore = reinterpret_cast<void*>(SIG_IGN);
 
 long kernel_sigaction(int signal, const KernelAction* wanted, KernelAction* old) noexcept {
   return rt::raw_syscall(SYS_rt_sigaction, signal, wanted, old, kSetSize);
+}
+
+// A thread that computes on another worker is not to wait for the end of its time slice.
+void interrupt_thread(GreenThread* thread) noexcept {
+  rt::interrupt(thread->fiber);
+  const rt::Worker* worker = thread->fiber->worker;
+  if (worker != rt::current_worker_unchecked() &&
+      thread->fiber->state.load(std::memory_order_relaxed) == rt::FiberState::kRunning) {
+    rt::interrupt_call(worker->os_tid);
+  }
 }
 
 }  // namespace
@@ -131,38 +143,48 @@ KernelAction SignalState::action(int signal) noexcept {
 
 // As the kernel does: the main thread if it will have it, else any.
 GreenThread* SignalState::find_taker(int signal) noexcept {
-  rt::SpinGuard guard(threads().lock);
   for (GreenThread* t = threads().first(); t != nullptr; t = threads().next(t)) {
     if ((accepted(t) & signal_bit(signal)) != 0) return t;
   }
   return nullptr;
 }
 
-void SignalState::post(const siginfo_t& info, GreenThread* target) noexcept {
+// Precondition: lock_ and the lock of threads(), which keeps the target alive. True if the signal's
+// default action is to be taken.
+bool SignalState::post_locked(const siginfo_t& info, GreenThread* target) noexcept {
   const int signal = info.si_signo;
-  bool fatal = false;
+  GreenThread* taker = target != nullptr ? target : find_taker(signal);
+  const bool wanted = taker != nullptr && (accepted(taker) & signal_bit(signal)) != 0;
+  const bool waited_for = taker != nullptr && (taker->waiting_for & signal_bit(signal)) != 0;
+  const bool blocked =
+      target != nullptr ? (target->blocked & signal_bit(signal)) != 0 : !wanted || waited_for;
+  if (is_ignored(signal) && !blocked && !waited_for) return false;
+  if (wanted && !waited_for && actions_[signal].handler == kDefault) return true;  // or a stop
+  (target != nullptr ? target->pending : process_pending_).push(info);
+  if (wanted) interrupt_thread(taker);
+  return false;
+}
+
+bool SignalState::post(const siginfo_t& info, int tid) noexcept {
+  bool by_default = false;
   {
     rt::SpinGuard guard(lock_);
-    GreenThread* taker = target != nullptr ? target : find_taker(signal);
-    const bool wanted = taker != nullptr && (accepted(taker) & signal_bit(signal)) != 0;
-    const bool waited_for = taker != nullptr && (taker->waiting_for & signal_bit(signal)) != 0;
-    const bool blocked =
-        target != nullptr ? (target->blocked & signal_bit(signal)) != 0 : !wanted || waited_for;
-    if (is_ignored(signal) && !blocked && !waited_for) return;
-    if (wanted && !waited_for && actions_[signal].handler == kDefault) {
-      fatal = true;  // or a stop
-    } else {
-      (target != nullptr ? target->pending : process_pending_).push(info);
-      if (wanted) rt::interrupt(taker->fiber);
-      if ((signalfd_set_ & signal_bit(signal)) != 0) update_kernel_mask();
+    {
+      rt::SpinGuard thread_guard(threads().lock);
+      GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
+      if (tid != 0 && target == nullptr) return false;
+      if (info.si_signo == 0) return true;
+      by_default = post_locked(info, target);
     }
+    if (!by_default && (signalfd_set_ & signal_bit(info.si_signo)) != 0) update_kernel_mask();
   }
-  if (fatal) take_default_action(signal);
+  if (by_default) take_default_action(info.si_signo);
+  return true;
 }
 
 void SignalState::refresh_interrupt(GreenThread* thread) noexcept {
   if (((thread->pending.set() | process_pending_.set()) & accepted(thread)) != 0) {
-    rt::interrupt(thread->fiber);
+    interrupt_thread(thread);
   }
 }
 
@@ -182,12 +204,16 @@ void SignalState::note_signalfd(uint64_t mask) noexcept {
 // Precondition: lock_. A signal that somebody accepts again flows back through our handlers.
 void SignalState::update_kernel_mask() noexcept {
   uint64_t mask = 0;
-  for (uint64_t left = signalfd_set_; left != 0; left &= left - 1) {
-    const int signal = __builtin_ctzll(left) + 1;
-    if (find_taker(signal) == nullptr) mask |= signal_bit(signal);
+  {
+    rt::SpinGuard guard(threads().lock);
+    for (uint64_t left = signalfd_set_; left != 0; left &= left - 1) {
+      const int signal = __builtin_ctzll(left) + 1;
+      if (find_taker(signal) == nullptr) mask |= signal_bit(signal);
+    }
   }
   if (mask != kernel_mask_.exchange(mask, std::memory_order_relaxed)) {
     rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, kSetSize);
+    kick_other_workers();
   }
   siginfo_t info;
   while (int signal = process_pending_.pop(mask, &info)) {
@@ -262,8 +288,9 @@ uint64_t SignalState::pending(GreenThread* thread) noexcept {
 
 void SignalState::reroute_process_signals() noexcept {
   rt::SpinGuard guard(lock_);
+  rt::SpinGuard thread_guard(threads().lock);
   for (uint64_t left = process_pending_.set(); left != 0; left &= left - 1) {
-    if (GreenThread* taker = find_taker(__builtin_ctzll(left) + 1)) rt::interrupt(taker->fiber);
+    if (GreenThread* taker = find_taker(__builtin_ctzll(left) + 1)) interrupt_thread(taker);
   }
 }
 

@@ -47,9 +47,10 @@ class SignalState {
   long set_action(int signal, const KernelAction* wanted, KernelAction* old) noexcept;
   KernelAction action(int signal) noexcept;
 
-  // Makes a signal pending for the thread, or for the process (null), and interrupts a thread that
-  // will take it. Ignored ones vanish; a fatal default kills the process here and now.
-  void post(const siginfo_t& info, GreenThread* target) noexcept;
+  // Makes a signal pending for the thread with that tid, or for the process (0), and interrupts a
+  // thread that will take it. Ignored ones vanish; a fatal default kills the process here and now.
+  // False if there is no such thread. Signal number 0 only asks for that.
+  bool post(const siginfo_t& info, int tid) noexcept;
 
   // Sets the thread's mask, and interrupts it if that lets something through.
   void set_blocked(GreenThread* thread, uint64_t mask) noexcept;
@@ -87,6 +88,7 @@ class SignalState {
   // Each frame that returns to the program carries it.
   uint64_t kernel_mask() const noexcept { return kernel_mask_.load(std::memory_order_relaxed); }
 
+  rt::SpinLock& lock() noexcept { return lock_; }  // held around fork
   void reset_after_fork() noexcept;
 
  private:
@@ -95,7 +97,8 @@ class SignalState {
   static uint64_t accepted(const GreenThread* thread) noexcept {
     return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;
   }
-  GreenThread* find_taker(int signal) noexcept;
+  static GreenThread* find_taker(int signal) noexcept;  // precondition: the lock of threads()
+  bool post_locked(const siginfo_t& info, GreenThread* target) noexcept;
   void refresh_interrupt(GreenThread* thread) noexcept;
   void install_kernel_action(int signal) noexcept;
 

@@ -10,6 +10,7 @@
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
@@ -32,6 +33,7 @@ long sys_set_credentials(Call& call) {
   rt::SpinGuard guard(round.lock);
   if (!round.begun) {
     round.result = pass(call);
+    if (round.result >= 0) call_on_other_workers(call.number, call.arguments);
     rt::offload_retire_threads();  // they have the old ones
   }
   round.begun = repetition;  // the caller's own call ends the round

@@ -62,8 +62,7 @@ long open_file(const Call& call, int directory, const char* path, int flags) noe
 
 long sys_close(int fd) {
   if (rt::is_hidden_descriptor(fd)) return -EBADF;
-  descriptors().closing(fd);
-  return rt::raw_syscall(SYS_close, fd);
+  return descriptors().close(fd);
 }
 
 long sys_close_range(unsigned first, unsigned last, unsigned flags) {

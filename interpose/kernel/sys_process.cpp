@@ -8,6 +8,7 @@
 
 #include "interpose/kernel/activation.hpp"
 #include "interpose/kernel/descriptors.hpp"
+#include "interpose/kernel/fork_locks.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/restart.hpp"
@@ -144,11 +145,16 @@ static long make_process(Call& call, uint64_t flags, void* stack) noexcept {
 
 long clone_process(Call& call, uint64_t flags, void* stack) {
   descriptors().passed_outside();
+  const bool copies_memory = (flags & CLONE_VM) == 0;
+  if (copies_memory) lock_for_fork();
   // A signal that reaches the child before it has its own dispositions would find our handlers.
   set_kernel_mask(kEverything);
   const long result = make_process(call, flags, stack);
-  // The child of fork goes on with the mask in its frame.
-  if (is_active()) set_kernel_mask(signals().kernel_mask());
+  // The child of fork goes on with the mask in its frame, and has reset the locks.
+  if (is_active()) {
+    if (copies_memory) unlock_after_fork();
+    set_kernel_mask(signals().kernel_mask());
+  }
   return result;
 }
 

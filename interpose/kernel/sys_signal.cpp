@@ -36,14 +36,7 @@ siginfo_t make_info(int signal, int code) noexcept {
 
 // To a thread of this process, green. -ESRCH if the tid is not one.
 long post_to(int tid, const siginfo_t& info) noexcept {
-  GreenThread* thread;
-  {
-    rt::SpinGuard guard(threads().lock);
-    thread = threads().find(tid);
-  }
-  if (thread == nullptr) return -ESRCH;
-  if (info.si_signo != 0) signals().post(info, thread);
-  return 0;
+  return signals().post(info, tid) ? 0 : -ESRCH;
 }
 
 bool is_signal(int signal) noexcept { return signal >= 0 && signal <= kLastSignal; }
@@ -215,9 +208,17 @@ long sys_pause() {
   return -kRestartNoHandler;
 }
 
-// To processes the kernel delivers, our own included: it comes back through our handlers, before
-// this call returns.
-long sys_kill(int pid, int signal) { return rt::raw_syscall(SYS_kill, pid, signal); }
+// To others the kernel delivers. To ourselves we do, and before this call returns, as POSIX has it:
+// the kernel would leave the choice of the OS thread to chance. (What cannot be caught stays with
+// the kernel, and so do groups that we are in: there the signal may come a moment later.)
+long sys_kill(int pid, int signal) {
+  if (pid != own_pid() || !is_signal(signal) || signal == 0 ||
+      (signal_bit(signal) & kUnblockable) != 0) {
+    return rt::raw_syscall(SYS_kill, pid, signal);
+  }
+  signals().post(make_info(signal, SI_USER), 0);
+  return 0;
+}
 
 long sys_tkill(int tid, int signal) {
   if (!is_signal(signal) || tid <= 0) return -EINVAL;
@@ -232,7 +233,15 @@ long sys_tgkill(int pid, int tid, int signal) {
 }
 
 long sys_rt_sigqueueinfo(int pid, int signal, siginfo_t* info) {
-  return rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, info);
+  if (pid != own_pid() || !is_signal(signal) || signal == 0 ||
+      (signal_bit(signal) & kUnblockable) != 0) {
+    return rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, info);
+  }
+  siginfo_t copy;
+  if (copy_in(&copy, info) != 0) return -EFAULT;
+  copy.si_signo = signal;
+  signals().post(copy, 0);
+  return 0;
 }
 
 long sys_rt_tgsigqueueinfo(int pid, int tid, int signal, siginfo_t* info) {

@@ -1,11 +1,34 @@
 #include "interpose/kernel/worker_state.hpp"
 
-#include "interpose/kernel/green_thread.hpp"
+#include <atomic>
+#include <new>
+
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/thread_timers.hpp"
+#include "runtime/hub/interruptible_call.hpp"
+#include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
+namespace {
+
+// The call that all workers make now. Guarded by its lock but for `left` and `round`.
+struct SharedCall {
+  rt::SpinLock lock;
+  long number = 0;
+  long arguments[6] = {};
+  std::atomic<uint32_t> round{0};
+  std::atomic<uint32_t> left{0};
+};
+constinit SharedCall shared_call;
+
+}  // namespace
+
+rt::WorkerGroup& workers() noexcept {
+  alignas(rt::WorkerGroup) static char storage[sizeof(rt::WorkerGroup)];
+  static rt::WorkerGroup* instance = new (storage) rt::WorkerGroup;
+  return *instance;
+}
 
 void post_arrived_signals() noexcept {
   SignalInbox& inbox = state_of(rt::current_worker_unchecked())->inbox;
@@ -13,12 +36,9 @@ void post_arrived_signals() noexcept {
     const uint32_t head = inbox.head.load(std::memory_order_relaxed);
     const SignalInbox::Arrival arrival = inbox.arrivals[head % SignalInbox::kSize];
     inbox.head.store(head + 1, std::memory_order_release);
-    GreenThread* target = arrival.for_current ? arrival.thread : nullptr;
-    if (arrival.info.si_code == SI_TIMER) {
-      const int tid = thread_timers().target(arrival.info.si_timerid);
-      rt::SpinGuard guard(threads().lock);
-      if (tid != 0) target = threads().find(tid);
-    }
+    int target = arrival.tid;
+    if (arrival.info.si_code == SI_TIMER) target = thread_timers().target(arrival.info.si_timerid);
+    // A thread that has ended meanwhile takes its signals with it, as in the kernel.
     signals().post(arrival.info, target);
   }
   if (inbox.throttled.load(std::memory_order_relaxed)) {
@@ -26,6 +46,52 @@ void post_arrived_signals() noexcept {
     const uint64_t mask = signals().kernel_mask();
     rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
   }
+}
+
+void kick_other_workers() noexcept {
+  const rt::Worker* self = rt::current_worker_unchecked();
+  workers().for_each_worker([&](const rt::Worker& worker) {
+    if (&worker != self) rt::interrupt_call(worker.os_tid);
+  });
+}
+
+rt::SpinLock& worker_calls_lock() noexcept { return shared_call.lock; }
+
+void call_on_other_workers(long number, const long (&arguments)[6]) noexcept {
+  rt::SpinGuard guard(shared_call.lock);
+  // No worker may begin meanwhile: it would have what its maker had before.
+  rt::SpinGuard growth(workers().growth_lock());
+  const rt::Worker* self = rt::current_worker_unchecked();
+  shared_call.number = number;
+  __builtin_memcpy(shared_call.arguments, arguments, sizeof arguments);
+  uint32_t others = 0;
+  const uint32_t round = shared_call.round.load(std::memory_order_relaxed) + 1;
+  workers().for_each_worker([&](rt::Worker& worker) {
+    if (&worker == self) {
+      state_of(&worker)->calls_made = round;
+    } else {
+      ++others;
+    }
+  });
+  shared_call.left.store(others, std::memory_order_relaxed);
+  shared_call.round.store(round, std::memory_order_release);
+  kick_other_workers();
+  while (shared_call.left.load(std::memory_order_acquire) != 0) rt::raw_syscall(SYS_sched_yield);
+}
+
+void skip_earlier_calls(WorkerState* fresh) noexcept {
+  fresh->calls_made = shared_call.round.load(std::memory_order_acquire);
+}
+
+void take_part_in_call() noexcept {
+  WorkerState* state = state_of(rt::current_worker_unchecked());
+  const uint32_t round = shared_call.round.load(std::memory_order_acquire);
+  if (state == nullptr || state->calls_made == round) return;
+  state->calls_made = round;
+  const rt::RuntimeSection section;  // the handler may have struck program code
+  const long* a = shared_call.arguments;
+  rt::raw_syscall6(shared_call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  shared_call.left.fetch_sub(1, std::memory_order_release);
 }
 
 }  // namespace tendril::kernel

@@ -7,10 +7,9 @@
 #include <cstdint>
 
 #include "runtime/hub/worker.hpp"
+#include "runtime/hub/worker_group.hpp"
 
 namespace tendril::kernel {
-
-struct GreenThread;
 
 // Signals that arrived on a worker and wait to be posted. One producer, the handler (which runs
 // with all signals blocked), and one consumer, runtime code of the same worker.
@@ -18,8 +17,7 @@ struct SignalInbox {
   static constexpr uint32_t kSize = 256;
   struct Arrival {
     siginfo_t info;
-    bool for_current;  // SIGPIPE: meant for the green thread that was running
-    GreenThread* thread;
+    int tid;  // the green thread that it is meant for (SIGPIPE: the one that ran); 0: the process
   };
   Arrival arrivals[kSize];
   std::atomic<uint32_t> head{0};       // next to read; written by the consumer
@@ -32,11 +30,29 @@ struct SignalInbox {
 
 struct WorkerState {
   SignalInbox inbox;
+  uint32_t calls_made = 0;    // rounds of call_on_other_workers that this one has taken part in
   stack_t alternate_stack{};  // of this OS thread, for faults
 };
 
 // Posts what has arrived on the calling worker. Runtime code only.
 void post_arrived_signals() noexcept;
+
+// The workers of this process.
+rt::WorkerGroup& workers() noexcept;
+
+// Some things belong to OS threads where the program thinks of the process, credentials for one.
+// Makes every other worker do the native call too, wherever it is, and returns when all have. A
+// signal handler does it there (take_part_in_call), so no worker may be waited for that has them
+// blocked and waits for the caller.
+void call_on_other_workers(long number, const long (&arguments)[6]) noexcept;
+void take_part_in_call() noexcept;
+void skip_earlier_calls(WorkerState* fresh) noexcept;
+
+// In their handlers the other workers take over what has changed: the kernel mask.
+void kick_other_workers() noexcept;
+
+// Held while such a round runs, and around fork.
+rt::SpinLock& worker_calls_lock() noexcept;
 
 inline WorkerState* state_of(rt::Worker* worker) noexcept {
   return static_cast<WorkerState*>(worker->layer_data);

@@ -61,7 +61,7 @@ bool recover_user_copy(ucontext_t* frame) noexcept {
 
 // On the thread's stack, in runtime mode; the selector says so already.
 [[noreturn]] void deliver_fault(FaultFrame* fault) {
-  kernel::signals().post(fault->info, kernel::current_thread());
+  kernel::signals().post(fault->info, kernel::current_thread()->tid);
   deliver_signals(&fault->context, 0, -1);
   kernel::prepare_return(&fault->context);
   tendril_sigreturn(&fault->context);
@@ -80,7 +80,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   if (rt::current_worker() == nullptr) return die_naturally(signal);
   if (in_runtime()) {
     if (from_cpu) return die_naturally(signal);
-    kernel::signals().post(*info, nullptr);
+    kernel::signals().post(*info, 0);
     return;
   }
   enter_runtime();

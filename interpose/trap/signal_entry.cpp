@@ -40,11 +40,10 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   kernel::SignalInbox::Arrival& arrival = inbox.arrivals[tail % kernel::SignalInbox::kSize];
   arrival.info = *info;
   arrival.info.si_signo = signal;
-  arrival.for_current =
+  const bool for_current =
       signal == SIGPIPE && info->si_code <= 0 && info->si_pid == rt::raw_syscall(SYS_getpid);
-  arrival.thread = worker->current != &worker->hub
-                       ? static_cast<kernel::GreenThread*>(worker->current->owner)
-                       : nullptr;
+  const auto* current = static_cast<const kernel::GreenThread*>(worker->current->owner);
+  arrival.tid = for_current && current != nullptr ? current->tid : 0;
   inbox.tail.store(tail + 1, std::memory_order_release);
   auto* frame = static_cast<ucontext_t*>(context);
   if (tail + 1 - inbox.head.load(std::memory_order_acquire) == kernel::SignalInbox::kSize) {
@@ -52,9 +51,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     std::memcpy(&frame->uc_sigmask, &kAllSignals, sizeof kAllSignals);
   }
   if (was_in_runtime) {
-    // Not Worker::ring, which looks whether the hub sleeps: it may have looked for arrivals already
-    // and be about to.
-    worker->poller->ring();
+    worker->ring_from_handler(frame);
     return;
   }
   // Program code was interrupted: deliver here and now, nested in this frame. The switches that a

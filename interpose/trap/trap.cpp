@@ -17,7 +17,7 @@
 #include "interpose/trap/registers.h"
 #include "interpose/trap/selector.hpp"
 #include "runtime/hub/fatal.hpp"
-#include "runtime/hub/offload.hpp"
+#include "runtime/hub/interruptible_call.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -49,7 +49,7 @@ void on_system_call(int, siginfo_t* info, void* context) {
   auto* frame = static_cast<ucontext_t*>(context);
   if (info->si_code != kSysUserDispatch) {
     // A seccomp filter of the program's: its own handler is to see it.
-    kernel::signals().post(*info, kernel::current_thread());
+    kernel::signals().post(*info, kernel::current_thread()->tid);
     deliver_signals(frame, 0, -1);
   } else {
     greg_t* r = frame->uc_mcontext.gregs;
@@ -79,20 +79,24 @@ void on_system_call(int, siginfo_t* info, void* context) {
   leave_runtime();
 }
 
-// On an offload thread: ends its native call. On a worker: a time slice has ended.
-void on_kick(int, siginfo_t*, void* context) {
+// On an offload thread: ends its native call. On a worker: a time slice has ended, or (from
+// another worker) there is something to look at.
+void on_kick(int, siginfo_t* info, void* context) {
   auto* frame = static_cast<ucontext_t*>(context);
-  rt::offload_abort_if_entering(frame);
+  rt::leave_interruptible_call(frame);
   rt::Worker* worker = rt::current_worker();
   if (worker == nullptr) return;
+  kernel::take_part_in_call();
+  const bool slice_ended = info->si_code == SI_TIMER;
   if (in_runtime()) {  // it yields on its way out, see attention_needed
-    worker->slice_ended = true;
+    if (slice_ended) worker->slice_ended = true;
+    kernel::set_mask_of_return(frame);
     return;
   }
   // Program code, anywhere: the kernel's frame holds its whole state, and every lock it may hold
   // ends in our futex.
   enter_runtime();
-  worker->preempt_current();
+  if (slice_ended) worker->preempt_current();
   if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery) {
     deliver_signals(frame, 0, -1);  // came while it was off the CPU
   }
@@ -154,12 +158,13 @@ bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
   if (pages == nullptr || stack == nullptr) return false;
   auto* state = new (pages) kernel::WorkerState;
   state->alternate_stack = {stack, 0, kAlternateStackSize};
+  kernel::skip_earlier_calls(state);
   worker->layer_data = state;
   rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
-  const uint64_t nothing = 0;
+  const uint64_t mask = kernel::signals().kernel_mask();
   if (set_dispatch(kDispatchOn, &worker->selector) != 0) return false;
   if (!start_slices(worker->os_tid, slice_microseconds)) return false;
-  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &nothing, nullptr, 8);
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
   return true;
 }
 
@@ -167,11 +172,15 @@ bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
 
 namespace tendril::kernel {
 
-void prepare_return(ucontext_t* frame) noexcept {
-  frame->uc_stack = state_of(rt::current_worker_unchecked())->alternate_stack;
+void set_mask_of_return(ucontext_t* frame) noexcept {
   // The kernel's mask has 8 bytes where glibc's type has 128.
   const uint64_t mask = signals().kernel_mask();
   __builtin_memcpy(&frame->uc_sigmask, &mask, sizeof mask);
+}
+
+void prepare_return(ucontext_t* frame) noexcept {
+  frame->uc_stack = state_of(rt::current_worker_unchecked())->alternate_stack;
+  set_mask_of_return(frame);
 }
 
 }  // namespace tendril::kernel

@@ -25,6 +25,7 @@ void reset_fiber(Fiber* fiber) noexcept {
   fiber->exception_location = nullptr;
   fiber->interrupt_pending.store(false, std::memory_order_relaxed);
   fiber->wait_kind = WaitKind::kNone;
+  fiber->pinned = false;
   fiber->last_rites = nullptr;
   fiber->owner = nullptr;
   fiber->api = nullptr;
@@ -32,6 +33,8 @@ void reset_fiber(Fiber* fiber) noexcept {
 }
 
 void give_back_fiber(Fiber* fiber) noexcept { pool().give_back(fiber); }
+
+SpinLock& fiber_pool_lock() noexcept { return pool().lock(); }
 
 void fiber_pool_reset_after_fork() noexcept { pool().reset_after_fork(); }
 

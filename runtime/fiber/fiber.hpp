@@ -34,8 +34,11 @@ struct Fiber : Context, ListLink {  // ListLink: the process's list of fibers
   // --- what a switch touches, beside Context ---
   std::atomic<FiberState> state{FiberState::kDead};
   Fiber* next_ready = nullptr;  // link of the queue that state names
-  Worker* worker = nullptr;     // home; written on the home worker (or before it first runs)
+  // Where it runs, or waits to run, or last ran. A fiber of a group moves: written by whoever has
+  // the right to queue it.
+  Worker* worker = nullptr;
   std::atomic<uint64_t> wait_word{wait_word::pack(0, WakeReason::kNotWaiting)};
+  bool pinned = false;  // never leaves its worker; written by the fiber itself or before it runs
   // Someone wants attention (signal, kill): checked when a wait opens. Set by any thread.
   std::atomic<bool> interrupt_pending{false};
 
@@ -63,6 +66,7 @@ Fiber* take_fiber() noexcept;
 // Makes a fiber that has ended as take_fiber gives them, but for its id.
 void reset_fiber(Fiber* fiber) noexcept;
 void give_back_fiber(Fiber* fiber) noexcept;
+SpinLock& fiber_pool_lock() noexcept;  // held around fork
 void fiber_pool_reset_after_fork() noexcept;
 
 }  // namespace tendril::rt

@@ -8,7 +8,7 @@
 
 namespace tendril::rt {
 
-// Owned by one worker; only its own thread touches it.
+// Not thread-safe: of one worker, or guarded by a lock.
 class LocalQueue {
  public:
   bool empty() const noexcept { return head_ == nullptr; }
@@ -28,6 +28,22 @@ class LocalQueue {
     Fiber* fiber = head_;
     if (fiber != nullptr) head_ = fiber->next_ready;
     return fiber;
+  }
+
+  // The first that may move to another worker, among those in front; null if there is none.
+  Fiber* pop_movable() noexcept {
+    constexpr int kLooks = 64;
+    Fiber* before = nullptr;
+    int looks = kLooks;
+    for (Fiber* fiber = head_; fiber != nullptr && looks > 0; fiber = fiber->next_ready, --looks) {
+      if (!fiber->pinned) {
+        (before == nullptr ? head_ : before->next_ready) = fiber->next_ready;
+        if (fiber == tail_) tail_ = before;
+        return fiber;
+      }
+      before = fiber;
+    }
+    return nullptr;
   }
 
   void clear() noexcept { head_ = nullptr; }

@@ -1,27 +1,18 @@
 #include "runtime/hub/offload.hpp"
 
 #include <linux/futex.h>
-#include <sched.h>
-#include <signal.h>
 
 #include <atomic>
 #include <cerrno>
 #include <new>
 
+#include "runtime/hub/bare_thread.hpp"
 #include "runtime/hub/fatal.hpp"
+#include "runtime/hub/interruptible_call.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/platform/spin_lock.hpp"
 #include "runtime/platform/syscall.hpp"
 #include "runtime/platform/thread_registers.hpp"
-
-extern "C" {
-long tendril_offload_call(const volatile int* aborted, long number, const long* arguments);
-long tendril_clone_thread(long flags, void* stack_top, int* tid, void* tls, void (*function)(void*),
-                          void* argument);
-extern const char tendril_offload_begin[];
-extern const char tendril_offload_end[];
-extern const char tendril_offload_abort[];
-}
 
 namespace tendril::rt {
 namespace {
@@ -44,13 +35,11 @@ struct Job {
 
 // One OS thread and its memory, which is reused when the thread has gone.
 struct PoolThread {
-  int tid = 0;                    // cleared by the kernel when the thread has ended
+  BareThread thread;
   std::atomic<uint32_t> wake{0};  // futex: 1 when a job was given
   Job* job = nullptr;
   PoolThread* next = nullptr;  // list of idle or of ended threads
   uint32_t made_in = 0;        // Pool::generation when it was made
-  void* stack_top = nullptr;
-  void* tls = nullptr;
 };
 
 struct Pool {
@@ -69,8 +58,6 @@ Pool& pool() noexcept {
   return instance;
 }
 
-int interrupt_signal = 0;
-
 void futex_wake(std::atomic<uint32_t>* word) noexcept {
   raw_syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
@@ -78,10 +65,10 @@ void futex_wake(std::atomic<uint32_t>* word) noexcept {
 void run(PoolThread* self, Job* job) noexcept {
   {
     SpinGuard guard(pool().lock);
-    job->thread = self->tid;
+    job->thread = self->thread.tid;
   }
   do {  // an interrupt may come late and be meant for the job before
-    job->result = tendril_offload_call(&job->aborted, job->number, job->arguments);
+    job->result = interruptible_call(&job->aborted, job->number, job->arguments);
   } while (job->result == -EINTR && job->aborted == 0);
   WaitToken token;
   {
@@ -144,46 +131,25 @@ Job* next_job(PoolThread* self) noexcept {
 
 void thread_main(void* argument) {
   auto* self = static_cast<PoolThread*>(argument);
-  set_gs_base(0);
   while (Job* job = self->job) {
     run(self, job);
     self->job = next_job(self);
   }
-  raw_syscall(SYS_exit, 0);
-}
-
-// A block that reads as "no thread-local was ever written": enough for on_worker to be false and
-// for the code above, which uses no other.
-void* make_tls() noexcept {
-  const auto distance =
-      static_cast<size_t>(get_fs_base() - reinterpret_cast<uintptr_t>(&on_worker));
-  const size_t below = round_up_to_page(distance + 64);
-  auto* block = static_cast<char*>(map_pages(below + kPageSize));
-  if (block == nullptr) return nullptr;
-  char* control_block = block + below;
-  *reinterpret_cast<void**>(control_block) = control_block;
-  uintptr_t guard;
-  asm("movq %%fs:0x28, %0" : "=r"(guard));
-  *reinterpret_cast<uintptr_t*>(control_block + 0x28) = guard;
-  return control_block;
 }
 
 PoolThread* make_thread_record() noexcept {
   for (PoolThread** link = &pool().ended; *link != nullptr; link = &(*link)->next) {
     PoolThread* ended = *link;
-    if (reinterpret_cast<std::atomic<int>&>(ended->tid).load(std::memory_order_acquire) != 0) {
-      continue;
-    }
+    if (!ended->thread.has_ended()) continue;
     *link = ended->next;
     return ended;
   }
-  auto* memory = static_cast<char*>(map_pages(kStackSize));
-  void* tls = make_tls();
-  if (memory == nullptr || tls == nullptr) return nullptr;
-  auto* thread = new (memory) PoolThread;  // the record lies at the bottom of the stack's mapping
-  thread->stack_top = memory + kStackSize;
-  thread->tls = tls;
-  return thread;
+  BareThread thread;
+  void* memory = prepare_bare_thread(kStackSize, &thread);
+  if (memory == nullptr) return nullptr;
+  auto* record = new (memory) PoolThread;  // at the bottom of the stack's mapping
+  record->thread = thread;
+  return record;
 }
 
 // Precondition: pool lock held. True if a thread took the job.
@@ -191,18 +157,8 @@ bool start_thread(Job* job) noexcept {
   PoolThread* thread = make_thread_record();
   if (thread == nullptr) return false;
   thread->job = job;
-  // All signals but the interrupt signal stay blocked: the mask is inherited.
-  uint64_t mask = ~uint64_t{0};
-  if (interrupt_signal != 0) mask &= ~(uint64_t{1} << (interrupt_signal - 1));
-  uint64_t old_mask = 0;
-  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old_mask, sizeof mask);
-  constexpr long kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-                          CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
-  const long tid = tendril_clone_thread(kFlags, thread->stack_top, &thread->tid, thread->tls,
-                                        thread_main, thread);
-  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask, nullptr, sizeof old_mask);
-  if (tid < 0) {
-    thread->tid = 0;
+  // All signals but the interrupt signal stay blocked.
+  if (start_bare_thread(&thread->thread, thread_main, thread, ~interrupt_signal_bit()) < 0) {
     thread->next = pool().ended;
     pool().ended = thread;
     return false;
@@ -237,8 +193,8 @@ bool submit(Job* job) noexcept {
 bool abort_job(Job* job) noexcept {
   SpinGuard guard(pool().lock);
   job->aborted = 1;
-  if (job->thread != 0 && interrupt_signal != 0) {
-    raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), job->thread, interrupt_signal);
+  if (job->thread != 0 && calls_are_interruptible()) {
+    interrupt_call(job->thread);
     return false;
   }
   for (Job** link = &pool().queue_head; *link != nullptr; link = &(*link)->next) {
@@ -256,8 +212,6 @@ bool abort_job(Job* job) noexcept {
 }
 
 }  // namespace
-
-void set_offload_interrupt_signal(int signal) noexcept { interrupt_signal = signal; }
 
 long offload(long number, long a, long b, long c, long d, long e, long f) noexcept {
   Job job{number, {a, b, c, d, e, f}, 0, 0, {}, nullptr, 0, false};
@@ -287,14 +241,6 @@ long offload(long number, long a, long b, long c, long d, long e, long f) noexce
   return job.result;
 }
 
-void offload_abort_if_entering(ucontext_t* frame) noexcept {
-  greg_t& rip = frame->uc_mcontext.gregs[REG_RIP];
-  const auto* at = reinterpret_cast<const char*>(rip);
-  if (at >= tendril_offload_begin && at < tendril_offload_end) {
-    rip = reinterpret_cast<greg_t>(tendril_offload_abort);
-  }
-}
-
 void offload_retire_threads() noexcept {
   SpinGuard guard(pool().lock);
   ++pool().generation;
@@ -313,6 +259,8 @@ size_t offload_threads() noexcept {
   SpinGuard guard(pool().lock);
   return pool().threads;
 }
+
+SpinLock& offload_lock() noexcept { return pool().lock; }
 
 void offload_reset_after_fork() noexcept {
   pool().lock.reset_after_fork();

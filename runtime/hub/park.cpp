@@ -3,6 +3,7 @@
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/worker.hpp"
+#include "runtime/hub/worker_group.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 
 namespace tendril::rt {
@@ -16,7 +17,7 @@ void on_deadline(Timer* timer, uint64_t open_word) noexcept {
 
 void make_ready(Fiber* fiber) noexcept {
   fiber->state.store(FiberState::kReady, std::memory_order_relaxed);
-  fiber->worker->enqueue_woken(fiber);
+  Worker::schedule(fiber);
 }
 
 // The wait's claimer passes the permit to run: exactly once for each claim.
@@ -78,7 +79,9 @@ WakeReason park(Deadline deadline) noexcept {
                               ? word
                               : wait_word::pack(epoch, WakeReason::kNone);
     self->timer.fire = on_deadline;
-    if (!self->worker->timers.arm(&self->timer, deadline, open)) fatal("out of memory for timers");
+    Worker* worker = self->worker;
+    if (!worker->timers.arm(&self->timer, deadline, open)) fatal("out of memory for timers");
+    if (worker->group != nullptr) worker->group->timer_armed(*worker);
   }
   FiberState expected = FiberState::kRunning;
   if (self->state.compare_exchange_strong(expected, FiberState::kParking,
@@ -120,6 +123,19 @@ void interrupt(Fiber* fiber) noexcept {
 void yield() noexcept {
   RuntimeSection section;
   Fiber* self = current_fiber();
+  self->state.store(FiberState::kYielding, std::memory_order_relaxed);
+  Worker::switch_away(self);
+}
+
+void pin_current_fiber() noexcept {
+  RuntimeSection section;
+  Worker* worker = current_worker_unchecked();
+  Fiber* self = worker->current;
+  if (worker->group == nullptr || self->pinned) return;
+  self->pinned = true;
+  Worker* home = worker->group->first();
+  if (home == worker) return;
+  self->worker = home;
   self->state.store(FiberState::kYielding, std::memory_order_relaxed);
   Worker::switch_away(self);
 }

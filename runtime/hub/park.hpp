@@ -44,6 +44,10 @@ void interrupt(Fiber* fiber) noexcept;
 // Lets others run. Returns at once if nothing else is ready.
 void yield() noexcept;
 
+// In a group: the fiber moves to the first worker, which alone has a libuv loop and a C library's
+// thread control block, and stays there. Elsewhere nothing changes.
+void pin_current_fiber() noexcept;
+
 // kTimeout when the time has come, else kInterrupted.
 WakeReason sleep_until(Deadline deadline) noexcept;
 

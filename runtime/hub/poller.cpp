@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <new>
 
+#include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
-#include "runtime/hub/worker.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -90,7 +90,8 @@ Poller* Poller::create() noexcept {
 
 bool Poller::watch_internal(int fd, Internal tag) noexcept {
   epoll_event event{};
-  event.events = EPOLLIN;
+  // The doorbell is edge-triggered, so that each ring wakes one sleeper, and is never read.
+  event.events = tag == Internal::kDoorbell ? EPOLLIN | EPOLLET : EPOLLIN;
   event.data.u64 = uint64_t{kInternalFd} | static_cast<uint64_t>(tag) << 32;
   return raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0;
 }
@@ -212,30 +213,59 @@ void Poller::wake_next(FdState& s, Direction d) noexcept {
   }
 }
 
-void Poller::forget(int fd) noexcept {
+// Precondition: s.lock held.
+uint32_t Poller::forget_locked(int fd, FdState& s) noexcept {
+  if (s.registered) {
+    epoll_event unused{};
+    raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_DEL, fd, &unused);
+    s.registered = false;
+  }
+  s.always_ready = false;
+  s.facts.store(0, std::memory_order_relaxed);
+  for (int side = 0; side < 2; ++side) {
+    s.drained[side].store(0, std::memory_order_relaxed);
+    while (Waiter* waiter = s.transferrers[side].pop_front()) {
+      s.waiting[side].fetch_sub(1, std::memory_order_relaxed);
+      waiters_.fetch_sub(1, std::memory_order_relaxed);
+      wake(waiter->token, WakeReason::kClosed);
+    }
+  }
+  while (PollWaiter* waiter = s.pollers.pop_front()) {
+    waiters_.fetch_sub(1, std::memory_order_relaxed);
+    wake(waiter->token, WakeReason::kClosed);
+  }
+  return ++s.generation;
+}
+
+uint32_t Poller::forget(int fd) noexcept {
+  RuntimeSection section;
+  FdState* s = state_if_known(fd);
+  if (s == nullptr) return 0;
+  SpinGuard guard(s->lock);
+  return forget_locked(fd, *s);
+}
+
+void Poller::closed(int fd, uint32_t generation) noexcept {
+  RuntimeSection section;
+  FdState* s = state_if_known(fd);
+  if (s == nullptr) return;
+  SpinGuard guard(s->lock);
+  if (s->generation == generation && s->registered) forget_locked(fd, *s);
+}
+
+// A number that is new to the kernel cannot be registered: if it is, its last owner was closed
+// behind our back, or is being closed by another worker.
+void Poller::begin_anew(int fd) noexcept {
   RuntimeSection section;
   FdState* s = state_if_known(fd);
   if (s == nullptr) return;
   SpinGuard guard(s->lock);
   if (s->registered) {
-    epoll_event unused{};
-    raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_DEL, fd, &unused);
-    s->registered = false;
-  }
-  s->always_ready = false;
-  ++s->generation;
-  s->facts.store(0, std::memory_order_relaxed);
-  for (int side = 0; side < 2; ++side) {
-    s->drained[side].store(0, std::memory_order_relaxed);
-    while (Waiter* waiter = s->transferrers[side].pop_front()) {
-      s->waiting[side].fetch_sub(1, std::memory_order_relaxed);
-      waiters_.fetch_sub(1, std::memory_order_relaxed);
-      wake(waiter->token, WakeReason::kClosed);
-    }
-  }
-  while (PollWaiter* waiter = s->pollers.pop_front()) {
-    waiters_.fetch_sub(1, std::memory_order_relaxed);
-    wake(waiter->token, WakeReason::kClosed);
+    forget_locked(fd, *s);
+  } else {
+    s->drained[0].store(0, std::memory_order_relaxed);
+    s->drained[1].store(0, std::memory_order_relaxed);
+    ++s->generation;
   }
 }
 
@@ -286,24 +316,28 @@ void Poller::nudge_all() noexcept {
   }
 }
 
-bool Poller::poll(Worker&, Nanoseconds timeout) noexcept {
+Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeout) noexcept {
   epoll_event events[kEventBatch];
   const timespec limit = to_timespec(timeout == kForever ? 0 : timeout);
-  const long count = raw_syscall(SYS_epoll_pwait2, epoll_fd_, events, kEventBatch,
-                                 timeout == kForever ? nullptr : &limit, nullptr, 0);
-  bool loop_has_work = false;
+  const long arguments[6] = {epoll_fd_,
+                             reinterpret_cast<long>(events),
+                             kEventBatch,
+                             timeout == kForever ? 0 : reinterpret_cast<long>(&limit),
+                             0,
+                             0};
+  const long count = interruptible_call(interrupted, SYS_epoll_pwait2, arguments);
+  Outcome outcome;
   for (long i = 0; i < count; ++i) {
     const uint64_t data = events[i].data.u64;
     if (static_cast<uint32_t>(data) != kInternalFd) {
       on_event(data, events[i].events);
     } else if (static_cast<Internal>(data >> 32) == Internal::kLoop) {
-      loop_has_work = true;
+      outcome.loop_has_work = true;
     } else {
-      uint64_t rings;
-      raw_syscall(SYS_read, doorbell_fd_, &rings, sizeof rings);
+      outcome.rung = true;
     }
   }
-  return loop_has_work;
+  return outcome;
 }
 
 void Poller::abandon_after_fork() noexcept {

@@ -21,8 +21,6 @@
 
 namespace tendril::rt {
 
-class Worker;
-
 enum class Direction : uint8_t { kRead = 0, kWrite = 1 };
 
 struct PollWaiter : Waiter {
@@ -91,12 +89,25 @@ class Poller {
   void nudge_all() noexcept;
 
   // The descriptor is about to be closed or replaced: forgets it and wakes who waits with kClosed.
-  // Call before the close, so that a duplicate does not keep the registration alive.
-  void forget(int fd) noexcept;
+  // Call before the close, so that a duplicate does not keep the registration alive. Returns the
+  // generation that begins.
+  uint32_t forget(int fd) noexcept;
 
-  // Waits for events at most `timeout` (0: just look; kForever) and wakes whom they concern.
-  // Returns true if the worker's libuv loop has something to do.
-  bool poll(Worker& worker, Nanoseconds timeout) noexcept;
+  // After the close: does the same for those who began to wait meanwhile, unless the number has a
+  // new owner already (then the generation is another).
+  void closed(int fd, uint32_t generation) noexcept;
+
+  // The number stands for a new open file.
+  void begin_anew(int fd) noexcept;
+
+  // Waits for events at most `timeout` (0: just look; kForever) and wakes whom they concern. The
+  // wait is an interruptible call under the flag. Several workers may poll the same set: an event
+  // wakes one of those who wait, the latest to come first.
+  struct Outcome {
+    bool loop_has_work = false;  // the libuv loop has something to do
+    bool rung = false;
+  };
+  Outcome poll(const volatile int* interrupted, Nanoseconds timeout) noexcept;
 
   // Watches an internal descriptor (wake-up, libuv's back end), level-triggered, by a tag.
   enum class Internal : uint64_t { kDoorbell = 1, kLoop = 2 };
@@ -115,6 +126,7 @@ class Poller {
  private:
   Poller() = default;
   bool ensure_registered(int fd, FdState& s) noexcept;
+  uint32_t forget_locked(int fd, FdState& s) noexcept;
   void wake_next(FdState& s, Direction d) noexcept;
   void on_event(uint64_t data, uint32_t events) noexcept;
   void on_edges(FdState& s, uint32_t events) noexcept;

@@ -48,6 +48,7 @@ class Process {
   size_t peak_fibers() const noexcept { return peak_.load(std::memory_order_relaxed); }
   uint64_t fibers_made() const noexcept { return made_.load(std::memory_order_relaxed); }
 
+  SpinLock& lock() noexcept { return lock_; }  // held around fork
   void reset_after_fork() noexcept;
 
  private:

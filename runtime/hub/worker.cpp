@@ -5,8 +5,10 @@
 #include <new>
 
 #include "runtime/hub/fatal.hpp"
+#include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/hub/worker_group.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/memory/stack_pool.hpp"
@@ -27,6 +29,21 @@ SpinLock retired_lock;
 Worker* retired = nullptr;
 
 }  // namespace
+
+void WorkerStats::add(const WorkerStats& other) noexcept {
+  switches += other.switches;
+  stolen += other.stolen;
+  preemptions += other.preemptions;
+  hub_turns += other.hub_turns;
+  hub_sleeps += other.hub_sleeps;
+  if (other.longest_without_hub > longest_without_hub) {
+    longest_without_hub = other.longest_without_hub;
+  }
+  calls_by_symbol += other.calls_by_symbol;
+  calls_by_trap += other.calls_by_trap;
+  calls_by_patch += other.calls_by_patch;
+  calls_passed += other.calls_passed;
+}
 
 Worker* Worker::make(Poller* shared_poller) noexcept {
   if (shared_poller == nullptr) {
@@ -102,7 +119,7 @@ void Worker::release_this_thread() noexcept {
 }
 
 void Worker::switch_away(Fiber* self) noexcept {
-  Worker* worker = self->worker;
+  Worker* worker = current_worker_unchecked();
   Fiber* next = worker->pick_next();
   if (next == self) {  // yielded, and nobody else is ready
     self->state.store(FiberState::kRunning, std::memory_order_relaxed);
@@ -122,7 +139,14 @@ void Worker::finish_switch(Fiber* left) noexcept {
   switch (left->state.load(std::memory_order_acquire)) {
     case FiberState::kYielding:
       left->state.store(FiberState::kReady, std::memory_order_relaxed);
-      yielded.push(left);
+      if (left->worker != this) {  // on its way to the worker that it is pinned to from now on
+        schedule(left);
+      } else if (preempting_ && !left->pinned && group != nullptr) {
+        group->add_preempted(left);
+      } else {
+        add_yielded(left);
+      }
+      preempting_ = false;
       break;
     case FiberState::kParking: {
       FiberState expected = FiberState::kParking;
@@ -134,7 +158,7 @@ void Worker::finish_switch(Fiber* left) noexcept {
     }
     case FiberState::kWakePending:
       left->state.store(FiberState::kReady, std::memory_order_relaxed);
-      enqueue_woken(left);
+      schedule(left);
       break;
     case FiberState::kDead:
       retire_context(*left);
@@ -155,18 +179,76 @@ bool Worker::hub_is_due() noexcept {
   return true;
 }
 
+void Worker::count_movable(const Fiber* fiber, int change) noexcept {
+  if (group == nullptr || fiber->pinned) return;
+  movable_.store(movable_.load(std::memory_order_relaxed) + static_cast<uint32_t>(change),
+                 std::memory_order_relaxed);
+}
+
+void Worker::add_woken(Fiber* fiber) noexcept {
+  QueueLock guard(*this);
+  fiber->worker = this;
+  woken_.push(fiber);
+  count_movable(fiber, 1);
+}
+
+void Worker::add_yielded(Fiber* fiber) noexcept {
+  QueueLock guard(*this);
+  yielded_.push(fiber);
+  count_movable(fiber, 1);
+}
+
+// What gave up the processor by itself and what was made to take turns.
+Fiber* Worker::pick_second_class() noexcept {
+  group_is_next_ = !group_is_next_;
+  Fiber* fiber = nullptr;
+  if (group != nullptr && group_is_next_) fiber = group->take_preempted(*this);
+  if (fiber == nullptr && !yielded_.empty()) {
+    QueueLock guard(*this);
+    fiber = yielded_.pop();
+    if (fiber != nullptr) count_movable(fiber, -1);
+  }
+  if (fiber == nullptr && group != nullptr && !group_is_next_) {
+    fiber = group->take_preempted(*this);
+  }
+  return fiber;
+}
+
 Fiber* Worker::pick_next() noexcept {
   if (--turns_left_ <= 0 && current != &hub && hub_is_due()) return &hub;
-  if (!woken.empty() && (woken_streak_ < kWokenInARow || yielded.empty())) {
-    ++woken_streak_;
-    return woken.pop();
+  // The queues may only shrink behind our back: whoever looks empty is.
+  if (!woken_.empty() && (woken_streak_ < kWokenInARow || yielded_.empty())) {
+    QueueLock guard(*this);
+    if (Fiber* fiber = woken_.pop()) {
+      ++woken_streak_;
+      count_movable(fiber, -1);
+      return fiber;
+    }
   }
   woken_streak_ = 0;
-  if (Fiber* fiber = yielded.pop()) return fiber;
-  if (current->state.load(std::memory_order_relaxed) == FiberState::kYielding) {
+  if (Fiber* fiber = pick_second_class()) return fiber;
+  if (current->state.load(std::memory_order_relaxed) == FiberState::kYielding &&
+      current->worker == this) {
     return inbox.empty() ? current : &hub;
   }
   return &hub;
+}
+
+uint32_t Worker::give_to(Worker& thief, uint32_t most) noexcept {
+  LocalQueue given;
+  uint32_t count = 0;
+  {
+    QueueLock guard(*this);
+    for (; count < most; ++count) {
+      Fiber* fiber = woken_.pop_movable();
+      if (fiber == nullptr) fiber = yielded_.pop_movable();
+      if (fiber == nullptr) break;
+      count_movable(fiber, -1);
+      given.push(fiber);
+    }
+  }
+  while (Fiber* fiber = given.pop()) thief.add_woken(fiber);
+  return count;
 }
 
 void Worker::preempt_current() noexcept {
@@ -174,29 +256,55 @@ void Worker::preempt_current() noexcept {
   turns_left_ = 0;  // the hub is due: what became ready meanwhile runs first
   looks_left_ = 0;
   ++stats.preemptions;
+  preempting_ = true;
   Fiber* self = current;
   self->state.store(FiberState::kYielding, std::memory_order_relaxed);
   switch_away(self);
 }
 
-void Worker::enqueue_woken(Fiber* fiber) noexcept {
-  if (current_worker() == this) {
-    woken.push(fiber);
-    return;
+void Worker::schedule(Fiber* fiber) noexcept {
+  Worker* here = current_worker();
+  Worker* home = fiber->worker;
+  if (home->group == nullptr || fiber->pinned) {
+    if (here == home) {
+      home->add_woken(fiber);
+    } else {
+      home->inbox.push(fiber);
+      home->ring();
+    }
+  } else if (here != nullptr && here->group == home->group) {
+    here->add_woken(fiber);
+    if (here->movable() > 1 || here->current != &here->hub) here->group->work_added(*here);
+  } else {
+    home->group->inject(fiber);
   }
-  inbox.push(fiber);
-  ring();
 }
 
 void Worker::ring() noexcept {
-  if (sleeping_.load(std::memory_order_seq_cst)) poller->ring();
+  if (!sleeping_.load(std::memory_order_seq_cst)) return;
+  if (group == nullptr) {
+    poller->ring();
+    return;
+  }
+  rung_ = 1;  // the poller is shared: its bell would wake any of the group
+  interrupt_call(os_tid);
+}
+
+void Worker::ring_from_handler(ucontext_t* frame) noexcept {
+  if (group == nullptr) {
+    // Whether the hub sleeps says nothing here: it may have looked around already.
+    poller->ring();
+    return;
+  }
+  rung_ = 1;
+  leave_interruptible_call(frame);
 }
 
 void Worker::drain_inbox() noexcept {
   if (inbox.empty()) return;
   for (Fiber* fiber = inbox.take_all(); fiber != nullptr;) {
     Fiber* next = fiber->next_ready;
-    woken.push(fiber);
+    add_woken(fiber);
     fiber = next;
   }
 }
@@ -207,9 +315,13 @@ void Worker::hub_entry(boost::context::detail::transfer_t transfer) {
   worker->hub_main();
 }
 
+Deadline Worker::nearest_timer() const noexcept {
+  return group != nullptr ? group->nearest_timer() : timers.nearest();
+}
+
 Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
   Nanoseconds timeout = kForever;
-  if (const Deadline nearest = timers.nearest(); nearest != kForever) {
+  if (const Deadline nearest = nearest_timer(); nearest != kForever) {
     timeout = nearest > now ? nearest - now : 0;
   }
   // A loop without active handles has no timeout: for it, 0 means that uv_run would return.
@@ -225,6 +337,7 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
 
 void Worker::hub_turn() noexcept {
   ++stats.hub_turns;
+  rung_ = 0;  // before we look for what we were rung for
   if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
   drain_inbox();
   Deadline now = monotonic_now();
@@ -232,9 +345,11 @@ void Worker::hub_turn() noexcept {
     stats.longest_without_hub = now - last_hub_time_;
   }
   timers.fire_due(now);
+  if (group != nullptr) group->look_for_work(*this, now);
 
   Nanoseconds timeout = anything_ready() ? 0 : time_to_sleep(now);
-  if (timeout != 0) {
+  const bool sleeps = timeout != 0;
+  if (sleeps) {
     if (timeout == kForever && process().hooks.on_dead_end != nullptr && poller->waiters() == 0 &&
         (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
       process().hooks.on_dead_end(this);
@@ -242,20 +357,25 @@ void Worker::hub_turn() noexcept {
     }
     // From here on whoever fills the inbox rings; what came before is seen now.
     sleeping_.store(true, std::memory_order_seq_cst);
+    if (group != nullptr) timeout = group->begin_sleep(*this, timeout);
     if (!inbox.empty()) timeout = 0;
     if (timeout != 0) ++stats.hub_sleeps;
   }
-  const bool loop_has_work = poller->poll(*this, timeout);
-  sleeping_.store(false, std::memory_order_relaxed);
+  const Poller::Outcome outcome = poller->poll(&rung_, timeout);
+  if (sleeps) {
+    sleeping_.store(false, std::memory_order_relaxed);
+    if (group != nullptr) group->end_sleep(*this);
+  }
+  if (outcome.rung && group != nullptr) group->was_rung(*this);
   drain_inbox();
 
   now = monotonic_now();
   last_hub_time_ = now;  // sleeping is not starving: the count starts anew
   last_hub_cycles_ = cycle_count();
   timers.fire_due(now);
-  if (loop_ != nullptr && (loop_has_work || uv_loop_alive(loop_) != 0)) {
+  if (loop_ != nullptr && (outcome.loop_has_work || uv_loop_alive(loop_) != 0)) {
     uv_update_time(loop_);
-    if (loop_has_work || uv_backend_timeout(loop_) == 0) uv_run(loop_, UV_RUN_NOWAIT);
+    if (outcome.loop_has_work || uv_backend_timeout(loop_) == 0) uv_run(loop_, UV_RUN_NOWAIT);
   }
 }
 
@@ -264,7 +384,8 @@ void Worker::hub_main() noexcept {
     hub_turn();
     turns_left_ = kTurnsPerLook;
     looks_left_ = kLooksPerHubTurn;
-    if (anything_ready()) switch_away(&hub);
+    if (group != nullptr) group->leave_hub(*this);
+    if (anything_ready() || (group != nullptr && group->has_preempted())) switch_away(&hub);
   }
 }
 
@@ -297,8 +418,9 @@ void Worker::close_loop() noexcept {
 }
 
 void Worker::forget_after_fork() noexcept {
-  woken.clear();
-  yielded.clear();
+  woken_.clear();
+  yielded_.clear();
+  movable_ = 0;
   inbox.clear();
   timers.clear_after_fork();
   // uv handles of the parent stay the program's to close; a new loop is made on demand.

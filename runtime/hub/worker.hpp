@@ -3,9 +3,12 @@
 // A fiber that blocks switches straight to the next ready one. The hub fiber runs when nothing is
 // ready, and otherwise whenever the budget of turns or of time is used up, so that chatty fibers
 // starve neither I/O nor timers.
+//
+// A worker is alone (explicit fibers: they stay where they were made) or one of a WorkerGroup, whose
+// fibers move between its members unless they are pinned.
 #pragma once
 
-#include <sys/epoll.h>
+#include <ucontext.h>
 
 #include <atomic>
 #include <cstddef>
@@ -14,16 +17,19 @@
 #include "runtime/fiber/fiber.hpp"
 #include "runtime/fiber/run_queue.hpp"
 #include "runtime/fiber/timer.hpp"
+#include "runtime/platform/spin_lock.hpp"
 
 struct uv_loop_s;
 
 namespace tendril::rt {
 
 class Poller;
+class WorkerGroup;
 
 // Counters for --stats; each written by its own worker only.
 struct WorkerStats {
-  uint64_t switches = 0;
+  uint64_t switches = 0;  // read by the group, too
+  uint64_t stolen = 0;    // fibers taken from other workers
   uint64_t preemptions = 0;
   uint64_t hub_turns = 0;
   uint64_t hub_sleeps = 0;
@@ -32,6 +38,8 @@ struct WorkerStats {
   uint64_t calls_by_trap = 0;
   uint64_t calls_by_patch = 0;
   uint64_t calls_passed = 0;
+
+  void add(const WorkerStats& other) noexcept;
 };
 
 enum class Selector : uint8_t {  // values fixed by Syscall User Dispatch
@@ -53,11 +61,10 @@ class Worker {
   Fiber hub;                 // owner of the loops; runs hub_main
   Fiber* root = nullptr;     // what this OS thread ran before it became a worker
 
-  LocalQueue woken;    // came out of a wait: run before the others (bounded)
-  LocalQueue yielded;  // yielded or were preempted
-  Inbox inbox;         // made ready by other OS threads
+  Inbox inbox;  // made ready by other OS threads, to run here
   TimerHeap timers;
-  Poller* poller = nullptr;  // may be shared by several workers
+  Poller* poller = nullptr;      // shared by the workers of a group
+  WorkerGroup* group = nullptr;  // null: a worker alone. Set before it runs anything
   WorkerStats stats;
 
   // Ended fibers of create_fiber that keep their default stack, linked by next_ready: spawning
@@ -86,11 +93,15 @@ class Worker {
   // perhaps on another worker.
   static void switch_away(Fiber* self) noexcept;
 
-  // Queues a fiber that is kReady on this worker; any thread.
-  void enqueue_woken(Fiber* fiber) noexcept;
+  // Queues a fiber that is kReady where it is to run: on its own worker if it is pinned or its
+  // worker alone, else on the caller's, else wherever one of its group is free. Any thread.
+  static void schedule(Fiber* fiber) noexcept;
 
-  // Makes the hub look around soon, if it sleeps. Any thread, signal handlers too.
+  // Makes the hub look around soon, if it sleeps. Any thread.
   void ring() noexcept;
+
+  // The same from a signal handler on this worker's own thread: it may be just before its sleep.
+  void ring_from_handler(ucontext_t* frame) noexcept;
 
   // The running fiber has had its time slice: lets the hub look around, then whoever is ready, then
   // goes on. Own thread, runtime mode.
@@ -99,7 +110,16 @@ class Worker {
   // The embedded libuv loop, made at first use. Own thread only. Null when out of descriptors.
   uv_loop_s* loop() noexcept;
 
-  bool anything_ready() const noexcept { return !woken.empty() || !yielded.empty(); }
+  bool anything_ready() const noexcept { return !woken_.empty() || !yielded_.empty(); }
+
+  // Fibers in the queues that others of the group may take; read by any thread.
+  uint32_t movable() const noexcept { return movable_.load(std::memory_order_relaxed); }
+
+  // Takes up to `most` of them for the caller. Returns how many.
+  uint32_t give_to(Worker& thief, uint32_t most) noexcept;
+
+  // Adds one at the end of the woken. Own thread only.
+  void add_woken(Fiber* fiber) noexcept;
 
   // In the child of fork: the only OS thread left is this worker's; `survivor` is running on it.
   void forget_after_fork() noexcept;
@@ -108,8 +128,31 @@ class Worker {
   void finish_switch(Fiber* left) noexcept;
 
  private:
+  friend class WorkerGroup;  // idle workers keep their place in it here
+
+  // Taken by the workers of a group only; in runtime mode.
+  class QueueLock {
+   public:
+    explicit QueueLock(Worker& worker) noexcept
+        : lock_(worker.group != nullptr ? &worker.queue_lock_ : nullptr) {
+      if (lock_ != nullptr) lock_->lock();
+    }
+    ~QueueLock() {
+      if (lock_ != nullptr) lock_->unlock();
+    }
+    QueueLock(const QueueLock&) = delete;
+    QueueLock& operator=(const QueueLock&) = delete;
+
+   private:
+    SpinLock* const lock_;
+  };
+
   Fiber* pick_next() noexcept;
+  Fiber* pick_second_class() noexcept;
+  void add_yielded(Fiber* fiber) noexcept;
+  void count_movable(const Fiber* fiber, int change) noexcept;
   bool hub_is_due() noexcept;
+  Deadline nearest_timer() const noexcept;
   [[noreturn]] void hub_main() noexcept;
   static Worker* make(Poller* shared_poller) noexcept;
   void close_loop() noexcept;
@@ -123,12 +166,29 @@ class Worker {
   static constexpr uint64_t kCyclesPerHubTurn = 500'000;  // or about 200 µs
   static constexpr int kWokenInARow = 64;                 // then one that yielded
 
+  SpinLock queue_lock_;
+  LocalQueue woken_;    // came out of a wait: run before the others (bounded)
+  LocalQueue yielded_;  // yielded or were preempted
+  std::atomic<uint32_t> movable_{0};
+  bool preempting_ = false;     // the fiber being left was preempted
+  bool group_is_next_ = false;  // whose turn it is: the group's preempted or the own yielded
+
   int turns_left_ = kTurnsPerLook;
   int looks_left_ = kLooksPerHubTurn;
   uint64_t last_hub_cycles_ = 0;
   Nanoseconds last_hub_time_ = 0;
   int woken_streak_ = 0;
   std::atomic<bool> sleeping_{false};  // the hub is (about to be) in epoll_wait
+  volatile int rung_ = 0;              // ends that wait, see interruptible_call
+
+  // Of an idle worker in a group, see WorkerGroup; own thread only.
+  bool watching_ = false;
+  int quiet_ticks_ = 0;
+  Nanoseconds tick_ = 0;
+  // Written by whoever watches: what it saw at its last look.
+  uint64_t watched_switches_ = 0;
+  bool watched_waiting_ = false;
+
   uv_loop_s* loop_ = nullptr;
   Worker* next_retired_ = nullptr;
 };

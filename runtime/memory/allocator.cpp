@@ -88,6 +88,8 @@ void* runtime_allocate_zeroed(size_t count, size_t bytes) noexcept {
   return memory;
 }
 
+SpinLock& runtime_allocator_lock() noexcept { return heap().lock; }
+
 void runtime_allocator_reset_after_fork() noexcept { heap().lock.reset_after_fork(); }
 
 }  // namespace tendril::rt

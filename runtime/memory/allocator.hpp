@@ -12,6 +12,8 @@
 #include <new>
 #include <utility>
 
+#include "runtime/platform/spin_lock.hpp"
+
 namespace tendril::rt {
 
 // Null when the system is out of memory. 16-byte aligned.
@@ -35,5 +37,7 @@ void runtime_delete(T* object) noexcept {
 
 // In the child of fork: another thread may have held the heap's lock.
 void runtime_allocator_reset_after_fork() noexcept;
+// Held around fork, so that the child finds no half-made change.
+SpinLock& runtime_allocator_lock() noexcept;
 
 }  // namespace tendril::rt

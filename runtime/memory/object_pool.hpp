@@ -32,6 +32,7 @@ class ObjectPool {
     free_ = slot;
   }
 
+  SpinLock& lock() noexcept { return lock_; }
   void reset_after_fork() noexcept { lock_.reset_after_fork(); }
 
  private:

@@ -66,6 +66,7 @@ rt::Worker* become_worker() {
 // The thread-local is seen through the FS base of the fiber, which must therefore be running and
 // have an FS base of its own, or be the one that its OS thread began with.
 FiberRecord& make_record(rt::Fiber* fiber) {
+  rt::pin_current_fiber();  // to the hub that will run what it spawns
   rt::require(foreign_record.fiber == nullptr, "a fiber without a record on a shared FS base");
   foreign_record.fiber = fiber;
   foreign_record.family = &foreign_record;

@@ -1,0 +1,52 @@
+#include "interpose/kernel/fork_locks.hpp"
+
+#include <cstddef>
+#include <iterator>
+
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/thread_timers.hpp"
+#include "interpose/kernel/worker_state.hpp"
+#include "runtime/hub/offload.hpp"
+#include "runtime/hub/process.hpp"
+#include "runtime/memory/allocator.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+// In the order in which code that needs several takes them; the allocator's comes last.
+rt::SpinLock& lock_number(size_t i) noexcept {
+  switch (i) {
+    case 0:
+      return worker_calls_lock();
+    case 1:
+      return signals().lock();
+    case 2:
+      return threads().lock;
+    case 3:
+      return rt::process().lock();
+    case 4:
+      return thread_timers().lock();
+    case 5:
+      return rt::offload_lock();
+    case 6:
+      return workers().growth_lock();
+    case 7:
+      return rt::fiber_pool_lock();
+    default:
+      return rt::runtime_allocator_lock();
+  }
+}
+constexpr size_t kLocks = 9;
+
+}  // namespace
+
+void lock_for_fork() noexcept {
+  for (size_t i = 0; i < kLocks; ++i) lock_number(i).lock();
+}
+
+void unlock_after_fork() noexcept {
+  for (size_t i = kLocks; i-- > 0;) lock_number(i).unlock();
+}
+
+}  // namespace tendril::kernel

@@ -1,0 +1,238 @@
+#include "runtime/hub/worker_group.hpp"
+
+#include <new>
+
+#include "runtime/hub/bare_thread.hpp"
+#include "runtime/hub/fatal.hpp"
+#include "runtime/hub/park.hpp"
+#include "runtime/hub/poller.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::rt {
+namespace {
+
+constexpr size_t kRootStackSize = 64 * 1024;
+
+// How often the watcher looks: soon at first, then less often while it finds nothing to take.
+constexpr Nanoseconds kFirstTick = 50'000;
+constexpr Nanoseconds kLongestTick = 400'000;
+// After so many looks at which nothing waited anywhere, nobody watches.
+constexpr int kMostQuietTicks = 6;
+
+// From so many waiting fibers on, an idle worker takes some without asking how long they waited.
+constexpr uint32_t kManyWaiting = 2;
+
+uint64_t switches_of(const Worker& worker) noexcept {
+  return std::atomic_ref(const_cast<uint64_t&>(worker.stats.switches))
+      .load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+// Lies at the bottom of its thread's stack mapping.
+struct WorkerGroup::Member {
+  BareThread thread;
+  WorkerGroup* group;
+};
+
+void WorkerGroup::open(Worker* first, size_t limit, Prepare prepare) noexcept {
+  limit_ = limit < 1 ? 1 : limit > kMostWorkers ? kMostWorkers : limit;
+  prepare_ = prepare;
+  made_.store(1, std::memory_order_relaxed);
+  first->group = this;
+  add_member(first);
+}
+
+// Precondition: growth_lock_, or nobody else is there yet.
+void WorkerGroup::add_member(Worker* worker) noexcept {
+  const size_t count = count_.load(std::memory_order_relaxed);
+  workers_[count].store(worker, std::memory_order_relaxed);
+  count_.store(count + 1, std::memory_order_release);
+}
+
+void WorkerGroup::grow() noexcept {
+  SpinGuard guard(growth_lock_);
+  const size_t made = made_.load(std::memory_order_relaxed);
+  if (made >= limit_) return;
+  BareThread thread;
+  void* memory = prepare_bare_thread(kRootStackSize, &thread);
+  if (memory == nullptr) return;  // fewer workers then; the next to need one tries again
+  auto* member = new (memory) Member{thread, this};
+  constexpr uint64_t kAllSignals = ~uint64_t{0};  // until the front ends are armed
+  if (start_bare_thread(&member->thread, member_main, member, kAllSignals) < 0) return;
+  made_.store(made + 1, std::memory_order_relaxed);
+}
+
+void WorkerGroup::member_main(void* argument) {
+  const auto* member = static_cast<Member*>(argument);
+  WorkerGroup* group = member->group;
+  Fiber* root = take_fiber();
+  if (root == nullptr) fatal("out of memory for a worker");
+  adopt_current_thread(*root, /*shared=*/false);
+  int error;
+  const auto tls = reinterpret_cast<uintptr_t>(member->thread.tls);
+  Worker* worker = Worker::adopt_this_thread(root, group->first()->poller, tls, &error);
+  if (worker == nullptr) fatal("out of memory for a worker");
+  worker->group = group;
+  if (!group->prepare_(worker)) fatal("cannot arm a worker");
+  {
+    SpinGuard guard(group->growth_lock_);
+    group->add_member(worker);
+  }
+  // From here on only the hub and the group's fibers run on this thread.
+  begin_wait(WaitKind::kOther, group, /*shielded=*/true);
+  park(kForever);
+  fatal("a worker's root was woken");
+}
+
+void WorkerGroup::inject(Fiber* fiber) noexcept {
+  injected_.push(fiber);
+  if (sleepers_.load(std::memory_order_seq_cst) != 0) first()->poller->ring();
+}
+
+void WorkerGroup::work_added(Worker& worker) noexcept {
+  if (sleepers_.load(std::memory_order_relaxed) == 0) {
+    if (made_.load(std::memory_order_relaxed) < limit_) grow();
+    return;
+  }
+  if (watched_.load(std::memory_order_relaxed) || watched_.exchange(true)) return;
+  worker.poller->ring();
+}
+
+void WorkerGroup::timer_armed(Worker& worker) noexcept {
+  if (worker.movable() != 0 || has_preempted()) work_added(worker);
+}
+
+void WorkerGroup::add_preempted(Fiber* fiber) noexcept {
+  SpinGuard guard(preempted_lock_);
+  preempted_.push(fiber);
+  preempted_count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+Fiber* WorkerGroup::take_preempted(Worker& worker) noexcept {
+  if (!has_preempted()) return nullptr;
+  SpinGuard guard(preempted_lock_);
+  Fiber* fiber = preempted_.pop();
+  if (fiber == nullptr) return nullptr;
+  preempted_count_.fetch_sub(1, std::memory_order_relaxed);
+  fiber->worker = &worker;
+  return fiber;
+}
+
+Deadline WorkerGroup::nearest_timer() const noexcept {
+  Deadline nearest = kForever;
+  for_each_worker([&](const Worker& worker) {
+    if (worker.timers.nearest() < nearest) nearest = worker.timers.nearest();
+  });
+  return nearest;
+}
+
+void WorkerGroup::fire_others(Worker& worker, Deadline now) noexcept {
+  for_each_worker([&](Worker& other) {
+    if (&other != &worker && other.timers.nearest() <= now) other.timers.fire_due(now);
+  });
+}
+
+bool WorkerGroup::anything_waits_elsewhere(const Worker& worker) const noexcept {
+  bool found = false;
+  for_each_worker([&](const Worker& other) {
+    if (&other != &worker && other.movable() != 0) found = true;
+  });
+  return found;
+}
+
+// Takes half of what waits on others: of a worker that has many, or, when watching, of one that has
+// not switched since the last tick.
+bool WorkerGroup::steal(Worker& thief) noexcept {
+  uint32_t taken = 0;
+  for_each_worker([&](Worker& victim) {
+    if (&victim == &thief) return;
+    const uint64_t switches = switches_of(victim);
+    const uint32_t waiting = victim.movable();
+    const bool stuck = thief.watching_ && victim.watched_waiting_ &&
+                       switches == victim.watched_switches_;
+    if (thief.watching_) {
+      victim.watched_switches_ = switches;
+      victim.watched_waiting_ = waiting != 0;
+    }
+    if (taken != 0 || waiting == 0 || (waiting < kManyWaiting && !stuck)) return;
+    taken = victim.give_to(thief, (waiting + 1) / 2);
+  });
+  thief.stats.stolen += taken;
+  return taken != 0;
+}
+
+void WorkerGroup::look_for_work(Worker& worker, Deadline now) noexcept {
+  if (!injected_.empty()) {
+    for (Fiber* fiber = injected_.take_all(); fiber != nullptr;) {
+      Fiber* next = fiber->next_ready;
+      worker.add_woken(fiber);
+      fiber = next;
+    }
+  }
+  if (worker.anything_ready()) return;
+  fire_others(worker, now);
+  if (worker.anything_ready() || has_preempted()) return;
+  if (steal(worker)) worker.tick_ = kFirstTick;
+}
+
+Nanoseconds WorkerGroup::begin_sleep(Worker& worker, Nanoseconds timeout) noexcept {
+  sleepers_.fetch_add(1, std::memory_order_seq_cst);
+  if (!injected_.empty() || has_preempted()) return 0;
+  const bool waits = anything_waits_elsewhere(worker);
+  if (!worker.watching_ && waits && !watched_.exchange(true)) {
+    worker.watching_ = true;
+    worker.tick_ = kFirstTick;
+    worker.quiet_ticks_ = 0;
+  }
+  if (!worker.watching_) return timeout;
+  worker.quiet_ticks_ = waits ? 0 : worker.quiet_ticks_ + 1;
+  if (worker.quiet_ticks_ > kMostQuietTicks) {
+    stop_watching(worker);
+    return timeout;
+  }
+  const Nanoseconds tick = worker.tick_;
+  worker.tick_ = tick * 2 < kLongestTick ? tick * 2 : kLongestTick;
+  return tick < timeout ? tick : timeout;
+}
+
+void WorkerGroup::end_sleep(Worker&) noexcept {
+  sleepers_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// Whoever rang has left it to us to watch.
+void WorkerGroup::was_rung(Worker& worker) noexcept {
+  if (!watched_.load(std::memory_order_relaxed) || worker.watching_) return;
+  worker.watching_ = true;
+  worker.tick_ = kFirstTick;
+  worker.quiet_ticks_ = 0;
+}
+
+void WorkerGroup::stop_watching(Worker& worker) noexcept {
+  worker.watching_ = false;
+  watched_.store(false, std::memory_order_seq_cst);
+}
+
+// The worker has something to run: it no longer watches; if more waits than it can run now,
+// somebody else does.
+void WorkerGroup::leave_hub(Worker& worker) noexcept {
+  const bool has_work = worker.anything_ready() || has_preempted();
+  if (!has_work) return;
+  if (worker.watching_) stop_watching(worker);
+  const uint32_t own = worker.movable() + preempted_count_.load(std::memory_order_relaxed);
+  if (own > 1 || anything_waits_elsewhere(worker)) work_added(worker);
+}
+
+void WorkerGroup::reset_after_fork() noexcept {
+  count_ = 0;
+  made_ = 0;
+  sleepers_ = 0;
+  watched_ = false;
+  growth_lock_.reset_after_fork();
+  preempted_lock_.reset_after_fork();
+  injected_.clear();
+  preempted_.clear();
+  preempted_count_ = 0;
+}
+
+}  // namespace tendril::rt

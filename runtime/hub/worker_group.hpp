@@ -1,0 +1,109 @@
+// Workers that share their fibers: M green threads on N OS threads.
+//
+// Every worker has its own queues, timers and hub; all wait for the same readiness set. A fiber
+// that is woken runs on its waker's worker, so that two that talk to each other stay together.
+// Preempted ones go through one queue of the group, so that all processors share all hogs. A worker
+// with nothing to do takes from the others.
+//
+// To tell a sleeping worker of every fiber that becomes ready would cost more than running it:
+// usually its waker parks a moment later. So one idle worker, the watcher, looks at the others in
+// short ticks while any has fibers waiting, and takes them if they have been waiting for a tick or
+// are many. Nobody watches while nothing waits; the first to leave something waiting rings for a
+// watcher.
+//
+// The first worker is an OS thread of the program's; the others are bare (bare_thread.hpp), made
+// when there is something for them to do.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/fiber/run_queue.hpp"
+#include "runtime/hub/worker.hpp"
+#include "runtime/platform/clock.hpp"
+#include "runtime/platform/spin_lock.hpp"
+
+namespace tendril::rt {
+
+class WorkerGroup {
+ public:
+  static constexpr size_t kMostWorkers = 256;
+
+  // On the new worker's OS thread before it runs any fiber: arms the front ends. False: give up.
+  using Prepare = bool (*)(Worker* worker);
+
+  // `first` becomes the group's first worker; it has not run any fiber but its root. `limit`: at
+  // most so many workers, clipped to kMostWorkers.
+  void open(Worker* first, size_t limit, Prepare prepare) noexcept;
+
+  Worker* first() const noexcept { return workers_[0].load(std::memory_order_acquire); }
+  size_t limit() const noexcept { return limit_; }
+
+  // Calls visit for each worker that has begun.
+  template <typename Visit>
+  void for_each_worker(Visit&& visit) const {
+    const size_t count = count_.load(std::memory_order_acquire);
+    for (size_t i = 0; i < count; ++i) visit(*workers_[i].load(std::memory_order_relaxed));
+  }
+
+  // --- by anybody ---
+
+  // Queues a ready fiber for whichever worker is free first.
+  void inject(Fiber* fiber) noexcept;
+
+  // --- by a worker of the group ---
+
+  // Something waits in its queues while it does something else.
+  void work_added(Worker& worker) noexcept;
+  // A timer was armed; its hub may be long in coming.
+  void timer_armed(Worker& worker) noexcept;
+
+  void add_preempted(Fiber* fiber) noexcept;
+  Fiber* take_preempted(Worker& worker) noexcept;
+  bool has_preempted() const noexcept {
+    return preempted_count_.load(std::memory_order_relaxed) != 0;
+  }
+
+  // The stages of a hub's turn.
+  void look_for_work(Worker& worker, Deadline now) noexcept;
+  Nanoseconds begin_sleep(Worker& worker, Nanoseconds timeout) noexcept;
+  void end_sleep(Worker& worker) noexcept;
+  void was_rung(Worker& worker) noexcept;
+  void leave_hub(Worker& worker) noexcept;
+  Deadline nearest_timer() const noexcept;
+
+  // Held around fork, with every other lock of the runtime: the child finds no half-made change.
+  SpinLock& growth_lock() noexcept { return growth_lock_; }
+
+  // In the child of fork: the other workers do not exist here.
+  void reset_after_fork() noexcept;
+
+ private:
+  struct Member;
+  static void member_main(void* argument);
+  void grow() noexcept;
+  void add_member(Worker* worker) noexcept;
+  bool anything_waits_elsewhere(const Worker& worker) const noexcept;
+  bool steal(Worker& thief) noexcept;
+  void fire_others(Worker& worker, Deadline now) noexcept;
+  void stop_watching(Worker& worker) noexcept;
+
+  std::atomic<Worker*> workers_[kMostWorkers] = {};
+  std::atomic<size_t> count_{0};  // of workers_
+  size_t limit_ = 1;
+  Prepare prepare_ = nullptr;
+
+  SpinLock growth_lock_;
+  std::atomic<size_t> made_{0};  // workers begun or about to; written under growth_lock_
+
+  std::atomic<int> sleepers_{0};
+  std::atomic<bool> watched_{false};  // somebody watches, or has been rung to
+
+  Inbox injected_;
+  SpinLock preempted_lock_;
+  LocalQueue preempted_;  // guarded by preempted_lock_
+  std::atomic<uint32_t> preempted_count_{0};
+};
+
+}  // namespace tendril::rt
