@@ -121,7 +121,10 @@ bool arm_worker(rt::Worker* worker) noexcept {
   return trap::arm(worker, boot::settings().slice_microseconds);
 }
 
-void on_hub_turn(rt::Worker*) noexcept { post_arrived_signals(); }
+void on_hub_turn(rt::Worker*) noexcept {
+  post_arrived_signals();
+  signals().look_after_kernel();
+}
 
 }  // namespace
 

@@ -215,10 +215,34 @@ void SignalState::update_kernel_mask() noexcept {
     rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, kSetSize);
     kick_other_workers();
   }
+  hand_blocked_to_kernel();
+}
+
+// Precondition: lock_. The kernel takes a signal with its whole description from the main thread
+// only, which the first worker is.
+void SignalState::hand_blocked_to_kernel() noexcept {
+  const uint64_t mask = kernel_mask_.load(std::memory_order_relaxed);
+  rt::Worker* first = workers().first();
+  if (rt::current_worker_unchecked() != first) {
+    first_worker_is_asked_.store((process_pending_.set() & mask) != 0, std::memory_order_seq_cst);
+    if ((process_pending_.set() & mask) != 0) first->ring();
+    return;
+  }
+  const long pid = rt::raw_syscall(SYS_getpid);
   siginfo_t info;
   while (int signal = process_pending_.pop(mask, &info)) {
-    rt::raw_syscall(SYS_rt_sigqueueinfo, rt::raw_syscall(SYS_getpid), signal, &info);
+    rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, &info);
   }
+}
+
+void SignalState::look_after_kernel() noexcept {
+  if (!first_worker_is_asked_.load(std::memory_order_relaxed) ||
+      rt::current_worker_unchecked() != workers().first()) {
+    return;
+  }
+  rt::SpinGuard guard(lock_);
+  first_worker_is_asked_.store(false, std::memory_order_relaxed);
+  hand_blocked_to_kernel();
 }
 
 void SignalState::set_waiting_for(GreenThread* thread, uint64_t set) noexcept {
@@ -277,7 +301,11 @@ void SignalState::hand_pending_to_kernel(GreenThread* thread) noexcept {
     rt::raw_syscall(SYS_rt_tgsigqueueinfo, pid, tid, signal, &info);
   }
   while (int signal = process_pending_.pop(~uint64_t{0}, &info)) {
-    rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, &info);
+    if (info.si_code >= 0 && pid != tid) {  // see hand_blocked_to_kernel: the number must do
+      rt::raw_syscall(SYS_kill, pid, signal);
+    } else {
+      rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, &info);
+    }
   }
 }
 

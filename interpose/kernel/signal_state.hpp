@@ -84,6 +84,9 @@ class SignalState {
   // descriptor finds it.
   void note_signalfd(uint64_t mask) noexcept;
 
+  // On the hub: does what other workers have left to the first, see note_signalfd.
+  void look_after_kernel() noexcept;
+
   // What is blocked in the kernel on every worker: nothing but signals that only a signalfd takes.
   // Each frame that returns to the program carries it.
   uint64_t kernel_mask() const noexcept { return kernel_mask_.load(std::memory_order_relaxed); }
@@ -93,6 +96,7 @@ class SignalState {
 
  private:
   void update_kernel_mask() noexcept;
+  void hand_blocked_to_kernel() noexcept;
   bool is_ignored(int signal) const noexcept;
   static uint64_t accepted(const GreenThread* thread) noexcept {
     return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;
@@ -103,8 +107,9 @@ class SignalState {
   void install_kernel_action(int signal) noexcept;
 
   rt::SpinLock lock_;
-  uint64_t signalfd_set_ = 0;              // guarded by lock_
-  std::atomic<uint64_t> kernel_mask_{0};   // written under lock_
+  uint64_t signalfd_set_ = 0;             // guarded by lock_
+  std::atomic<uint64_t> kernel_mask_{0};  // written under lock_
+  std::atomic<bool> first_worker_is_asked_{false};
   KernelAction actions_[kLastSignal + 1];  // guarded by lock_
   SignalQueue process_pending_;            // guarded by lock_
 };

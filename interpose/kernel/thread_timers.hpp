@@ -9,7 +9,7 @@ class ThreadTimers {
  public:
   bool add(int timer, int tid) noexcept;  // false when out of memory
   void remove(int timer) noexcept;
-  int target(int timer) noexcept;  // 0: the timer notifies the process
+  int target(int timer) noexcept;                  // 0: the timer notifies the process
   rt::SpinLock& lock() noexcept { return lock_; }  // held around fork
   void reset_after_fork() noexcept;
 

@@ -15,8 +15,8 @@ extern "C" long tendril_clone_thread(long flags, void* stack_top, int* tid, void
 namespace tendril::rt {
 namespace {
 
-// Below the thread pointer lie the thread-locals of the libraries that were there at start-up: ours,
-// and the C++ runtime's. They read as "never written".
+// Below the thread pointer lie the thread-locals of the libraries that were there at start-up:
+// ours, and the C++ runtime's. They read as "never written".
 constexpr size_t kLeastTls = 64 * 1024;
 
 void* make_tls() noexcept {

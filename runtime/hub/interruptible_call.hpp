@@ -1,6 +1,6 @@
-// A system call that another OS thread can end, by a flag and a signal, without the race of a signal
-// that comes just before the call: the handler moves a thread that is about to enter the call past
-// it.
+// A system call that another OS thread can end, by a flag and a signal, without the race of a
+// signal that comes just before the call: the handler moves a thread that is about to enter the
+// call past it.
 #pragma once
 
 #include <ucontext.h>

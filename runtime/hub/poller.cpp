@@ -319,12 +319,9 @@ void Poller::nudge_all() noexcept {
 Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeout) noexcept {
   epoll_event events[kEventBatch];
   const timespec limit = to_timespec(timeout == kForever ? 0 : timeout);
-  const long arguments[6] = {epoll_fd_,
-                             reinterpret_cast<long>(events),
-                             kEventBatch,
-                             timeout == kForever ? 0 : reinterpret_cast<long>(&limit),
-                             0,
-                             0};
+  const long arguments[6] = {epoll_fd_,   reinterpret_cast<long>(events),
+                             kEventBatch, timeout == kForever ? 0 : reinterpret_cast<long>(&limit),
+                             0,           0};
   const long count = interruptible_call(interrupted, SYS_epoll_pwait2, arguments);
   Outcome outcome;
   for (long i = 0; i < count; ++i) {

@@ -4,8 +4,8 @@
 // ready, and otherwise whenever the budget of turns or of time is used up, so that chatty fibers
 // starve neither I/O nor timers.
 //
-// A worker is alone (explicit fibers: they stay where they were made) or one of a WorkerGroup, whose
-// fibers move between its members unless they are pinned.
+// A worker is alone (explicit fibers: they stay where they were made) or one of a WorkerGroup,
+// whose fibers move between its members unless they are pinned.
 #pragma once
 
 #include <ucontext.h>

@@ -4,6 +4,7 @@
 
 #include "runtime/hub/bare_thread.hpp"
 #include "runtime/hub/fatal.hpp"
+#include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -79,6 +80,8 @@ void WorkerGroup::member_main(void* argument) {
     SpinGuard guard(group->growth_lock_);
     group->add_member(worker);
   }
+  // What the workers were told between our arming and our entry in the list, we look up now.
+  interrupt_call(worker->os_tid);
   // From here on only the hub and the group's fibers run on this thread.
   begin_wait(WaitKind::kOther, group, /*shielded=*/true);
   park(kForever);
@@ -149,8 +152,8 @@ bool WorkerGroup::steal(Worker& thief) noexcept {
     if (&victim == &thief) return;
     const uint64_t switches = switches_of(victim);
     const uint32_t waiting = victim.movable();
-    const bool stuck = thief.watching_ && victim.watched_waiting_ &&
-                       switches == victim.watched_switches_;
+    const bool stuck =
+        thief.watching_ && victim.watched_waiting_ && switches == victim.watched_switches_;
     if (thief.watching_) {
       victim.watched_switches_ = switches;
       victim.watched_waiting_ = waiting != 0;
@@ -196,9 +199,7 @@ Nanoseconds WorkerGroup::begin_sleep(Worker& worker, Nanoseconds timeout) noexce
   return tick < timeout ? tick : timeout;
 }
 
-void WorkerGroup::end_sleep(Worker&) noexcept {
-  sleepers_.fetch_sub(1, std::memory_order_relaxed);
-}
+void WorkerGroup::end_sleep(Worker&) noexcept { sleepers_.fetch_sub(1, std::memory_order_relaxed); }
 
 // Whoever rang has left it to us to watch.
 void WorkerGroup::was_rung(Worker& worker) noexcept {
