@@ -59,8 +59,8 @@ rt::SpinLock& worker_calls_lock() noexcept { return shared_call.lock; }
 
 void call_on_other_workers(long number, const long (&arguments)[6]) noexcept {
   rt::SpinGuard guard(shared_call.lock);
-  // No worker may begin meanwhile: it would have what its maker had before.
-  rt::SpinGuard growth(workers().growth_lock());
+  // No worker may be about to begin: it would go on with what its maker had before.
+  workers().lock_complete();
   const rt::Worker* self = rt::current_worker_unchecked();
   shared_call.number = number;
   __builtin_memcpy(shared_call.arguments, arguments, sizeof arguments);
@@ -77,6 +77,7 @@ void call_on_other_workers(long number, const long (&arguments)[6]) noexcept {
   shared_call.round.store(round, std::memory_order_release);
   kick_other_workers();
   while (shared_call.left.load(std::memory_order_acquire) != 0) rt::raw_syscall(SYS_sched_yield);
+  workers().growth_lock().unlock();
 }
 
 void skip_earlier_calls(WorkerState* fresh) noexcept {

@@ -88,6 +88,15 @@ void WorkerGroup::member_main(void* argument) {
   fatal("a worker's root was woken");
 }
 
+void WorkerGroup::lock_complete() noexcept {
+  for (;;) {
+    growth_lock_.lock();
+    if (made_.load(std::memory_order_relaxed) == count_.load(std::memory_order_relaxed)) return;
+    growth_lock_.unlock();
+    raw_syscall(SYS_sched_yield);
+  }
+}
+
 void WorkerGroup::inject(Fiber* fiber) noexcept {
   injected_.push(fiber);
   if (sleepers_.load(std::memory_order_seq_cst) != 0) first()->poller->ring();

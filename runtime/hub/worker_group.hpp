@@ -73,6 +73,9 @@ class WorkerGroup {
   void leave_hub(Worker& worker) noexcept;
   Deadline nearest_timer() const noexcept;
 
+  // Takes growth_lock at a moment when every worker that was made has begun.
+  void lock_complete() noexcept;
+
   // Held around fork, with every other lock of the runtime: the child finds no half-made change.
   SpinLock& growth_lock() noexcept { return growth_lock_; }
 
