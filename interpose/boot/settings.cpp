@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "runtime/platform/usable_cores.hpp"
+
 namespace tendril::boot {
 namespace {
 
@@ -20,7 +22,8 @@ size_t number(const char* name, size_t otherwise) noexcept {
 
 Settings read() noexcept {
   Settings s;
-  s.workers = static_cast<int>(number("TENDRIL_WORKERS", 1));
+  s.workers = static_cast<int>(number("TENDRIL_WORKERS", 0));
+  if (s.workers < 1) s.workers = static_cast<int>(rt::usable_cores());
   s.stack_size = number("TENDRIL_STACK_SIZE", 0);
   const size_t slice = number("TENDRIL_SLICE_US", 10'000);
   if (slice >= 50 && slice <= 10'000'000) s.slice_microseconds = static_cast<int>(slice);

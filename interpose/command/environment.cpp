@@ -68,10 +68,12 @@ Environment green_environment(Environment environment, const std::string& shim,
   std::string tuned = tunables(lookup(environment, "GLIBC_TUNABLES").value_or(""));
   std::optional<std::string> stack;
   if (settings.stack_bytes) stack = std::to_string(*settings.stack_bytes);
+  std::optional<std::string> workers;
+  if (settings.workers) workers = std::to_string(*settings.workers);
 
   assign(environment, "LD_PRELOAD", preload);
   assign(environment, "GLIBC_TUNABLES", tuned);
-  assign(environment, "TENDRIL_WORKERS", std::to_string(settings.workers));
+  assign(environment, "TENDRIL_WORKERS", workers);
   assign(environment, "TENDRIL_STACK_SIZE", stack);
   assign(environment, "TENDRIL_STATS", flag(settings.stats));
   assign(environment, "TENDRIL_VERBOSE", flag(settings.verbose));

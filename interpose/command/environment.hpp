@@ -14,7 +14,7 @@ using Environment = std::vector<std::string>;
 
 // What the user chose for the green process.
 struct Settings {
-  unsigned workers = 1;
+  std::optional<unsigned> workers;    // none: the usable cores
   std::optional<size_t> stack_bytes;  // empty: what the program itself asks for
   bool stats = false;
   bool verbose = false;

@@ -42,7 +42,7 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 std::string announcement(const Executable& executable, const std::string& shim,
                          const Settings& settings) {
   std::string text = "running " + executable.runs + " green: workers ";
-  text += std::to_string(settings.workers);
+  text += settings.workers ? std::to_string(*settings.workers) : "one a usable core";
   if (settings.stack_bytes) text += ", stack size " + std::to_string(*settings.stack_bytes);
   return text + ", shim " + shim;
 }

@@ -145,7 +145,8 @@ Options parse_options(const std::vector<std::string>& arguments, const Environme
   app.set_help_flag("-h,--help", "Print this and exit");
   app.set_version_flag("--version", "tendril " TENDRIL_VERSION, "Print the version and exit");
   auto* workers_option =
-      app.add_option("--workers", workers, "OS threads that run green threads (default: 1)")
+      app.add_option("--workers", workers,
+                     "OS threads that run green threads (default: one a usable core)")
           ->type_name("N")
           ->take_last();
   auto* stack_option = app.add_option("--stack-size", stack_size,

@@ -41,7 +41,7 @@ TEST_CASE("the environment says what the options said") {
   };
   CHECK(variable({}, "LD_PRELOAD") == box.shim());
   CHECK(variable({}, "GLIBC_TUNABLES") == "glibc.pthread.rseq=0");
-  CHECK(variable({}, "TENDRIL_WORKERS") == "1");
+  CHECK(variable({}, "TENDRIL_WORKERS") == "(unset)");
   CHECK(variable({}, "TENDRIL_STACK_SIZE") == "(unset)");
   CHECK(variable({"--stack-size", "64K"}, "TENDRIL_STACK_SIZE") == "65536");
   CHECK(variable({"--workers=2"}, "TENDRIL_WORKERS") == "2");
@@ -67,7 +67,8 @@ TEST_CASE("verbose says in one line what runs, and how") {
   Outcome outcome = box.tendril({"--verbose", "--stack-size", "64K", "probe"});
   CHECK(outcome.out == "green\n");
   CHECK(outcome.err == "tendril: running " + box.probe() +
-                           " green: workers 1, stack size 65536, shim " + box.shim() + "\n");
+                           " green: workers one a usable core, stack size 65536, shim " +
+                           box.shim() + "\n");
 }
 
 TEST_CASE("scripts run, by their interpreter, by env and by the shell") {

@@ -25,7 +25,7 @@ TEST_CASE("options end at the program's name, so its own are never eaten") {
   CHECK(options.action == Action::kRun);
   CHECK(options.words == Words{"ls", "--help", "--workers", "-x", "--"});
   CHECK(options.settings.stats);
-  CHECK(options.settings.workers == 1);
+  CHECK(!options.settings.workers);
 }
 
 TEST_CASE("after -- everything is the program's, whatever it looks like") {
