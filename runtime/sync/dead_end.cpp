@@ -27,11 +27,7 @@
 namespace tendril::detail {
 namespace {
 
-// Its own worker writes it, at every switch, and must not pay for being looked at.
-__attribute__((noinline, no_sanitize("thread"))) uint64_t switches_of(
-    const rt::Worker* worker) noexcept {
-  return *static_cast<const volatile uint64_t*>(&worker->stats.switches);
-}
+std::atomic<size_t> harmless_threads{0};
 
 bool others_sleep(const rt::Worker* me) noexcept {
   for (KnownWorker* k = known_workers(); k != nullptr; k = k->next) {
@@ -43,7 +39,8 @@ bool others_sleep(const rt::Worker* me) noexcept {
 
 // OS threads that are neither workers nor the runtime's own may do anything.
 bool strangers_exist(size_t ending) noexcept {
-  size_t expected = ending + rt::offload_threads() + rt::uv_pool_threads();
+  size_t expected =
+      ending + harmless_threads.load() + rt::offload_threads() + rt::uv_pool_threads();
   for (KnownWorker* k = known_workers(); k != nullptr; k = k->next) expected += k->alive.load();
 #if defined(__SANITIZE_THREAD__)
   ++expected;  // the sanitizer's own
@@ -91,20 +88,30 @@ int rank_of(const rt::Fiber* fiber, const rt::Worker* me) noexcept {
   return record == nullptr || record == record->thread->own ? 1 : 0;
 }
 
-// False if some fiber is not stuck.
-bool find_victim(const rt::Worker* me, Victim& victim) noexcept {
+bool waits_for_fibers(const rt::Fiber* fiber) noexcept {
+  const rt::WakeReason reason =
+      rt::wait_word::reason(fiber->wait_word.load(std::memory_order_acquire));
+  return (reason == rt::WakeReason::kNone || reason == rt::WakeReason::kShielded) &&
+         fiber->state.load(std::memory_order_acquire) == rt::FiberState::kParked &&
+         is_for_fibers(fiber->wait_kind);
+}
+
+bool all_wait_for_fibers() noexcept {
   bool all = true;
+  rt::process().for_each_fiber(
+      [&all](const rt::Fiber* fiber) { all = all && waits_for_fibers(fiber); });
+  return all;
+}
+
+// Looks into records, which stay only while everybody sleeps.
+Victim find_victim(const rt::Worker* me) noexcept {
+  Victim victim;
   rt::process().for_each_fiber([&](rt::Fiber* fiber) {
-    if (!all) return;
     const uint64_t word = fiber->wait_word.load(std::memory_order_acquire);
-    const rt::WakeReason reason = rt::wait_word::reason(word);
-    all = (reason == rt::WakeReason::kNone || reason == rt::WakeReason::kShielded) &&
-          fiber->state.load(std::memory_order_acquire) == rt::FiberState::kParked &&
-          is_for_fibers(fiber->wait_kind);
-    if (!all || reason != rt::WakeReason::kNone) return;
+    if (rt::wait_word::reason(word) != rt::WakeReason::kNone) return;
     if (const int rank = rank_of(fiber, me); rank > victim.rank) victim = {fiber, word, rank};
   });
-  return all && victim.fiber != nullptr;
+  return victim;
 }
 
 void tell(const Victim& victim) noexcept {
@@ -116,8 +123,8 @@ void tell(const Victim& victim) noexcept {
 
 void look(const rt::Worker* me, size_t ending) noexcept {
   if (!others_sleep(me) || strangers_exist(ending)) return;
-  Victim victim;
-  if (find_victim(me, victim) && others_sleep(me)) tell(victim);
+  if (!all_wait_for_fibers() || !others_sleep(me)) return;
+  if (const Victim victim = find_victim(me); victim.fiber != nullptr) tell(victim);
 }
 
 // On the hub, which in a green process must not allocate: what is said is put together later.
@@ -134,6 +141,10 @@ void on_dead_end(rt::Worker* worker) {
 void watch_for_dead_ends() noexcept {
   rt::ProcessHooks& hooks = rt::process().hooks;
   if (hooks.on_dead_end == nullptr) hooks.on_dead_end = on_dead_end;
+}
+
+void count_harmless_thread(int change) noexcept {
+  harmless_threads.fetch_add(static_cast<size_t>(change));
 }
 
 void look_for_dead_end_at_thread_end() noexcept {

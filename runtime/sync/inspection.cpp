@@ -16,6 +16,13 @@ namespace {
 
 std::atomic<uint32_t> lookers{0};
 
+// The thread sanitizer does not know the fence.
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kLocksAlways = true;
+#else
+constexpr bool kLocksAlways = false;
+#endif
+
 }  // namespace
 
 std::vector<SeenFiber> look_at_fibers(const ThreadRecord* thread) {
@@ -27,7 +34,8 @@ std::vector<SeenFiber> look_at_fibers(const ThreadRecord* thread) {
   lookers.fetch_add(1, std::memory_order_seq_cst);
   if (can_fence) fence_all_threads();
   rt::process().for_each_fiber([&](rt::Fiber* fiber) {
-    const auto* record = static_cast<const FiberRecord*>(fiber->api);
+    const auto* record = static_cast<const FiberRecord*>(
+        std::atomic_ref(fiber->api).load(std::memory_order_acquire));
     if (record == nullptr || record->thread == nullptr || room == 0) return;
     if (thread != nullptr && record->thread != thread) return;
     --room;
@@ -36,7 +44,7 @@ std::vector<SeenFiber> look_at_fibers(const ThreadRecord* thread) {
                     fiber->wait_kind, fiber->wait_object, record->thread,
                     record->thread->number.load(std::memory_order_relaxed),
                     record->thread->tid.load(std::memory_order_relaxed),
-                    record == record->thread->own});
+                    record == record->thread->own, fiber->worker});
   });
   if (can_fence) lookers.fetch_sub(1, std::memory_order_seq_cst);
   return seen;
@@ -47,11 +55,11 @@ void part_from_fiber(FiberRecord& record) noexcept {
     RecordGuard guard(record);
     auto* fiber = static_cast<rt::Fiber*>(record.fiber);
     record.fiber = nullptr;
-    fiber->api = nullptr;
+    std::atomic_ref(fiber->api).store(nullptr, std::memory_order_relaxed);
     fiber->interrupt_pending.store(false, std::memory_order_relaxed);
   }
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (__builtin_expect(lookers.load(std::memory_order_relaxed) != 0, false)) {
+  if (__builtin_expect(lookers.load(std::memory_order_relaxed) != 0, false) || kLocksAlways) {
     rt::process().for_each_fiber([](rt::Fiber*) {});
   }
 }

@@ -20,6 +20,7 @@ struct SeenFiber {
   uint64_t thread_number;
   int tid;
   bool begins_thread;
+  const rt::Worker* worker;
 };
 
 // All that have a record, of one thread or (null) of all. They are held while they are looked at.

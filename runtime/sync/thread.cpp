@@ -90,7 +90,7 @@ FiberRecord& make_record(rt::Fiber* fiber) {
   thread->greenlet_trace = nullptr;
   foreign_record.thread = thread;
   foreign_record.fiber = fiber;
-  fiber->api = &foreign_record;
+  std::atomic_ref(fiber->api).store(&foreign_record, std::memory_order_release);
   watch_for_dead_ends();
   return foreign_record;
 }

@@ -21,6 +21,15 @@ KnownWorker* known_workers() noexcept { return newest.load(std::memory_order_acq
 
 rt::SpinLock& known_workers_lock() noexcept { return newest_lock; }
 
+__attribute__((noinline, no_sanitize("thread"))) uint64_t switches_of(
+    const rt::Worker* worker) noexcept {
+  return *static_cast<const volatile uint64_t*>(&worker->stats.switches);
+}
+
+__attribute__((noinline, no_sanitize("thread"))) bool is_on_hub(const rt::Worker* worker) noexcept {
+  return *static_cast<rt::Fiber* const volatile*>(&worker->current) == &worker->hub;
+}
+
 KnownWorker* note_worker(rt::Worker* worker) noexcept {
   rt::SpinGuard guard(newest_lock);
   if (KnownWorker* known = find(worker)) {

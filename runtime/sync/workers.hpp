@@ -23,6 +23,11 @@ struct KnownWorker {
 KnownWorker* known_workers() noexcept;
 rt::SpinLock& known_workers_lock() noexcept;  // for additions
 
+// What a worker does, for other OS threads: it writes these at every switch and must not pay for
+// being looked at.
+uint64_t switches_of(const rt::Worker* worker) noexcept;
+bool is_on_hub(const rt::Worker* worker) noexcept;
+
 // An OS thread has it. Null when out of memory.
 KnownWorker* note_worker(rt::Worker* worker) noexcept;
 void note_worker_gone(const rt::Worker* worker) noexcept;
