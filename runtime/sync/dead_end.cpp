@@ -5,12 +5,13 @@
 //   - every fiber waits for something that only a fiber can bring about.
 //
 // The last hub to fall asleep finds it. Others may fall asleep or wake while it looks, so the order
-// matters: fibers first, then whether each worker has made no switch since it fell asleep. A worker
-// that woke one of the fibers after that was looked at must have switched to a fiber before, and
-// what it switches is counted before what it wakes can be seen.
+// matters: whether all sleep, then the fibers, then whether each worker has slept through it and
+// made no switch. A worker that woke one of the fibers after that was looked at must have switched
+// to a fiber before, and what it switches is counted before what it wakes can be seen.
 #include "runtime/sync/dead_end.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <string>
@@ -29,12 +30,16 @@ namespace {
 
 std::atomic<size_t> harmless_threads{0};
 
-bool others_sleep(const rt::Worker* me) noexcept {
+// 0 if another worker is awake; else a number that stays the same only if nobody wakes.
+uint64_t others_sleep(const rt::Worker* me) noexcept {
+  uint64_t sum = 1;
   for (KnownWorker* k = known_workers(); k != nullptr; k = k->next) {
     if (k->worker == me || !k->alive.load()) continue;
-    if (k->asleep_after.load() != switches_of(k->worker) + 1) return false;
+    const uint64_t asleep_after = k->asleep_after.load();
+    if (asleep_after != switches_of(k->worker) + 1) return 0;
+    sum += asleep_after;  // for each of them it only ever grows
   }
-  return true;
+  return sum;
 }
 
 // OS threads that are neither workers nor the runtime's own may do anything.
@@ -74,6 +79,11 @@ struct Victim {
   int rank = 0;
 };
 
+// What its thread began with.
+bool is_own(const FiberRecord& record) noexcept {
+  return record.thread != nullptr && record.thread->own == &record;
+}
+
 // Who is told: what the process began with, else what this thread or another one began with.
 int rank_of(const rt::Fiber* fiber, const rt::Worker* me) noexcept {
   const auto* record = static_cast<const FiberRecord*>(fiber->api);
@@ -85,7 +95,7 @@ int rank_of(const rt::Fiber* fiber, const rt::Worker* me) noexcept {
   const bool is_root = fiber->worker->root == fiber;
   if (is_root && fiber->worker->os_tid == rt::raw_syscall(SYS_getpid)) return 3;
   if (is_root && fiber->worker == me) return 2;
-  return record == nullptr || record == record->thread->own ? 1 : 0;
+  return record == nullptr || is_own(*record) ? 1 : 0;
 }
 
 bool waits_for_fibers(const rt::Fiber* fiber) noexcept {
@@ -122,8 +132,9 @@ void tell(const Victim& victim) noexcept {
 }
 
 void look(const rt::Worker* me, size_t ending) noexcept {
-  if (!others_sleep(me) || strangers_exist(ending)) return;
-  if (!all_wait_for_fibers() || !others_sleep(me)) return;
+  const uint64_t before = others_sleep(me);
+  if (before == 0 || strangers_exist(ending)) return;
+  if (!all_wait_for_fibers() || others_sleep(me) != before) return;
   if (const Victim victim = find_victim(me); victim.fiber != nullptr) tell(victim);
 }
 
@@ -183,9 +194,10 @@ void throw_loop_exit(const FiberRecord& record) {
     if (w.record != nullptr && w.record->task != nullptr) {
       text += describe_task(*w.record->task);
     } else {
-      text += w.record == &record ? "main" : "a thread";
+      text += w.record != nullptr && is_own(*w.record) ? "main" : "a thread";
     }
-    if (w.record != nullptr && w.record->thread != record.thread && w.record->thread != nullptr) {
+    if (w.record != nullptr && w.record->thread != nullptr &&
+        w.record->thread->tid.load() != getpid()) {
       text += " (thread " + std::to_string(w.record->thread->tid.load()) + ")";
     }
     text += std::string(" waits: ") + rt::wait_kind_name(w.kind) + (w.object ? object : "");
