@@ -7,12 +7,6 @@
 
 namespace tendril::detail {
 
-rt::Fiber* require_fiber() {
-  rt::Fiber* self = running_fiber();
-  if (__builtin_expect(is_hub(self), false)) refuse_on_hub();
-  return self;
-}
-
 void refuse_on_hub() {
   throw BlockingInHub("tendril: a call that may block was made on the hub, in a callback");
 }

@@ -210,10 +210,12 @@ void sleep_here(rt::Deadline deadline) {
 }  // namespace
 
 void yield() {
-  FiberRecord& record = record_of(require_fiber());
+  const rt::Fiber* self = require_fiber();
   rt::yield();
-  if (__builtin_expect(record.attention.load(std::memory_order_relaxed), false)) {
-    throw_pending(record);
+  auto* record = static_cast<FiberRecord*>(self->api);
+  if (record != nullptr &&
+      __builtin_expect(record->attention.load(std::memory_order_relaxed), false)) {
+    throw_pending(*record);
   }
 }
 
