@@ -1,10 +1,12 @@
 #include "tendril/monitor.hpp"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <mutex>
 #include <thread>
 
@@ -49,6 +51,23 @@ bool computes_until(Condition holds) {
   }
   return true;
 }
+
+// Memory that goes back to the kernel at once, under a sanitizer too.
+class Pages {
+ public:
+  explicit Pages(size_t size) : size_(size) {
+    memory_ = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory_ != MAP_FAILED);
+    std::memset(memory_, 'x', size);
+  }
+  ~Pages() { munmap(memory_, size_); }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+
+ private:
+  void* memory_;
+  size_t size_;
+};
 
 }  // namespace
 
@@ -106,7 +125,7 @@ TEST_CASE("memory beyond the threshold is reported, and when it is below again")
     options.on_memory = events.collector();
     tendril::Monitor monitor(options);
     {
-      std::vector<char> much(kMuch, 'x');
+      const Pages much(kMuch);
       while (events.count() < 1) tendril::sleep(1ms);
       CHECK(events.at(0).exceeded);
       CHECK(events.at(0).resident > events.at(0).limit);
