@@ -2,6 +2,7 @@
 // fibers. (gevent: get_hub, hub.loop, util.print_run_info)
 #pragma once
 
+#include <exception>
 #include <source_location>
 #include <string>
 #include <vector>
@@ -26,6 +27,12 @@ class Hub {
 };
 
 Hub this_hub();
+
+// What becomes of exceptions that nobody gets: `what` says which fiber they left, or where else
+// they came up. The hook may run on any OS thread, in the fiber that dropped the last handle; what
+// it throws is ignored. None: one message on stderr. (gevent: hub.handle_error)
+using ErrorHook = void (*)(const std::exception_ptr& error, const std::string& what);
+ErrorHook set_error_hook(ErrorHook hook) noexcept;  // of the process; returns the one before
 
 enum class FiberState { kNew, kReady, kRunning, kWaiting };
 const char* name_of(FiberState state) noexcept;  // "not begun", "ready", "running", "waits"

@@ -188,6 +188,27 @@ TEST_CASE("an exception that nobody gets is reported with name and place") {
                                      "errors_test.cpp:[0-9]+\\): std::runtime_error: lost\n$")));
 }
 
+TEST_CASE("a hook gets what nobody else gets, instead of stderr") {
+  Clean clean;
+  static std::string heard;
+  CHECK((tendril::set_error_hook([](const std::exception_ptr& error, const std::string& what) {
+           try {
+             std::rethrow_exception(error);
+           } catch (const std::runtime_error& e) {
+             heard = what + ": " + e.what();
+           }
+         }) == nullptr));
+  const std::string text = stderr_of([] {
+    tendril::spawn({.name = "loser"}, [] { throw std::runtime_error("lost"); });
+    tendril::yield();
+    tendril::yield();
+  });
+  CHECK((tendril::set_error_hook(nullptr) != nullptr));
+  CHECK(text == "");
+  CHECK(heard.starts_with("ended loser (spawned at errors_test.cpp:"));
+  CHECK(heard.ends_with("): lost"));
+}
+
 TEST_CASE("one that somebody got, and GreenletExit, are not reported") {
   Clean clean;
   const std::string text = stderr_of([] {
