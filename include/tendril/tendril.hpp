@@ -15,6 +15,7 @@
 #include "tendril/hub.hpp"
 #include "tendril/imap.hpp"
 #include "tendril/io.hpp"
+#include "tendril/monitor.hpp"
 #include "tendril/mutex.hpp"
 #include "tendril/offload.hpp"
 #include "tendril/pool.hpp"

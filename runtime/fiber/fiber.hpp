@@ -9,6 +9,7 @@
 #include "runtime/fiber/timer.hpp"
 #include "runtime/fiber/wait.hpp"
 #include "runtime/memory/stack_pool.hpp"
+#include "runtime/platform/relaxed.hpp"
 
 namespace tendril::rt {
 
@@ -42,9 +43,9 @@ struct Fiber : Context, ListLink {  // ListLink: the process's list of fibers
   // Someone wants attention (signal, kill): checked when a wait opens. Set by any thread.
   std::atomic<bool> interrupt_pending{false};
 
-  WaitKind wait_kind = WaitKind::kNone;  // written by the fiber itself
-  const void* wait_object = nullptr;     // what it waits on: an fd, an address
-  Timer timer;                           // deadline of the open wait
+  Relaxed<WaitKind> wait_kind{WaitKind::kNone};  // written by the fiber itself
+  Relaxed<const void*> wait_object{nullptr};     // what it waits on: an fd, an address
+  Timer timer;                                   // deadline of the open wait
 
   // --- life ---
   Stack stack;  // empty: not ours (an OS thread's, or one that glibc mapped)

@@ -42,6 +42,7 @@ void Process::remove_fiber(Fiber* fiber) noexcept {
 
 void Process::reset_after_fork() noexcept {
   lock_.reset_after_fork();
+  if (hooks.on_forgotten_after_fork != nullptr) for_each_fiber(hooks.on_forgotten_after_fork);
   fibers_.reset();
   live_ = 0;
   peak_ = 0;

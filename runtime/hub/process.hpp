@@ -23,11 +23,13 @@ struct ProcessHooks {
   // in its own way.
   void (*before_adopt)() = nullptr;
   // On the running fiber, after a wait of the explicit API was interrupted: deals with what the
-  // layer above had to do with it (delivers signals). interrupt_pending has been cleared; the wait
-  // goes on.
+  // layer above had to do with it (delivers signals) and clears interrupt_pending; the wait goes
+  // on.
   void (*on_interrupt)(Fiber* fiber) = nullptr;
-  // On the hub, when it would sleep for ever and nothing can wake it.
+  // On the hub, when it would sleep for ever and nothing of its own can wake it.
   void (*on_dead_end)(Worker* worker) = nullptr;
+  // In the child of fork, for each fiber, before they are all forgotten.
+  void (*on_forgotten_after_fork)(Fiber* fiber) = nullptr;
 };
 
 class Process {

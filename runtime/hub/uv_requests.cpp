@@ -2,7 +2,10 @@
 
 #include <uv.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -20,6 +23,18 @@ struct Lookup {
   uv_getaddrinfo_t uv;
   std::unique_ptr<LookupRequest> request;
 };
+
+std::atomic<size_t> pool_threads{0};
+
+// libuv makes them all at the first request.
+void note_pool() noexcept {
+  if (pool_threads.load(std::memory_order_relaxed) != 0) return;
+  const char* wanted = std::getenv("UV_THREADPOOL_SIZE");
+  constexpr int kDefault = 4;
+  constexpr int kMost = 1024;
+  const int count = wanted != nullptr ? std::atoi(wanted) : kDefault;
+  pool_threads.store(static_cast<size_t>(std::clamp(count, 1, kMost)), std::memory_order_relaxed);
+}
 
 // libuv's own numbers for what getaddrinfo says.
 int eai_of(int status) noexcept {
@@ -69,6 +84,7 @@ int queue_work(WorkRequest* request) noexcept {
         ended->request->done();
       });
   if (error != 0) delete work;
+  note_pool();
   return -error;
 }
 
@@ -88,7 +104,12 @@ int look_up(LookupRequest* request, const char* node, const char* service,
       },
       node, service, &hints);
   if (error != 0) delete lookup;
+  note_pool();
   return -error;
 }
+
+size_t uv_pool_threads() noexcept { return pool_threads.load(std::memory_order_relaxed); }
+
+void uv_requests_reset_after_fork() noexcept { pool_threads.store(0, std::memory_order_relaxed); }
 
 }  // namespace tendril::rt

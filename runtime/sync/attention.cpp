@@ -1,16 +1,11 @@
 #include "runtime/sync/attention.hpp"
 
 #include "runtime/hub/process.hpp"
+#include "runtime/sync/dead_end.hpp"
 #include "runtime/sync/timeout_record.hpp"
 #include "tendril/errors.hpp"
 
 namespace tendril::detail {
-
-rt::Fiber* require_fiber() {
-  rt::Fiber* self = running_fiber();
-  if (__builtin_expect(is_hub(self), false)) refuse_on_hub();
-  return self;
-}
 
 void refuse_on_hub() {
   throw BlockingInHub("tendril: a call that may block was made on the hub, in a callback");
@@ -62,10 +57,15 @@ void throw_pending(FiberRecord& record) {
 }
 
 void on_interrupted(rt::Fiber* self) {
-  self->interrupt_pending.store(false, std::memory_order_seq_cst);
   FiberRecord& record = record_of(self);
-  if (const auto hook = rt::process().hooks.on_interrupt; hook != nullptr) hook(self);
+  if (const auto hook = rt::process().hooks.on_interrupt; hook != nullptr) {
+    hook(self);  // it looks at interrupt_pending, and clears it
+  } else {
+    self->interrupt_pending.store(false, std::memory_order_seq_cst);
+  }
+  const bool at_dead_end = is_at_dead_end(self);
   throw_pending(record);
+  if (at_dead_end) throw_loop_exit(record);
 }
 
 Shield::~Shield() {

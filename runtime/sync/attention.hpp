@@ -51,8 +51,13 @@ class Shield {
   FiberRecord& record_;
 };
 
-// The running fiber; throws BlockingInHub if that is a hub.
-rt::Fiber* require_fiber();
 [[noreturn]] void refuse_on_hub();
+
+// The running fiber; throws BlockingInHub if that is a hub.
+inline rt::Fiber* require_fiber() {
+  rt::Fiber* self = running_fiber();
+  if (__builtin_expect(is_hub(self), false)) refuse_on_hub();
+  return self;
+}
 
 }  // namespace tendril::detail

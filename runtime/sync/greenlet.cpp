@@ -7,6 +7,7 @@
 #include "runtime/hub/process.hpp"
 #include "runtime/sync/attention.hpp"
 #include "runtime/sync/greenlet_core.hpp"
+#include "runtime/sync/inspection.hpp"
 #include "runtime/sync/locals.hpp"
 #include "runtime/sync/report.hpp"
 #include "runtime/sync/task_list.hpp"
@@ -15,7 +16,15 @@ namespace tendril {
 namespace detail {
 namespace {
 
-thread_local GreenletTrace trace_hook = nullptr;
+void settle(GreenletCore* core, ThreadRecord* thread) noexcept {
+  core->home = thread;
+  core->home_number = thread->number.load(std::memory_order_relaxed);
+}
+
+bool is_at_home(const GreenletCore* core, const ThreadRecord* thread) noexcept {
+  return core->home == thread &&
+         core->home_number == thread->number.load(std::memory_order_relaxed);
+}
 
 GreenletCore* current_core() {
   rt::Fiber* self = require_fiber();
@@ -24,7 +33,7 @@ GreenletCore* current_core() {
     auto* root = new GreenletCore;
     root->is_root = true;
     root->state = GreenletState::kRunning;
-    root->home = record.family;
+    settle(root, record.thread);
     record.greenlet = root;
   }
   return static_cast<GreenletCore*>(record.greenlet);
@@ -61,7 +70,7 @@ void make_fiber(GreenletCore* target) {
   fiber->api = &target->record;
   target->record.fiber = fiber;
   target->record.greenlet = target;
-  target->record.family = target->home;
+  target->record.thread = target->home;
 }
 
 // Makes it ready to run with what is brought. It waits or is new.
@@ -80,12 +89,20 @@ void bring(GreenletCore* target, GreenletCore* origin, Value value, std::excepti
   }
 }
 
+// Traces that throw end the tracing; what they threw is thrown instead of what was brought.
 void trace_arrival(GreenletCore* self) {
-  if (trace_hook == nullptr || self->origin == nullptr) return;
+  const auto trace = reinterpret_cast<GreenletTrace>(self->home->greenlet_trace);
+  if (trace == nullptr || self->origin == nullptr) return;
   const auto event = self->error != nullptr ? GreenletEvent::kThrow : GreenletEvent::kSwitch;
   hold_greenlet(self->origin);
   hold_greenlet(self);
-  trace_hook(event, Greenlet::adopt(self->origin), Greenlet::adopt(self));
+  try {
+    trace(event, Greenlet::adopt(self->origin), Greenlet::adopt(self));
+  } catch (...) {
+    self->home->greenlet_trace = nullptr;
+    self->value.reset();
+    self->error = std::current_exception();
+  }
 }
 
 // What was brought to the running greenlet.
@@ -111,7 +128,7 @@ void wait_for_switch(GreenletCore* self) {
 
 Value switch_core(GreenletCore* target, Value value, std::exception_ptr error) {
   GreenletCore* self = current_core();
-  if (target->home != self->home) {
+  if (!is_at_home(target, self->home)) {
     throw GreenletError("tendril: a switch to a greenlet of another OS thread");
   }
   target = nearest_alive(target, value, error);
@@ -157,7 +174,7 @@ void end_greenlet(GreenletCore* self, Value value, std::exception_ptr error) noe
   }
 }
 
-void greenlet_main(rt::Fiber* fiber, void* argument) {
+void greenlet_main(rt::Fiber*, void* argument) {
   auto* self = static_cast<GreenletCore*>(argument);
   Value value;
   std::exception_ptr error;
@@ -173,12 +190,7 @@ void greenlet_main(rt::Fiber* fiber, void* argument) {
     self->function.reset();
     destroy_locals(self->record);
   }
-  {
-    RecordGuard guard(self->record);
-    self->record.fiber = nullptr;
-    fiber->api = nullptr;
-  }
-  fiber->interrupt_pending.store(false, std::memory_order_relaxed);
+  part_from_fiber(self->record);
   end_greenlet(self, std::move(value), std::move(error));
   release_greenlet(self);
 }
@@ -193,7 +205,7 @@ void release_greenlet(GreenletCore* core) noexcept {
   // One that waits in a switch is held by its fiber too: nobody else can reach it any more.
   const bool abandoned = core->references.load(std::memory_order_acquire) == 2 && !core->is_root &&
                          core->state == GreenletState::kWaiting;
-  if (abandoned && rt::on_worker && record_of(running_fiber()).family == core->home) {
+  if (abandoned && rt::on_worker && is_at_home(core, record_of(running_fiber()).thread)) {
     try {
       GreenletCore* self = current_core();
       if (self != core) {
@@ -215,6 +227,16 @@ void release_greenlet(GreenletCore* core) noexcept {
   if (parent != nullptr) release_greenlet(parent);
 }
 
+void end_greenlets_of(const FiberRecord& thread) noexcept {
+  const std::exception_ptr exit = std::make_exception_ptr(GreenletExit());
+  rt::process().for_each_fiber([&](rt::Fiber* fiber) {
+    auto* record = static_cast<FiberRecord*>(fiber->api);
+    if (record == nullptr || record->thread != thread.thread || record->task != nullptr) return;
+    if (record == &thread) return;
+    throw_into(*record, exit);
+  });
+}
+
 void end_root_greenlet(FiberRecord& record) noexcept {
   auto* root = static_cast<GreenletCore*>(std::exchange(record.greenlet, nullptr));
   if (root == nullptr) return;
@@ -231,7 +253,7 @@ Greenlet::Greenlet(std::unique_ptr<detail::GreenletFunction> function, const Gre
   GreenletCore* above = parent.core_ != nullptr ? parent.core_ : detail::current_core();
   core_ = new GreenletCore;
   core_->function = std::move(function);
-  core_->home = above->home;
+  detail::settle(core_, above->home);
   core_->parent = above;
   detail::hold_greenlet(above);
 }
@@ -258,7 +280,7 @@ Greenlet Greenlet::parent() const& noexcept {
 }
 
 void Greenlet::set_parent(const Greenlet& parent) const {
-  if (parent.core_->home != core_->home) {
+  if (!detail::is_at_home(core_, parent.core_->home)) {
     throw GreenletError("tendril: a parent of another OS thread");
   }
   for (const GreenletCore* up = parent.core_; up != nullptr; up = up->parent) {
@@ -277,7 +299,9 @@ Greenlet Greenlet::current() {
 }
 
 GreenletTrace set_greenlet_trace(GreenletTrace trace) {
-  return std::exchange(detail::trace_hook, trace);
+  detail::ThreadRecord* thread = detail::record_of(detail::require_fiber()).thread;
+  return reinterpret_cast<GreenletTrace>(
+      std::exchange(thread->greenlet_trace, reinterpret_cast<void (*)()>(trace)));
 }
 
 }  // namespace tendril

@@ -24,7 +24,8 @@ struct GreenletCore {
   std::atomic<uint32_t> references{1};
   GreenletState state = GreenletState::kNew;
   bool is_root = false;            // stands for a fiber that the greenlets did not make
-  const void* home = nullptr;      // FiberRecord::family
+  ThreadRecord* home = nullptr;    // the thread that it lives on…
+  uint64_t home_number = 0;        // …if its record is still this one
   GreenletCore* parent = nullptr;  // holds a reference; null for roots
   std::unique_ptr<GreenletFunction> function;
   rt::WaitToken token;
@@ -34,6 +35,9 @@ struct GreenletCore {
   GreenletCore* origin = nullptr;
   FiberRecord record;  // of its fiber, unless it is a root
 };
+
+// Throws GreenletExit into those that wait in a switch, of the calling thread, which ends.
+void end_greenlets_of(const FiberRecord& thread) noexcept;
 
 // The fiber that this record is of ends: its root greenlet, if it has one, is dead.
 void end_root_greenlet(FiberRecord& record) noexcept;

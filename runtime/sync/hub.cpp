@@ -1,54 +1,102 @@
 #include "tendril/hub.hpp"
 
+#include <algorithm>
 #include <system_error>
 #include <unordered_set>
-#include <vector>
 
-#include "runtime/hub/process.hpp"
+#include "runtime/sync/inspection.hpp"
 #include "runtime/sync/report.hpp"
 #include "runtime/sync/thread.hpp"
-#include "tendril/fiber.hpp"
 #include "tendril/wait.hpp"
 
 namespace tendril {
 namespace {
 
-struct Seen {
-  FiberHandle fiber;
-  rt::WaitKind waits;
-};
-
-// Those of the calling OS thread: their records cannot go away under us.
-std::vector<Seen> fibers_here() {
-  rt::Worker* me = detail::this_worker();
-  std::vector<Seen> seen;
-  size_t room = rt::process().live_fibers() + 16;
-  seen.reserve(room);  // nothing is allocated under the list's lock
-  rt::process().for_each_fiber([&](rt::Fiber* fiber) {
-    if (fiber->worker != me || fiber->api == nullptr || room == 0) return;
-    detail::Task* task = static_cast<detail::FiberRecord*>(fiber->api)->task;
-    if (task == nullptr) return;
-    --room;
-    detail::hold_task(task);
-    seen.push_back({FiberHandle::adopt(task), fiber->wait_kind});
-  });
-  return seen;
+// Of the hub, too: its callbacks may look.
+const detail::ThreadRecord* this_thread() {
+  rt::Fiber* self = detail::running_fiber();
+  return detail::record_of(detail::is_hub(self) ? self->worker->root : self).thread;
 }
 
-void print(const std::vector<Seen>& all, const Seen& one, size_t depth, std::string& text) {
-  const detail::Task* task = one.fiber.task();
+FiberState state_of(const detail::SeenFiber& seen) noexcept {
+  if (seen.state == rt::FiberState::kRunning) return FiberState::kRunning;
+  if (seen.wait_kind != rt::WaitKind::kNone) return FiberState::kWaiting;
+  if (seen.handle && !seen.handle.started()) return FiberState::kNew;
+  return FiberState::kReady;
+}
+
+FiberInfo info_of(const detail::SeenFiber& seen) {
+  FiberInfo info{};
+  info.fiber = seen.handle;
+  info.state = state_of(seen);
+  info.waits_for = info.state == FiberState::kWaiting ? rt::wait_kind_name(seen.wait_kind) : "";
+  info.object = info.state == FiberState::kWaiting ? seen.wait_object : nullptr;
+  info.thread = seen.tid;
+  if (const detail::Task* task = seen.handle.task(); task != nullptr) {
+    info.name = detail::name_of_task(task);
+    info.spawned_at = task->where;
+    info.number = task->number;
+    info.spawned_by = task->spawned_by;
+  } else {
+    info.name = seen.begins_thread ? "main" : "greenlet";
+  }
+  return info;
+}
+
+std::vector<FiberInfo> list(const detail::ThreadRecord* thread) {
+  std::vector<FiberInfo> infos;
+  for (const detail::SeenFiber& seen : detail::look_at_fibers(thread)) {
+    infos.push_back(info_of(seen));
+  }
+  return infos;
+}
+
+std::string describe(const FiberInfo& info) {
+  std::string text = info.fiber ? detail::describe_task(*info.fiber.task()) : info.name;
+  text += std::string(", ") + name_of(info.state);
+  if (info.state == FiberState::kWaiting) text += std::string(": ") + info.waits_for;
+  return text + '\n';
+}
+
+void print(const std::vector<FiberInfo>& all, const FiberInfo& one, size_t depth,
+           std::string& text) {
   text.append(depth * 2, ' ');
-  text += detail::describe_task(*task);
-  text += one.waits == rt::WaitKind::kNone
-              ? std::string(one.fiber.started() ? ", ready" : ", not begun")
-              : std::string(", waits: ") + rt::wait_kind_name(one.waits);
-  text += '\n';
-  for (const Seen& other : all) {
-    if (other.fiber.task()->spawned_by == task->number) print(all, other, depth + 1, text);
+  text += describe(one);
+  if (one.number == 0) return;
+  for (const FiberInfo& other : all) {
+    if (other.spawned_by == one.number && other.thread == one.thread) {
+      print(all, other, depth + 1, text);
+    }
+  }
+}
+
+// Those of one thread, from those that nobody of it spawned.
+void print_thread(const std::vector<FiberInfo>& all, int thread, size_t depth, std::string& text) {
+  std::unordered_set<unsigned long> numbers;
+  for (const FiberInfo& info : all) {
+    if (info.thread == thread && info.fiber) numbers.insert(info.number);
+  }
+  for (const FiberInfo& info : all) {
+    const bool begins = info.thread == thread && info.fiber && !numbers.contains(info.spawned_by);
+    if (begins) print(all, info, depth, text);
   }
 }
 
 }  // namespace
+
+const char* name_of(FiberState state) noexcept {
+  switch (state) {
+    case FiberState::kNew:
+      return "not begun";
+    case FiberState::kReady:
+      return "ready";
+    case FiberState::kRunning:
+      return "running";
+    case FiberState::kWaiting:
+      return "waits";
+  }
+  return "?";
+}
 
 uv_loop_s* Hub::loop() const {
   uv_loop_s* loop = detail::this_worker()->loop();
@@ -61,8 +109,10 @@ bool Hub::join(Duration timeout) const {
   const FiberHandle self = current_fiber();
   for (;;) {
     std::vector<FiberHandle> others;
-    for (const Seen& seen : fibers_here()) {
-      if (!(seen.fiber == self) && !seen.fiber.ready()) others.push_back(seen.fiber);
+    for (FiberInfo& info : list_fibers(Threads::kThis)) {
+      if (info.fiber && !(info.fiber == self) && !info.fiber.ready()) {
+        others.push_back(std::move(info.fiber));
+      }
     }
     if (others.empty()) return true;
     for (const FiberHandle& other : others) {
@@ -76,13 +126,28 @@ Hub this_hub() {
   return {};
 }
 
-std::string fiber_tree() {
-  const std::vector<Seen> all = fibers_here();
-  std::unordered_set<uint64_t> numbers;
-  for (const Seen& seen : all) numbers.insert(seen.fiber.task()->number);
+std::vector<FiberInfo> list_fibers(Threads threads) {
+  const detail::ThreadRecord* own = this_thread();
+  return list(threads == Threads::kThis ? own : nullptr);
+}
+
+std::string fiber_tree(Threads threads) {
+  const std::vector<FiberInfo> all = list_fibers(threads);
   std::string text;
-  for (const Seen& seen : all) {
-    if (!numbers.contains(seen.fiber.task()->spawned_by)) print(all, seen, 0, text);
+  if (threads == Threads::kThis) {
+    print_thread(all, this_thread()->tid.load(), 0, text);
+    return text;
+  }
+  std::vector<int> tids;
+  for (const FiberInfo& info : all) {
+    if (std::find(tids.begin(), tids.end(), info.thread) == tids.end()) tids.push_back(info.thread);
+  }
+  for (const int tid : tids) {
+    text += "thread " + std::to_string(tid) + "\n";
+    for (const FiberInfo& info : all) {
+      if (info.thread == tid && !info.fiber) text += "  " + describe(info);
+    }
+    print_thread(all, tid, 1, text);
   }
   return text;
 }

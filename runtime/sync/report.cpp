@@ -2,11 +2,13 @@
 
 #include <cxxabi.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
 #include "runtime/platform/syscall.hpp"
 #include "tendril/errors.hpp"
+#include "tendril/hub.hpp"
 
 namespace tendril::detail {
 namespace {
@@ -41,12 +43,15 @@ std::string describe_task(const Task& task) {
 
 namespace {
 
+std::atomic<ErrorHook> error_hook{nullptr};
+
 // `who` may be null.
 void report(const std::exception_ptr& exception, const char* what, const Task* who) noexcept {
   try {
-    const std::string text = "tendril: unhandled exception " + std::string(what) +
-                             (who != nullptr ? " " + describe_task(*who) : "") + ": " +
-                             describe_exception(exception) + "\n";
+    const std::string where = std::string(what) + (who != nullptr ? " " + describe_task(*who) : "");
+    if (const ErrorHook hook = error_hook.load()) return hook(exception, where);
+    const std::string text =
+        "tendril: unhandled exception " + where + ": " + describe_exception(exception) + "\n";
     rt::raw_syscall(SYS_write, 2, text.data(), text.size());
   } catch (...) {
     constexpr char kText[] =
@@ -67,3 +72,9 @@ void report_loose_exception(const std::exception_ptr& exception, const char* wha
 }
 
 }  // namespace tendril::detail
+
+namespace tendril {
+
+ErrorHook set_error_hook(ErrorHook hook) noexcept { return detail::error_hook.exchange(hook); }
+
+}  // namespace tendril

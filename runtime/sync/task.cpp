@@ -4,7 +4,9 @@
 
 #include "runtime/hub/process.hpp"
 #include "runtime/sync/attention.hpp"
+#include "runtime/sync/fork.hpp"
 #include "runtime/sync/greenlet_core.hpp"
+#include "runtime/sync/inspection.hpp"
 #include "runtime/sync/locals.hpp"
 #include "runtime/sync/report.hpp"
 #include "runtime/sync/task_list.hpp"
@@ -70,12 +72,8 @@ void task_main(rt::Fiber* fiber, void* argument) {
   auto* task = static_cast<Task*>(argument);
   run_task(task);
   finish_task(task);
-  {
-    RecordGuard guard(task->record);
-    task->record.fiber = nullptr;
-    fiber->api = nullptr;
-  }
-  fiber->interrupt_pending.store(false, std::memory_order_relaxed);
+  if (__builtin_expect(fiber->worker->root == fiber, false)) end_forked_child();
+  part_from_fiber(task->record);
   release_task(task);
 }
 
@@ -101,7 +99,7 @@ void start_task(Task* task, std::source_location where, size_t stack_size, std::
     if (self != nullptr) {
       const FiberRecord& spawner = record_of(self);
       if (spawner.task != nullptr) task->spawned_by = spawner.task->number;
-      task->record.family = spawner.family;
+      task->record.thread = spawner.thread;
     }
     rt::Fiber* fiber = new_fiber(task_main, task, stack_size);
     if (fiber == nullptr) throw std::bad_alloc();
@@ -212,10 +210,12 @@ void sleep_here(rt::Deadline deadline) {
 }  // namespace
 
 void yield() {
-  FiberRecord& record = record_of(require_fiber());
+  const rt::Fiber* self = require_fiber();
   rt::yield();
-  if (__builtin_expect(record.attention.load(std::memory_order_relaxed), false)) {
-    throw_pending(record);
+  auto* record = static_cast<FiberRecord*>(self->api);
+  if (record != nullptr &&
+      __builtin_expect(record->attention.load(std::memory_order_relaxed), false)) {
+    throw_pending(*record);
   }
 }
 

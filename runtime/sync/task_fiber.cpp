@@ -1,9 +1,12 @@
-// Where the API's fibers come from, and how those of one OS thread end with it.
+// Where the API's fibers come from, and how those of a thread end with it.
 #include <bit>
+#include <vector>
 
 #include "runtime/hub/process.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/sync/attention.hpp"
+#include "runtime/sync/greenlet_core.hpp"
+#include "runtime/sync/inspection.hpp"
 #include "runtime/sync/task_list.hpp"
 #include "tendril/detail/task.hpp"
 #include "tendril/errors.hpp"
@@ -47,21 +50,45 @@ rt::Fiber* new_fiber(rt::FiberEntry entry, void* argument, size_t stack_size) no
   return fiber;
 }
 
-void kill_all_here() noexcept {
-  rt::Worker* me = this_worker();
+namespace {
+
+// Fibers that have a record, and belong to the thread without being what it began with.
+size_t interrupt_fibers_of(const FiberRecord& own) noexcept {
+  const Shield shield(const_cast<FiberRecord&>(own));
   const std::exception_ptr exit = std::make_exception_ptr(GreenletExit());
-  for (;;) {
-    size_t alive = 0;
-    rt::process().for_each_fiber([&](rt::Fiber* fiber) {
-      if (fiber->worker != me) return;
-      auto* record = static_cast<FiberRecord*>(fiber->api);
-      if (record == nullptr || record->task == nullptr) return;
-      ++alive;
-      throw_into(*record, exit);
-    });
-    if (alive == 0) return;
+  std::vector<FiberHandle> tasks;
+  size_t greenlets = 0;
+  for (const SeenFiber& seen : look_at_fibers(own.thread)) {
+    if (seen.handle) {
+      tasks.push_back(seen.handle);
+    } else if (!seen.begins_thread) {
+      ++greenlets;
+    }
+  }
+  if (greenlets > 0) end_greenlets_of(own);
+  for (const FiberHandle& task : tasks) task.kill_soon(exit);
+  for (const FiberHandle& task : tasks) task.join();
+  return tasks.size() + greenlets;
+}
+
+}  // namespace
+
+void end_fibers_of(const FiberRecord& own) noexcept {
+  while (interrupt_fibers_of(own) > 0) rt::yield();  // those that are done are on their way out
+  const rt::Worker* me = rt::current_worker_unchecked();
+  if (me->root != own.fiber) return;
+  for (size_t others = 1; others > 0;) {  // no fiber may outlive its worker
     rt::yield();
-    rt::sleep_until(rt::deadline_after(100'000));
+    others = 0;
+    rt::process().for_each_fiber(
+        [&](const rt::Fiber* fiber) { others += fiber->worker == me && fiber != own.fiber; });
+  }
+}
+
+void stack_pools_reset_after_fork() noexcept {
+  pools_lock.reset_after_fork();
+  for (rt::StackPool* pool : pools) {
+    if (pool != nullptr) pool->reset_after_fork();
   }
 }
 

@@ -6,6 +6,7 @@
 #include "runtime/hub/park.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/sync/report.hpp"
+#include "runtime/sync/task_list.hpp"
 #include "runtime/sync/thread.hpp"
 #include "tendril/detail/task.hpp"
 
@@ -48,6 +49,8 @@ uint32_t ident_of_task(Task* task) {
   free_ident(mine);
   return ident;
 }
+
+void idents_reset_after_fork() noexcept { idents_lock.reset_after_fork(); }
 
 void give_back_ident(Task& task) noexcept {
   if (const uint32_t ident = task.ident.exchange(0, std::memory_order_relaxed); ident != 0) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "runtime/hub/park.hpp"
+#include "tendril/detail/fiber_record.hpp"
 
 namespace tendril::detail {
 
@@ -11,8 +12,13 @@ namespace tendril::detail {
 // its own where the layer above wants that. stack_size 0: the default. Null when out of memory.
 rt::Fiber* new_fiber(rt::FiberEntry entry, void* argument, size_t stack_size) noexcept;
 
-// Kills the spawned fibers of the calling OS thread and waits until they have ended.
-void kill_all_here() noexcept;
+// The calling thread, whose record this is, ends: kills its fibers, ends its greenlets, and waits
+// until they are gone.
+void end_fibers_of(const FiberRecord& record) noexcept;
+
+// In the child of fork: another thread may have held these locks.
+void stack_pools_reset_after_fork() noexcept;
+void idents_reset_after_fork() noexcept;
 
 // A number for a new task, never given again.
 uint64_t next_task_number() noexcept;

@@ -3,13 +3,16 @@
 #include <unistd.h>
 
 #include <system_error>
+#include <utility>
 
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/process.hpp"
-#include "runtime/platform/syscall.hpp"
+#include "runtime/memory/object_pool.hpp"
 #include "runtime/sync/dead_end.hpp"
+#include "runtime/sync/fork.hpp"
 #include "runtime/sync/greenlet_core.hpp"
+#include "runtime/sync/inspection.hpp"
 #include "runtime/sync/locals.hpp"
 #include "runtime/sync/task_list.hpp"
 #include "runtime/sync/workers.hpp"
@@ -17,22 +20,29 @@
 namespace tendril::detail {
 namespace {
 
-// The record of a flow of control that the API did not make: the fiber that an OS thread began
-// with, or a green thread. Ends with the thread.
+constinit rt::ObjectPool<ThreadRecord> thread_records;
+std::atomic<uint64_t> thread_numbers{1};
+
+// The record of a flow of control that the API did not make: what an OS thread, or a green thread,
+// began with. Ends with the thread, and its fibers with it.
 struct ForeignRecord : FiberRecord {
   bool adopted = false;  // and the worker is ours to release
 
   ~ForeignRecord() {
     // At exit of the process, other threads run on and nothing is taken down.
-    if (fiber == nullptr || getpid() == rt::raw_syscall(SYS_gettid)) return;
+    if (fiber == nullptr || getpid() == gettid()) return;
     destroy_locals(*this);
-    if (adopted) kill_all_here();
+    end_fibers_of(*this);
     end_root_greenlet(*this);
-    static_cast<rt::Fiber*>(fiber)->api = nullptr;
-    fiber = nullptr;
+    part_from_fiber(*this);
+    thread->number.store(0, std::memory_order_relaxed);
+    thread_records.give_back(thread);
     if (!adopted) return;
-    rt::process().remove_fiber(rt::current_fiber());
+    rt::Worker* worker = rt::current_worker_unchecked();
+    rt::process().remove_fiber(worker->current);
     rt::Worker::release_this_thread();
+    note_worker_gone(worker);
+    look_for_dead_end_at_thread_end();
   }
 };
 
@@ -55,11 +65,10 @@ rt::Worker* become_worker() {
     throw std::system_error(error, std::generic_category(), "tendril: no worker for this thread");
   }
   __builtin_strcpy(root->name, "main");
-  rt::process().add_fiber(root);
   note_worker(worker);
   foreign_record.adopted = true;
   make_record(root);
-  watch_for_dead_ends();
+  rt::process().add_fiber(root);
   return worker;
 }
 
@@ -67,10 +76,23 @@ rt::Worker* become_worker() {
 // have an FS base of its own, or be the one that its OS thread began with.
 FiberRecord& make_record(rt::Fiber* fiber) {
   rt::pin_current_fiber();  // to the hub that will run what it spawns
+  if (FiberRecord* kept = take_record_over_fork(); kept != nullptr) {
+    kept->fiber = fiber;
+    fiber->api = kept;
+    return *kept;
+  }
   rt::require(foreign_record.fiber == nullptr, "a fiber without a record on a shared FS base");
+  ThreadRecord* thread = thread_records.take();
+  if (thread == nullptr) throw std::bad_alloc();
+  thread->number.store(thread_numbers.fetch_add(1, std::memory_order_relaxed),
+                       std::memory_order_relaxed);
+  thread->tid.store(gettid(), std::memory_order_relaxed);
+  thread->own = &foreign_record;
+  thread->greenlet_trace = nullptr;
+  foreign_record.thread = thread;
   foreign_record.fiber = fiber;
-  foreign_record.family = &foreign_record;
-  fiber->api = &foreign_record;
+  std::atomic_ref(fiber->api).store(&foreign_record, std::memory_order_release);
+  watch_for_dead_ends();
   return foreign_record;
 }
 

@@ -63,7 +63,8 @@ void Timeout::start() {
   }
   record_ = record;
   record->timer.fire = detail::fire;
-  if (!self->worker->timers.arm(&record->timer, detail::deadline_of(duration_), start_)) {
+  record->when = detail::deadline_of(duration_);
+  if (!self->worker->timers.arm(&record->timer, record->when, start_)) {
     cancel();
     throw std::bad_alloc();
   }

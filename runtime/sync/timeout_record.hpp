@@ -17,6 +17,7 @@ struct TimeoutRecord {
   std::atomic<bool> lock{false};  // guards start and target against the timer
   uint64_t start = 0;             // number of the running start; 0: not running
   FiberRecord* target = nullptr;
+  rt::Deadline when = 0;  // of the running start; own fiber only
   // Guarded by the target's lock:
   TimeoutRecord* outer = nullptr;
   const Timeout* scope = nullptr;

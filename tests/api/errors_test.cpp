@@ -1,5 +1,8 @@
 #include "tendril/errors.hpp"
 
+#include <signal.h>
+#include <sys/time.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <cstdio>
@@ -34,7 +37,6 @@ std::string stderr_of(Callback&& callback) {
 
 }  // namespace
 
-#if !defined(__SANITIZE_THREAD__)  // which has a thread of its own: somebody might wake us
 TEST_CASE("waiting for ever with nothing left raises LoopExit, which says who waits on what") {
   Clean clean;
   tendril::Event event;
@@ -53,7 +55,114 @@ TEST_CASE("waiting for ever with nothing left raises LoopExit, which says who wa
   }
   stuck.kill();
 }
-#endif
+
+TEST_CASE("every wait at a dead end raises it anew, unless it has a limit") {
+  Clean clean;
+  tendril::Event event;
+  CHECK_THROWS_AS(event.wait(), tendril::LoopExit);
+  CHECK_THROWS_AS(event.wait(), tendril::LoopExit);
+  CHECK_THROWS_AS(tendril::sleep(tendril::kForever), tendril::LoopExit);
+  CHECK(!event.wait(1ms));
+}
+
+TEST_CASE("threads that all wait for ever are a dead end; the main one is told") {
+  Clean clean;
+  tendril::Event stuck;
+  tendril::Event event;
+  std::string told;
+  std::thread other([&] {
+    auto fiber = tendril::spawn({.name = "elsewhere"}, [&] { stuck.wait(); });
+    fiber.join();
+  });
+  try {
+    event.wait();
+  } catch (const tendril::LoopExit& error) {
+    told = error.what();
+  }
+  CHECK(told.find("main waits: event") != std::string::npos);
+  CHECK(told.find("elsewhere (spawned at errors_test.cpp:") != std::string::npos);
+  CHECK(told.find("(thread ") != std::string::npos);
+  stuck.set();
+  other.join();
+}
+
+TEST_CASE("a thread that ends and wakes nobody leaves a dead end behind") {
+  Clean clean;
+  tendril::Event event;
+  std::thread other([] { tendril::sleep(2ms); });
+  CHECK_THROWS_AS(event.wait(), tendril::LoopExit);
+  other.join();
+}
+
+TEST_CASE("no LoopExit while a fiber of another thread waits for a time or a descriptor") {
+  Clean clean;
+  tendril::Event event;
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  std::thread other([&] {
+    auto reader = tendril::spawn([&] {
+      char byte;
+      tendril::io::read(ends[0], &byte, 1);
+      tendril::sleep(2ms);
+      event.set();
+    });
+    tendril::sleep(2ms);
+    tendril::io::write_all(ends[1], "x", 1);
+    reader.join();
+  });
+  CHECK(event.wait());
+  other.join();
+  for (const int fd : ends) tendril::io::close(fd);
+}
+
+// The pool's threads of libuv and our own have nothing to do: they are no reason to wait.
+TEST_CASE("idle threads of pools do not hide a dead end") {
+  Clean clean;
+  tendril::ThreadPool pool(2);
+  CHECK(pool.apply([] { return 1; }) == 1);
+  tendril::Event event;
+  CHECK_THROWS_AS(event.wait(), tendril::LoopExit);
+  CHECK(pool.apply([] { return 2; }) == 2);
+}
+
+TEST_CASE("no false LoopExit between two threads that wake each other") {
+  Clean clean;
+  tendril::Queue<int> there(1);
+  tendril::Queue<int> back(1);
+  std::thread other([&] {
+    for (int i; (i = there.get()) != 0;) back.put(i);
+  });
+  for (int i = 1; i <= 20'000; ++i) {
+    there.put(i);
+    CHECK_FALSE(back.get() != i);
+  }
+  there.put(0);
+  other.join();
+}
+
+TEST_CASE("a signal handler runs while every fiber waits") {
+  Clean clean;
+  static int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  struct sigaction action {};
+  struct sigaction former;
+  action.sa_handler = [](int) {
+    [[maybe_unused]] const ssize_t written = ::write(ends[1], "x", 1);
+  };
+  sigaction(SIGALRM, &action, &former);
+  tendril::Event event;
+  auto reader = tendril::spawn([&] {
+    char byte;
+    tendril::io::read(ends[0], &byte, 1);
+    event.set();
+  });
+  const itimerval soon{{0, 0}, {0, 5'000}};
+  setitimer(ITIMER_REAL, &soon, nullptr);
+  CHECK(event.wait(10s));
+  reader.kill();
+  sigaction(SIGALRM, &former, nullptr);
+  for (const int fd : ends) tendril::io::close(fd);
+}
 
 TEST_CASE("no LoopExit while a timer, a descriptor or another OS thread may wake somebody") {
   Clean clean;
@@ -77,6 +186,27 @@ TEST_CASE("an exception that nobody gets is reported with name and place") {
   CHECK(std::regex_search(text,
                           std::regex("^tendril: unhandled exception ended loser \\(spawned at "
                                      "errors_test.cpp:[0-9]+\\): std::runtime_error: lost\n$")));
+}
+
+TEST_CASE("a hook gets what nobody else gets, instead of stderr") {
+  Clean clean;
+  static std::string heard;
+  CHECK((tendril::set_error_hook([](const std::exception_ptr& error, const std::string& what) {
+           try {
+             std::rethrow_exception(error);
+           } catch (const std::runtime_error& e) {
+             heard = what + ": " + e.what();
+           }
+         }) == nullptr));
+  const std::string text = stderr_of([] {
+    tendril::spawn({.name = "loser"}, [] { throw std::runtime_error("lost"); });
+    tendril::yield();
+    tendril::yield();
+  });
+  CHECK((tendril::set_error_hook(nullptr) != nullptr));
+  CHECK(text == "");
+  CHECK(heard.starts_with("ended loser (spawned at errors_test.cpp:"));
+  CHECK(heard.ends_with("): lost"));
 }
 
 TEST_CASE("one that somebody got, and GreenletExit, are not reported") {

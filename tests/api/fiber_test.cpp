@@ -275,6 +275,31 @@ TEST_CASE("an OS thread that ends kills its fibers first") {
   CHECK(destroyed);
 }
 
+TEST_CASE("a thread that ends kills the fibers that its fibers spawned, and destroys its locals") {
+  Clean clean;
+  static int destroyed = 0;
+  destroyed = 0;
+  struct Guard {
+    ~Guard() { ++destroyed; }
+  };
+  static tendril::FiberLocal<Guard> local;
+  tendril::Event never;
+  std::thread([&] {
+    spawn([&] {
+      spawn([&] {
+        Guard guard;
+        never.wait();
+      });
+      Guard guard;
+      never.wait();
+    });
+    (void)*local;
+    tendril::yield();
+    tendril::yield();
+  }).join();
+  CHECK(destroyed == 3);
+}
+
 TEST_CASE("the current fiber knows itself") {
   Clean clean;
   CHECK(!tendril::current_fiber());

@@ -176,3 +176,54 @@ TEST_CASE("the trace sees switches and throws") {
   CHECK(switches == 3);
   CHECK(throws == 1);
 }
+
+TEST_CASE("a trace is its thread's own; one that throws ends the tracing") {
+  Clean clean;
+  static int calls = 0;
+  static int calls_elsewhere = 0;
+  tendril::set_greenlet_trace(
+      [](tendril::GreenletEvent, const Greenlet&, const Greenlet&) { ++calls; });
+  std::thread([] {
+    CHECK((tendril::set_greenlet_trace(nullptr) == nullptr));
+    Greenlet g([] {});
+    g.switch_to();
+    tendril::set_greenlet_trace(
+        [](tendril::GreenletEvent, const Greenlet&, const Greenlet&) { ++calls_elsewhere; });
+    Greenlet h([] {});
+    h.switch_to();
+  }).join();
+  CHECK(calls == 0);
+  CHECK(calls_elsewhere == 2);
+
+  tendril::set_greenlet_trace([](tendril::GreenletEvent, const Greenlet&, const Greenlet&) {
+    ++calls;
+    throw std::logic_error("from the trace");
+  });
+  bool ran = false;
+  Greenlet g([&] { ran = true; });
+  CHECK_THROWS_WITH_AS(g.switch_to(), "from the trace", std::logic_error);
+  CHECK(!ran);
+  CHECK(calls == 1);
+  CHECK((tendril::set_greenlet_trace(nullptr) == nullptr));
+}
+
+TEST_CASE("a thread that ends ends its greenlets") {
+  Clean clean;
+  bool destroyed = false;
+  struct Note {
+    bool& flag;
+    ~Note() { flag = true; }
+  };
+  Greenlet kept;
+  std::thread([&] {
+    kept = Greenlet([&] {
+      Note note{destroyed};
+      Greenlet::current().parent().switch_to();
+    });
+    kept.switch_to();
+    CHECK(!destroyed);
+  }).join();
+  CHECK(destroyed);
+  CHECK(kept.dead());
+  CHECK_THROWS_AS(kept.switch_to(), tendril::GreenletError);
+}

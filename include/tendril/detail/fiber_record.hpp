@@ -10,6 +10,16 @@ namespace tendril::detail {
 
 struct Task;
 struct TimeoutRecord;
+struct FiberRecord;
+
+// A thread of the program: an OS thread, or a green one. Its fibers refer to it. From a type-stable
+// pool, so that it may be looked at from anywhere; the number tells its successive users apart.
+struct ThreadRecord {
+  std::atomic<uint64_t> number{0};
+  std::atomic<int> tid{0};
+  const FiberRecord* own = nullptr;    // of the flow that the thread began with
+  void (*greenlet_trace)() = nullptr;  // a GreenletTrace; the thread's own fibers only
+};
 
 struct FiberRecord {
   // Guards the fields marked (l), which others than the fiber itself write too.
@@ -22,9 +32,8 @@ struct FiberRecord {
   TimeoutRecord* timeouts = nullptr;  // (l) running Timeout scopes, newest first
   Task* task = nullptr;               // null: not a spawned fiber
   void* locals = nullptr;             // FiberLocal values; own fiber only
-  // Which thread of the program it is of: that thread's own record, handed on by spawning.
-  const void* family = nullptr;
-  void* greenlet = nullptr;  // its Greenlet, if it is or has one; own OS thread only
+  ThreadRecord* thread = nullptr;     // the thread that it is of, handed on by spawning
+  void* greenlet = nullptr;           // its Greenlet, if it is or has one; own OS thread only
 };
 
 // Of the calling fiber; makes the calling OS thread a worker if it is none.
