@@ -19,6 +19,9 @@ class Postgres {
 
   explicit Postgres(const std::string& address) : connection_(PQconnectdb(address.c_str())) {
     if (PQstatus(connection_.get()) != CONNECTION_OK) fail();
+    // "… already exists, skipping" and the like: for people at a terminal.
+    PQsetNoticeProcessor(
+        connection_.get(), [](void*, const char*) {}, nullptr);
   }
 
   // One statement, with its $1, $2… Waits for the server.
