@@ -37,6 +37,7 @@ class HttpHeaders {
   const std::string* find(std::string_view name) const;  // the first; null if there is none
   std::string get(std::string_view name, std::string_view otherwise = {}) const;
   void remove(std::string_view name);
+  void clear() noexcept { fields_.clear(); }
   auto begin() const { return fields_.begin(); }
   auto end() const { return fields_.end(); }
 

@@ -1,8 +1,10 @@
 #include "tendril/datagram_server.hpp"
 
 #include <cerrno>
+#include <exception>
 #include <system_error>
 
+#include "runtime/sync/report.hpp"
 #include "tendril/event.hpp"
 #include "tendril/fiber.hpp"
 #include "tendril/pool.hpp"
@@ -40,7 +42,14 @@ struct DatagramServer::State {
         throw;
       }
       pool.spawn([this, &server, from, datagram = buffer.substr(0, size)]() mutable {
-        handler(server, std::move(datagram), from);
+        try {
+          handler(server, std::move(datagram), from);
+        } catch (const std::exception&) {
+          // Here, since the pool's links on the fiber count as somebody who gets it.
+          const FiberHandle self = current_fiber();
+          self.set_name("datagram of " + from.to_string());
+          detail::report_exception(std::current_exception(), "ended", *self.task());
+        }
       });
     }
   }

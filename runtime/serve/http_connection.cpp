@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <system_error>
 
@@ -16,6 +17,7 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kBuffer = 16 * 1024;
 constexpr uint64_t kMostToDrain = 256 * 1024;
 constexpr size_t kJoinBelow = 64 * 1024;  // head and body go out in one write
+constexpr size_t kKeep = 4 * 1024;        // of a connection's buffer for answers, between two
 
 Duration left_of(Clock::time_point end) {
   return std::max(Duration(1), Duration(end - Clock::now()));
@@ -23,6 +25,11 @@ Duration left_of(Clock::time_point end) {
 
 Duration time_for(uint64_t bytes, uint64_t rate) {
   return rate == 0 ? Duration::zero() : std::chrono::seconds(bytes / rate);
+}
+
+void append_number(std::string& text, uint64_t number) {
+  char digits[24];
+  text.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
 }
 
 HttpConnection& of(http_parser* parser) { return *static_cast<HttpConnection*>(parser->data); }
@@ -185,7 +192,12 @@ void HttpConnection::check_parser() {
 
 // False when there is none: the client has gone, or has been idle for too long.
 bool HttpConnection::read_request() {
-  request_ = HttpRequest();
+  // As new, but what it has allocated serves the next one too.
+  request_.method.clear();
+  request_.target.clear();
+  request_.headers.clear();
+  request_.minor_version = 1;
+  request_.content_length.reset();
   request_.connection_ = this;
   request_.peer = peer_;
   body_.clear();
@@ -208,10 +220,10 @@ bool HttpConnection::read_request() {
     if (!more) return false;
   }
   first_ = false;
-  const auto end = Clock::now() + options_.header_timeout;
-  for (;;) {
-    feed();
-    if (headers_done_) break;
+  feed();
+  // As a rule all of them have come at once, and nobody need ask what time it is.
+  const auto end = headers_done_ ? Clock::time_point() : Clock::now() + options_.header_timeout;
+  while (!headers_done_) {
     bool more = false;
     try {
       more = fill(left_of(end));
@@ -220,6 +232,7 @@ bool HttpConnection::read_request() {
     }
     if (!more) return false;
     if (Clock::now() >= end) throw HttpError(408);  // a drop now and then does not help it
+    feed();
   }
   keep_alive_ = http_should_keep_alive(&parser_) != 0;
   request_.method = http_method_str(static_cast<http_method>(parser_.method));
@@ -237,7 +250,7 @@ bool HttpConnection::read_request() {
     if (strcasecmp(expect->c_str(), "100-continue") != 0) throw HttpError(417);
     continue_due_ = body_bytes_ == 0 && !message_done_;
   }
-  body_since_ = Clock::now();
+  if (!message_done_) body_since_ = Clock::now();
   return true;
 }
 
@@ -287,23 +300,40 @@ void HttpConnection::send_bytes(std::string_view data) {
   }
 }
 
-std::string HttpConnection::head_of(HttpResponse& response, const std::string& framing) {
+// Room that the answer before has left. Nobody else may change it while it is being sent, so it
+// does not stay a member for that time.
+std::string HttpConnection::take_buffer() {
+  std::string buffer = std::move(spare_);
+  buffer.clear();
+  return buffer;
+}
+
+void HttpConnection::give_back(std::string buffer) {
+  if (buffer.capacity() <= kKeep) spare_ = std::move(buffer);
+}
+
+// The status line and the fields that do not concern the framing.
+std::string HttpConnection::begin_answer(HttpResponse& response) {
   response.started_ = true;
   if (shared_.stopping) keep_alive_ = false;
-  if (const std::string* connection = response.headers.find("Connection")) {
-    if (strcasecmp(connection->c_str(), "close") == 0) keep_alive_ = false;
-    response.headers.remove("Connection");
+  std::string out = take_buffer();
+  out += "HTTP/1.1 ";
+  append_number(out, static_cast<uint64_t>(response.status));
+  out.append(" ").append(http_status_str(static_cast<http_status>(response.status)));
+  out.append("\r\nDate: ").append(shared_.now()).append("\r\n");
+  for (const auto& [name, value] : response.headers) {
+    if (strcasecmp(name.c_str(), "Connection") == 0) {
+      if (strcasecmp(value.c_str(), "close") == 0) keep_alive_ = false;
+      continue;
+    }
+    out.append(name).append(": ").append(value).append("\r\n");
   }
-  std::string head = "HTTP/1.1 " + std::to_string(response.status) + " ";
-  head += http_status_str(static_cast<http_status>(response.status));
-  head += "\r\nDate: " + shared_.now() + "\r\n";
-  for (const auto& [name, value] : response.headers) head += name + ": " + value + "\r\n";
   if (!keep_alive_) {
-    head += "Connection: close\r\n";
+    out += "Connection: close\r\n";
   } else if (request_.minor_version == 0) {
-    head += "Connection: keep-alive\r\n";
+    out += "Connection: keep-alive\r\n";
   }
-  return head + framing + "\r\n";
+  return out;
 }
 
 void HttpConnection::send(HttpResponse& response, std::string_view body) {
@@ -312,35 +342,42 @@ void HttpConnection::send(HttpResponse& response, std::string_view body) {
   response.headers.remove("Content-Length");
   response.headers.remove("Transfer-Encoding");
   const bool empty = response.status == 204 || response.status == 304 || response.status < 200;
-  if (!empty && response.headers.find("Content-Type") == nullptr) {
-    response.headers.add("Content-Type", "text/plain; charset=utf-8");
+  std::string out = begin_answer(response);
+  if (!empty) {
+    if (response.headers.find("Content-Type") == nullptr) {
+      out += "Content-Type: text/plain; charset=utf-8\r\n";
+    }
+    out += "Content-Length: ";
+    append_number(out, body.size());
+    out += "\r\n";
   }
-  std::string head =
-      head_of(response, empty ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n");
+  out += "\r\n";
   if (empty || request_.method == "HEAD") body = {};
   if (body.size() < kJoinBelow) {
-    head += body;
+    out += body;
     body = {};
   }
-  send_bytes(head);
+  send_bytes(out);
+  give_back(std::move(out));
   if (!body.empty()) send_bytes(body);
 }
 
 void HttpConnection::write(HttpResponse& response, std::string_view part) {
   if (response.finished_) throw std::logic_error("tendril: the answer was sent already");
-  std::string data;
-  if (!response.started_) {
+  std::string out;
+  if (response.started_) {
+    out = take_buffer();
+  } else {
     response.headers.remove("Transfer-Encoding");
-    std::string framing;
     if (const std::string* length = response.headers.find("Content-Length")) {
       response.left_ = std::stoull(*length);
     } else if (request_.minor_version >= 1) {
       response.chunked_ = true;
-      framing = "Transfer-Encoding: chunked\r\n";
     } else {
       keep_alive_ = false;  // the end of the connection is the end of the body
     }
-    data = head_of(response, framing);
+    out = begin_answer(response);
+    out += response.chunked_ ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n";
   }
   if (response.left_) {
     if (part.size() > *response.left_) {
@@ -351,13 +388,14 @@ void HttpConnection::write(HttpResponse& response, std::string_view part) {
   if (request_.method != "HEAD" && !part.empty()) {
     if (response.chunked_) {
       char size[32];
-      data.append(size,
-                  static_cast<size_t>(std::snprintf(size, sizeof size, "%zx\r\n", part.size())));
+      out.append(size,
+                 static_cast<size_t>(std::snprintf(size, sizeof size, "%zx\r\n", part.size())));
     }
-    data += part;
-    if (response.chunked_) data += "\r\n";
+    out += part;
+    if (response.chunked_) out += "\r\n";
   }
-  if (!data.empty()) send_bytes(data);
+  if (!out.empty()) send_bytes(out);
+  give_back(std::move(out));
 }
 
 void HttpConnection::finish(HttpResponse& response) {

@@ -52,7 +52,9 @@ class HttpConnection {
   void refuse(const HttpError& error);
   bool drain();
   void linger();
-  std::string head_of(HttpResponse& response, const std::string& framing);
+  std::string begin_answer(HttpResponse& response);
+  std::string take_buffer();
+  void give_back(std::string buffer);
   void send_bytes(std::string_view data);
 
   static int on_url(http_parser*, const char* at, size_t length);
@@ -90,6 +92,8 @@ class HttpConnection {
   std::chrono::steady_clock::time_point body_since_;
   bool continue_due_ = false;  // the client waits for "100 Continue"
   bool keep_alive_ = false;
+
+  std::string spare_;  // empty, with room for an answer
 
   bool idle_ = false;
   bool first_ = true;

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <new>
 #include <system_error>
 #include <utility>
 
+#include "runtime/sync/report.hpp"
 #include "tendril/errors.hpp"
 #include "tendril/event.hpp"
 #include "tendril/fiber.hpp"
@@ -101,6 +103,14 @@ struct StreamServer::State {
     }
   }
 
+  // Of what the handler has thrown. Here, since the pool's links on the fiber count as somebody who
+  // gets it.
+  static void report(const SocketAddress& peer) {
+    const FiberHandle self = current_fiber();
+    self.set_name("client " + peer.to_string());
+    detail::report_exception(std::current_exception(), "ended", *self.task());
+  }
+
   void serve(SocketStream stream, const SocketAddress& peer) {
     try {
       if (peer.is_ip()) stream.set_no_delay();
@@ -121,12 +131,9 @@ struct StreamServer::State {
     } catch (const TlsError&) {
       // It does not speak TLS, or not ours.
     } catch (const std::system_error& error) {
-      if (is_disconnect(error)) return;
-      current_fiber().set_name("client " + peer.to_string());
-      throw;
+      if (!is_disconnect(error)) report(peer);
     } catch (const std::exception&) {
-      current_fiber().set_name("client " + peer.to_string());  // for the report
-      throw;
+      report(peer);
     }
   }
 };

@@ -9,7 +9,7 @@ inside = False
 for number, line in enumerate(page.read_text().splitlines(), 1):
     if not inside and line == "```cpp":
         inside = True
-        lines += [f'TEST_CASE("{page.name}, line {number}") {{', "  Clean clean;",
+        lines += [f'TEST_CASE("{page.name}, line {number}") {{', "  CleanIo clean;",
                   f'#line {number + 1} "{page}"']
     elif inside and line == "```":
         inside = False

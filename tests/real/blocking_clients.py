@@ -5,34 +5,13 @@ each call instead.
 """
 
 import asyncio
-import os
 import pathlib
-import pwd
-import signal
 import threading
 
+import backends
 import harness
 
 DELAY = 0.3
-
-
-def start_postgres(test):
-    """A data directory of its own, owned by a user that is not root: PostgreSQL insists."""
-    (tools,) = list(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
-    data = test.directory / "data"
-    data.mkdir(mode=0o700)
-    user = None
-    if os.geteuid() == 0:
-        user = "postgres"
-        owner = pwd.getpwnam(user)
-        os.chown(data, owner.pw_uid, owner.pw_gid)
-    test.call([tools / "initdb", "-D", data, "-A", "trust", "-U", "test", "--no-sync"], user=user, cwd="/")
-    port = harness.free_port()
-    server = test.start([tools / "postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1",
-                         "-c", "unix_socket_directories=", "-c", "max_connections=150", "-c", "fsync=off"],
-                        under_test=False, user=user, cwd="/")
-    test.wait_for_text(server, "ready to accept connections")
-    return f"host=127.0.0.1 port={port} user=test dbname=postgres", lambda: test.stop(server, signal.SIGINT)
 
 
 def start_redis(test):
@@ -62,7 +41,7 @@ def start_slow_server(_):
 
 def run(test):
     kind, folder = test.arguments
-    where, stop = {"postgres": start_postgres, "redis": start_redis, "curl": start_slow_server}[kind](test)
+    where, stop = {"postgres": backends.start_postgres, "redis": start_redis, "curl": start_slow_server}[kind](test)
     # The green one links the shim: it needs no tendril command.
     program = pathlib.Path(folder) / ("blocking_clients" if test.green else "blocking_clients_native")
     client = test.start([program, kind, where], under_test=False)

@@ -3,6 +3,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "tendril/tcp.hpp"
@@ -136,6 +139,33 @@ TEST_CASE("what a handler throws ends its connection only") {
   server.start();
   CHECK(talk(server.port(), "!") == "");
   CHECK(talk(server.port(), "?x") == "x");
+}
+
+TEST_CASE("what a handler throws is reported, with the client's address; a disconnect is not") {
+  CleanIo clean;
+  StreamServer server(SocketAddress::loopback(0), [](Stream& client, const SocketAddress&) {
+    char c;
+    client.read(&c, 1);
+    if (c == '!') throw std::system_error(EPIPE, std::generic_category(), "as by the peer");
+    throw std::runtime_error("what went wrong");
+  });
+  server.start();
+  // Standard error goes into a pipe meanwhile.
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  const int before = dup(2);
+  dup2(ends[1], 2);
+  CHECK(talk(server.port(), "!") == "");
+  CHECK(talk(server.port(), "?") == "");
+  server.stop(20s);
+  dup2(before, 2);
+  close(before);
+  close(ends[1]);
+  tendril::FdStream output(ends[0]);
+  const std::string text = tendril::StreamReader(output).read_all();
+  CHECK(text.starts_with("tendril: unhandled exception ended client 127.0.0.1:"));
+  CHECK(text.ends_with("std::runtime_error: what went wrong\n"));
+  CHECK(std::count(text.begin(), text.end(), '\n') == 1);
 }
 
 TEST_CASE("on an inherited listener, and over a Unix socket") {
