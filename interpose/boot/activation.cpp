@@ -234,6 +234,8 @@ void report_statistics() noexcept {
       .number(static_cast<long long>(stats.preemptions))
       .text(", stolen ")
       .number(static_cast<long long>(stats.stolen))
+      .text(", blocked ")
+      .number(static_cast<long long>(workers().watchdog().blocked_workers_seen()))
       .text("), calls: symbol ")
       .number(static_cast<long long>(stats.calls_by_symbol))
       .text(", patch ")

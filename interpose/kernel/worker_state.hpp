@@ -30,7 +30,8 @@ struct SignalInbox {
 
 struct WorkerState {
   SignalInbox inbox;
-  uint32_t calls_made = 0;    // rounds of call_on_other_workers that this one has taken part in
+  // The round of call_on_other_workers that this one took part in last.
+  std::atomic<uint32_t> calls_made{0};
   stack_t alternate_stack{};  // of this OS thread, for faults
 };
 

@@ -20,7 +20,7 @@ namespace {
 constexpr size_t kHubStackSize = 256 * 1024;
 
 StackPool& hub_stacks() noexcept {
-  static StackPool pool(kHubStackSize);
+  static constinit StackPool pool(kHubStackSize);
   return pool;
 }
 
@@ -381,6 +381,12 @@ void Worker::hub_turn() noexcept {
 
 void Worker::hub_main() noexcept {
   for (;;) {
+    if (group != nullptr && group->is_surplus(*this)) {
+      rung_ = 0;
+      if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
+      group->stand_by(*this);
+      continue;
+    }
     hub_turn();
     turns_left_ = kTurnsPerLook;
     looks_left_ = kLooksPerHubTurn;

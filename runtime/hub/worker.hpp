@@ -185,6 +185,11 @@ class Worker {
   bool watching_ = false;
   int quiet_ticks_ = 0;
   Nanoseconds tick_ = 0;
+  // Of a worker beyond the group's limit: it runs while more spares are wanted than its rank.
+  // Those within the limit have a rank below every number.
+  int64_t spare_rank_ = -1;
+  uint64_t switches_at_look_ = 0;  // the watchdog's
+
   // Written by whoever watches: what it saw at its last look.
   uint64_t watched_switches_ = 0;
   bool watched_waiting_ = false;
