@@ -221,6 +221,7 @@ Fiber* Worker::pick_next() noexcept {
     QueueLock guard(*this);
     if (Fiber* fiber = woken_.pop()) {
       ++woken_streak_;
+      only_yielded_ = false;
       count_movable(fiber, -1);
       return fiber;
     }
@@ -257,6 +258,7 @@ void Worker::preempt_current() noexcept {
   looks_left_ = 0;
   ++stats.preemptions;
   preempting_ = true;
+  only_yielded_ = false;
   Fiber* self = current;
   self->state.store(FiberState::kYielding, std::memory_order_relaxed);
   switch_away(self);
@@ -349,6 +351,9 @@ void Worker::hub_turn() noexcept {
 
   Nanoseconds timeout = anything_ready() ? 0 : time_to_sleep(now);
   const bool sleeps = timeout != 0;
+  // They yield because they wait for somebody: it may be one who has no processor.
+  if (!sleeps && only_yielded_) raw_syscall(SYS_sched_yield);
+  only_yielded_ = true;
   if (sleeps) {
     if (timeout == kForever && process().hooks.on_dead_end != nullptr && poller->waiters() == 0 &&
         (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {

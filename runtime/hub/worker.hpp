@@ -172,6 +172,7 @@ class Worker {
   std::atomic<uint32_t> movable_{0};
   bool preempting_ = false;     // the fiber being left was preempted
   bool group_is_next_ = false;  // whose turn it is: the group's preempted or the own yielded
+  bool only_yielded_ = false;   // since the hub's last turn all that ran were fibers that yield
 
   int turns_left_ = kTurnsPerLook;
   int looks_left_ = kLooksPerHubTurn;
