@@ -186,6 +186,7 @@ bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
 namespace tendril::kernel {
 
 void set_mask_of_return(ucontext_t* frame) noexcept {
+  if (state_of(rt::current_worker_unchecked())->has_program_mask) return;
   // The kernel's mask has 8 bytes where glibc's type has 128.
   const uint64_t mask = signals().kernel_mask();
   __builtin_memcpy(&frame->uc_sigmask, &mask, sizeof mask);

@@ -19,10 +19,7 @@ namespace {
 
 constexpr size_t kHubStackSize = 256 * 1024;
 
-StackPool& hub_stacks() noexcept {
-  static constinit StackPool pool(kHubStackSize);
-  return pool;
-}
+constinit StackPool hub_stack_pool(kHubStackSize);
 
 // Workers of threads that have ended, each with a poller of its own.
 SpinLock retired_lock;
@@ -45,6 +42,9 @@ void WorkerStats::add(const WorkerStats& other) noexcept {
   calls_passed += other.calls_passed;
 }
 
+SpinLock& Worker::retired_workers_lock() noexcept { return retired_lock; }
+StackPool& Worker::hub_stacks() noexcept { return hub_stack_pool; }
+
 Worker* Worker::make(Poller* shared_poller) noexcept {
   if (shared_poller == nullptr) {
     SpinGuard guard(retired_lock);
@@ -57,7 +57,7 @@ Worker* Worker::make(Poller* shared_poller) noexcept {
   if (pages == nullptr) return nullptr;
   auto* worker = new (pages) Worker;
   worker->poller = shared_poller != nullptr ? shared_poller : Poller::create();
-  worker->hub.stack = hub_stacks().take();
+  worker->hub.stack = hub_stack_pool.take();
   if (worker->poller == nullptr || !worker->hub.stack) {
     unmap_pages(pages, round_up_to_page(sizeof(Worker)));
     return nullptr;
@@ -302,6 +302,10 @@ void Worker::ring_from_handler(ucontext_t* frame) noexcept {
   leave_interruptible_call(frame);
 }
 
+long Worker::call_unless_rung(long number, const long (&arguments)[6]) noexcept {
+  return interruptible_call(&rung_, number, arguments);
+}
+
 void Worker::drain_inbox() noexcept {
   if (inbox.empty()) return;
   for (Fiber* fiber = inbox.take_all(); fiber != nullptr;) {
@@ -432,6 +436,7 @@ void Worker::forget_after_fork() noexcept {
   woken_.clear();
   yielded_.clear();
   movable_ = 0;
+  queue_lock_.reset_after_fork();
   inbox.clear();
   timers.clear_after_fork();
   // uv handles of the parent stay the program's to close; a new loop is made on demand.
