@@ -178,14 +178,17 @@ bool WorkerGroup::steal(Worker& thief) noexcept {
   return taken != 0;
 }
 
-void WorkerGroup::look_for_work(Worker& worker, Deadline now) noexcept {
-  if (!injected_.empty()) {
-    for (Fiber* fiber = injected_.take_all(); fiber != nullptr;) {
-      Fiber* next = fiber->next_ready;
-      worker.add_woken(fiber);
-      fiber = next;
-    }
+void WorkerGroup::take_injected(Worker& worker) noexcept {
+  if (injected_.empty()) return;
+  for (Fiber* fiber = injected_.take_all(); fiber != nullptr;) {
+    Fiber* next = fiber->next_ready;
+    worker.add_woken(fiber);
+    fiber = next;
   }
+}
+
+void WorkerGroup::look_for_work(Worker& worker, Deadline now) noexcept {
+  take_injected(worker);
   if (worker.anything_ready()) return;
   fire_others(worker, now);
   if (worker.anything_ready() || has_preempted()) return;
@@ -250,6 +253,12 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
     worker.movable_.store(0, std::memory_order_relaxed);
   }
   while (Fiber* fiber = all.pop()) inject(fiber);
+  // The bell may have rung for us, and what we leave has to be seen: somebody else is to look.
+  if (!injected_.empty() || has_preempted()) {
+    if (sleepers_.load(std::memory_order_seq_cst) != 0) worker.poller->ring();
+  } else if (anything_waits_elsewhere(worker)) {
+    work_added(worker);
+  }
   worker.sleeping_.store(true, std::memory_order_seq_cst);
   const uint32_t wanted = spares_wanted_.load(std::memory_order_seq_cst);
   if (is_surplus(worker) && worker.inbox.empty()) {
@@ -264,8 +273,9 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
   worker.sleeping_.store(false, std::memory_order_relaxed);
 }
 
-// Whoever rang has left it to us to watch.
+// Whoever rang has injected something, or has left it to us to watch.
 void WorkerGroup::was_rung(Worker& worker) noexcept {
+  take_injected(worker);
   if (!watched_.load(std::memory_order_relaxed) || worker.watching_) return;
   worker.watching_ = true;
   worker.tick_ = kFirstTick;

@@ -114,6 +114,7 @@ class WorkerGroup {
   void grow(size_t limit) noexcept;
   void add_member(Worker* worker) noexcept;
   bool anything_waits_elsewhere(const Worker& worker) const noexcept;
+  void take_injected(Worker& worker) noexcept;
   bool steal(Worker& thief) noexcept;
   void fire_others(Worker& worker, Deadline now) noexcept;
   void stop_watching(Worker& worker) noexcept;
