@@ -19,6 +19,7 @@ class Watchdog {
  public:
   // Idempotent; without memory or threads there is no watchdog, and the next call tries again.
   void start(WorkerGroup* group) noexcept;
+  bool is_started() const noexcept { return started_.load(std::memory_order_relaxed); }
 
   // A worker comes out of its sleep: it rests while all sleep.
   void somebody_woke() noexcept {

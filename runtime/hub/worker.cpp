@@ -341,6 +341,13 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
   return timeout;
 }
 
+// The timers and descriptors of a group are everybody's: whoever looks at it last sees them.
+void Worker::report_idle(bool for_ever) noexcept {
+  if (!for_ever && group == nullptr) return;
+  idle_after.store(stats.switches + 1, std::memory_order_seq_cst);
+  if (for_ever) process().hooks.on_dead_end(this);
+}
+
 void Worker::hub_turn() noexcept {
   ++stats.hub_turns;
   rung_ = 0;  // before we look for what we were rung for
@@ -359,9 +366,8 @@ void Worker::hub_turn() noexcept {
   if (!sleeps && only_yielded_) raw_syscall(SYS_sched_yield);
   only_yielded_ = true;
   if (sleeps) {
-    if (timeout == kForever && process().hooks.on_dead_end != nullptr && poller->waiters() == 0 &&
-        (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
-      process().hooks.on_dead_end(this);
+    if (process().hooks.on_dead_end != nullptr && (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
+      report_idle(timeout == kForever && poller->waiters() == 0);
       if (anything_ready()) timeout = 0;
     }
     // From here on whoever fills the inbox rings; what came before is seen now.
@@ -442,6 +448,7 @@ void Worker::forget_after_fork() noexcept {
   // uv handles of the parent stay the program's to close; a new loop is made on demand.
   loop_ = nullptr;
   stats = {};
+  idle_after = 0;
 }
 
 }  // namespace tendril::rt

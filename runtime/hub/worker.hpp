@@ -94,6 +94,11 @@ class Worker {
   // perhaps on another worker.
   static void switch_away(Fiber* self) noexcept;
 
+  // Set when the hub has nothing left to do but what the clock or a descriptor of the group may
+  // bring: the switches made by then, plus 1. It still is that number if there has been nothing to
+  // do since. Read by any thread.
+  std::atomic<uint64_t> idle_after{0};
+
   // What is shared in the making of workers. Both locks are held around fork.
   static SpinLock& retired_workers_lock() noexcept;
   static StackPool& hub_stacks() noexcept;
@@ -168,6 +173,7 @@ class Worker {
   void close_loop() noexcept;
   static void hub_entry(boost::context::detail::transfer_t transfer);
   void hub_turn() noexcept;
+  void report_idle(bool for_ever) noexcept;
   void drain_inbox() noexcept;
   Nanoseconds time_to_sleep(Deadline now) noexcept;
 

@@ -9,6 +9,7 @@
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
+#include "runtime/hub/process.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
@@ -258,6 +259,9 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
     if (sleepers_.load(std::memory_order_seq_cst) != 0) worker.poller->ring();
   } else if (anything_waits_elsewhere(worker)) {
     work_added(worker);
+  }
+  if (process().hooks.on_dead_end != nullptr) {
+    worker.report_idle(nearest_timer() == kForever && worker.poller->waiters() == 0);
   }
   worker.sleeping_.store(true, std::memory_order_seq_cst);
   const uint32_t wanted = spares_wanted_.load(std::memory_order_seq_cst);

@@ -103,6 +103,9 @@ class WorkerGroup {
   void lock_complete() noexcept;
 
   // Held around fork, with every other lock of the runtime: the child finds no half-made change.
+  // How many OS threads the watchdog is.
+  size_t watchdog_threads() const noexcept { return watchdog_.is_started() ? 1 : 0; }
+
   SpinLock& growth_lock() noexcept { return growth_lock_; }
 
   // In the child of fork: the other workers do not exist here.
