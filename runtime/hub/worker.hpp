@@ -94,6 +94,8 @@ class Worker {
   // perhaps on another worker.
   static void switch_away(Fiber* self) noexcept;
 
+  Nanoseconds cpu_time_at_look = 0;  // the watchdog's
+
   // Set when the hub has nothing left to do but what the clock or a descriptor of the group may
   // bring: the switches made by then, plus 1. It still is that number if there has been nothing to
   // do since. Read by any thread.
