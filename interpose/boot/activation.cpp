@@ -28,6 +28,7 @@
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/stack_pool.hpp"
@@ -125,7 +126,8 @@ void look_for_children() noexcept {
 }
 
 bool arm_worker(rt::Worker* worker) noexcept {
-  return trap::arm(worker, boot::settings().slice_microseconds);
+  const boot::Settings& settings = boot::settings();
+  return trap::arm(worker, settings.seeded ? 0 : settings.slice_microseconds);
 }
 
 void on_hub_turn(rt::Worker*) noexcept {
@@ -141,6 +143,11 @@ void activate() noexcept {
   if (active) return;
   const boot::Settings& settings = boot::settings();
   if (!trap::is_available()) give_up("the kernel has no Syscall User Dispatch (Linux 5.11)", 0);
+  if (settings.seeded) {
+    if (settings.workers > 1)
+      give_up("TENDRIL_SEED takes one worker, TENDRIL_WORKERS says more", 0);
+    rt::seeded_schedule().begin(settings.seed);
+  }
   if (settings.stack_size != 0) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);

@@ -29,14 +29,17 @@ Report& Report::text(const char* text) noexcept {
 
 Report& Report::number(long long value) noexcept {
   if (value < 0) put('-');
-  uint64_t rest =
-      value < 0 ? uint64_t{0} - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+  return unsigned_number(value < 0 ? uint64_t{0} - static_cast<uint64_t>(value)
+                                   : static_cast<uint64_t>(value));
+}
+
+Report& Report::unsigned_number(uint64_t value) noexcept {
   char digits[24];
   int count = 0;
   do {
-    digits[count++] = static_cast<char>('0' + rest % 10);
-    rest /= 10;
-  } while (rest != 0);
+    digits[count++] = static_cast<char>('0' + value % 10);
+    value /= 10;
+  } while (value != 0);
   while (count > 0) put(digits[--count]);
   return *this;
 }

@@ -15,6 +15,7 @@ class Report {
  public:
   Report& text(const char* text) noexcept;
   Report& number(long long value) noexcept;
+  Report& unsigned_number(uint64_t value) noexcept;
   Report& hex(uint64_t value) noexcept;
   // value / 10^digits with that many digits after the point
   Report& fixed(uint64_t value, int digits) noexcept;

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <new>
 
+#include "interpose/kernel/failure_report.hpp"
 #include "interpose/kernel/signal_gate.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/interruptible_call.hpp"
@@ -54,6 +55,7 @@ DefaultAction default_action(int signal) noexcept {
 }
 
 void take_default_action(int signal) noexcept {
+  if (default_action(signal) == DefaultAction::kTerminate) report_seed_of_failure();
   KernelAction ours;
   const KernelAction plain{};
   kernel_sigaction(signal, &plain, &ours);

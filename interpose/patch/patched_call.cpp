@@ -9,6 +9,7 @@
 #include "interpose/patch/layout.h"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/selector.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/platform/syscall.hpp"
 
 static_assert(DELIVER_NUMBER == tendril::trap::kDeliverNumber);
@@ -51,8 +52,9 @@ bool prepare_calls() noexcept {
     const kernel::SyscallRow& row = kernel::syscall_row(number);
     tendril_call_class[number] = needs_frame(number)                     ? CALL_TRAP
                                  : row.function != nullptr               ? CALL_GREEN
-                                 : row.verdict == kernel::Verdict::kPass ? CALL_NATIVE
-                                                                         : CALL_TRAP;
+                                 : row.verdict != kernel::Verdict::kPass ? CALL_TRAP
+                                 : rt::seeded_schedule().is_on() ? CALL_GREEN  // a switch point
+                                                                 : CALL_NATIVE;
   }
   return true;
 }

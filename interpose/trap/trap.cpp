@@ -176,7 +176,7 @@ bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
   rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
   const uint64_t mask = kernel::signals().kernel_mask();
   if (set_dispatch(kDispatchOn, &worker->selector) != 0) return false;
-  if (!start_slices(worker->os_tid, slice_microseconds)) return false;
+  if (slice_microseconds != 0 && !start_slices(worker->os_tid, slice_microseconds)) return false;
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
   return true;
 }

@@ -8,6 +8,7 @@
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker_group.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/pages.hpp"
@@ -174,7 +175,10 @@ void Worker::finish_switch(Fiber* left) noexcept {
 
 bool Worker::hub_is_due() noexcept {
   turns_left_ = kTurnsPerLook;
-  if (--looks_left_ > 0 && cycle_count() - last_hub_cycles_ < kCyclesPerHubTurn) return false;
+  const auto time_is_up = [this] {  // which a schedule that is to be repeated must not ask
+    return !seeded_schedule().is_on() && cycle_count() - last_hub_cycles_ >= kCyclesPerHubTurn;
+  };
+  if (--looks_left_ > 0 && !time_is_up()) return false;
   looks_left_ = kLooksPerHubTurn;
   return true;
 }
@@ -214,8 +218,24 @@ Fiber* Worker::pick_second_class() noexcept {
   return fiber;
 }
 
+// Any that is ready, the one that yields among them. Alone in its group.
+Fiber* Worker::pick_by_seed() noexcept {
+  QueueLock guard(*this);
+  const size_t woken = woken_.size();
+  const size_t queued = woken + yielded_.size();
+  const bool yields = current->state.load(std::memory_order_relaxed) == FiberState::kYielding;
+  if (queued + (yields ? 1 : 0) == 0) return &hub;
+  const size_t choice = seeded_schedule().choose(queued + (yields ? 1 : 0));
+  if (choice == queued) return current;
+  Fiber* fiber = choice < woken ? woken_.take(choice) : yielded_.take(choice - woken);
+  count_movable(fiber, -1);
+  return fiber;
+}
+
 Fiber* Worker::pick_next() noexcept {
   if (--turns_left_ <= 0 && current != &hub && hub_is_due()) return &hub;
+  if (seeded_schedule().is_on()) [[unlikely]]
+    return pick_by_seed();
   // The queues may only shrink behind our back: whoever looks empty is.
   if (!woken_.empty() && (woken_streak_ < kWokenInARow || yielded_.empty())) {
     QueueLock guard(*this);

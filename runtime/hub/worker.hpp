@@ -164,6 +164,7 @@ class Worker {
 
   Fiber* pick_next() noexcept;
   Fiber* pick_second_class() noexcept;
+  Fiber* pick_by_seed() noexcept;
   void add_yielded(Fiber* fiber) noexcept;
   void count_movable(const Fiber* fiber, int change) noexcept;
   bool hub_is_due() noexcept;
