@@ -10,12 +10,14 @@
 
 #include "interpose/boot/settings.hpp"
 #include "interpose/kernel/credentials.hpp"
+#include "interpose/kernel/deadlock.hpp"
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/futex_table.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/mappings.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/stack_printer.hpp"
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
@@ -184,6 +186,8 @@ void activate() noexcept {
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker);
   rt::process().add_fiber(fiber);
   rt::process().hooks.on_hub_turn = on_hub_turn;
+  find_stack_printer();
+  watch_for_deadlocks(settings.exit_on_deadlock);
   rt::set_interrupt_signal(kKickSignal);
   trap::install();
   if (!patched && settings.patch) {  // a child of fork has its parent's patches

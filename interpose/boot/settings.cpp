@@ -1,6 +1,7 @@
 #include "interpose/boot/settings.hpp"
 
 #include <cstdlib>
+#include <cstring>
 
 #include "runtime/platform/usable_cores.hpp"
 
@@ -32,6 +33,8 @@ Settings read() noexcept {
   const size_t slice = number("TENDRIL_SLICE_US", 10'000);
   if (slice >= 50 && slice <= 10'000'000) s.slice_microseconds = static_cast<int>(slice);
   s.patch = std::getenv("TENDRIL_PATCH") == nullptr || is_set("TENDRIL_PATCH");
+  const char* on_deadlock = std::getenv("TENDRIL_ON_DEADLOCK");
+  s.exit_on_deadlock = on_deadlock != nullptr && std::strcmp(on_deadlock, "exit") == 0;
   s.statistics = is_set("TENDRIL_STATS");
   s.verbose = is_set("TENDRIL_VERBOSE");
   return s;

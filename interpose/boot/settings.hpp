@@ -1,6 +1,7 @@
 // Settings of the shim, from the environment: TENDRIL_WORKERS, TENDRIL_STACK_SIZE, TENDRIL_STATS,
-// TENDRIL_VERBOSE, TENDRIL_SLICE_US, TENDRIL_PATCH, TENDRIL_SEED. The launcher has checked them; a
-// shim that is preloaded by hand reads them too.
+// TENDRIL_VERBOSE, TENDRIL_SLICE_US, TENDRIL_PATCH, TENDRIL_SEED,
+// TENDRIL_ON_DEADLOCK. The launcher has checked them; a shim that is preloaded by hand reads them
+// too.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +16,7 @@ struct Settings {
   bool seeded = false;              // the schedule follows from the seed: one worker, no slices
   uint64_t seed = 0;
   bool patch = true;  // TENDRIL_PATCH=0: symbols and trap only
+  bool exit_on_deadlock = false;
   bool statistics = false;
   bool verbose = false;
 };

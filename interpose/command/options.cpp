@@ -24,9 +24,8 @@ constexpr char kFooter[] =
     "--seed is for tests: one worker, no time slices; which thread runs next is a repeatable\n"
     "random choice at every system call and lock operation. A run that fails prints its seed.\n\n"
     "The exit status is the program's own; 2: bad usage, 98: deadlock, with --on-deadlock=exit,\n"
-    "126: the program cannot be run green, 127: it is not found. 'tendril check' ends with 0 if "
-    "this machine and every program named\n"
-    "are ready, else with 1.";
+    "126: the program cannot be run green, 127: it is not found. 'tendril check' ends with 0 if\n"
+    "this machine and every program named are ready, else with 1.";
 
 class HelpFormatter : public CLI::Formatter {
  public:

@@ -9,6 +9,7 @@ namespace tendril::kernel {
 // Where reports go: a duplicate of the stderr that the process was started with, since fd 2 may be
 // the program's data by the time we speak.
 void keep_report_descriptor() noexcept;
+int report_descriptor() noexcept;
 void reset_report_descriptor_after_fork() noexcept;
 
 class Report {

@@ -313,6 +313,23 @@ uint64_t SignalState::pending(GreenThread* thread) noexcept {
   return thread->pending.set() | process_pending_.set();
 }
 
+bool SignalState::handler_may_run() noexcept {
+  // Those that only what runs brings about, and glibc's own two.
+  constexpr uint64_t kNotFromOutside = kFaults | signal_bit(SIGABRT) | signal_bit(SIGSYS) |
+                                       signal_bit(SIGPIPE) | signal_bit(32) | signal_bit(33);
+  rt::SpinGuard guard(lock_);
+  rt::SpinGuard thread_guard(threads().lock);
+  for (int signal = 1; signal <= kLastSignal; ++signal) {
+    void* handler = actions_[signal].handler;
+    if ((kNotFromOutside & signal_bit(signal)) == 0 &&
+        handler != reinterpret_cast<void*>(SIG_DFL) &&
+        handler != reinterpret_cast<void*>(SIG_IGN) && find_taker(signal) != nullptr) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void SignalState::reroute_process_signals() noexcept {
   rt::SpinGuard guard(lock_);
   rt::SpinGuard thread_guard(threads().lock);

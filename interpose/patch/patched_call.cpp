@@ -24,6 +24,10 @@ namespace tendril::patch {
 struct Frame {  // as entry.S pushes it
   long number_and_result;
   long rdi, rsi, rdx, r10, r8, r9;
+  const uint64_t* record;  // R11; its first word: where the program goes on
+  uint64_t rbp;
+  char red_zone[128];
+  char program_stack[1];  // where RSP was
 };
 
 namespace {
@@ -68,6 +72,8 @@ extern "C" __attribute__((visibility("hidden"))) int tendril_patched_call(
   using namespace tendril;
   trap::enter_runtime();
   ++rt::current_worker_unchecked()->stats.calls_by_patch;
+  kernel::current_thread()->call_site = {
+      frame->record[0], reinterpret_cast<uint64_t>(frame->program_stack), frame->rbp};
   const long number = frame->number_and_result;
   kernel::Call call{
       number, {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9}, nullptr};

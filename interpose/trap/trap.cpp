@@ -66,6 +66,9 @@ void on_system_call(int, siginfo_t* info, void* context) {
       deliver_signals(frame, thread->deferred_result, deferred);
     } else {
       ++rt::current_worker_unchecked()->stats.calls_by_trap;
+      kernel::current_thread()->call_site = {static_cast<uint64_t>(r[REG_RIP]),
+                                             static_cast<uint64_t>(r[REG_RSP]),
+                                             static_cast<uint64_t>(r[REG_RBP])};
       const long result = kernel::dispatch(call);
       if (!kernel::is_active()) {  // the child of fork, dormant: its frame is complete
         r[REG_RAX] = result;

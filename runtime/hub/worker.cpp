@@ -351,7 +351,7 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
     timeout = nearest > now ? nearest - now : 0;
   }
   // A loop without active handles has no timeout: for it, 0 means that uv_run would return.
-  if (loop_ != nullptr && uv_loop_alive(loop_) != 0) {
+  if (loop_is_alive()) {
     uv_update_time(loop_);  // it counts from the time it last saw
     const int milliseconds = uv_backend_timeout(loop_);
     if (milliseconds >= 0 && milliseconds * Nanoseconds{1'000'000} < timeout) {
@@ -386,7 +386,10 @@ void Worker::hub_turn() noexcept {
   if (!sleeps && only_yielded_) raw_syscall(SYS_sched_yield);
   only_yielded_ = true;
   if (sleeps) {
-    if (process().hooks.on_dead_end != nullptr && (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
+    const auto nothing_comes = [&] {
+      return timeout == kForever && poller->waiters() == 0 && !loop_is_alive();
+    };
+    if (process().hooks.on_dead_end != nullptr && !loop_is_alive()) {
       report_idle(timeout == kForever && poller->waiters() == 0);
       if (anything_ready()) timeout = 0;
     }
@@ -394,6 +397,10 @@ void Worker::hub_turn() noexcept {
     sleeping_.store(true, std::memory_order_seq_cst);
     if (group != nullptr) timeout = group->begin_sleep(*this, timeout);
     if (!inbox.empty()) timeout = 0;
+    if (process().hooks.on_standstill != nullptr && nothing_comes() &&
+        (group == nullptr || group->everybody_sleeps())) {
+      process().hooks.on_standstill(this);
+    }
     if (timeout != 0) ++stats.hub_sleeps;
   }
   const Poller::Outcome outcome = poller->poll(&rung_, timeout);
@@ -408,7 +415,7 @@ void Worker::hub_turn() noexcept {
   last_hub_time_ = now;  // sleeping is not starving: the count starts anew
   last_hub_cycles_ = cycle_count();
   timers.fire_due(now);
-  if (loop_ != nullptr && (outcome.loop_has_work || uv_loop_alive(loop_) != 0)) {
+  if (loop_ != nullptr && (outcome.loop_has_work || loop_is_alive())) {
     uv_update_time(loop_);
     if (outcome.loop_has_work || uv_backend_timeout(loop_) == 0) uv_run(loop_, UV_RUN_NOWAIT);
   }
@@ -428,6 +435,10 @@ void Worker::hub_main() noexcept {
     if (group != nullptr) group->leave_hub(*this);
     if (anything_ready() || (group != nullptr && group->has_preempted())) switch_away(&hub);
   }
+}
+
+bool Worker::loop_is_alive() const noexcept {
+  return loop_ != nullptr && uv_loop_alive(loop_) != 0;
 }
 
 uv_loop_s* Worker::loop() noexcept {

@@ -124,6 +124,7 @@ class Worker {
 
   // The embedded libuv loop, made at first use. Own thread only. Null when out of descriptors.
   uv_loop_s* loop() noexcept;
+  bool loop_is_alive() const noexcept;  // true if it has handles or requests to wait for
 
   bool anything_ready() const noexcept { return !woken_.empty() || !yielded_.empty(); }
 
