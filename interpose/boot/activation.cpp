@@ -10,12 +10,14 @@
 
 #include "interpose/boot/settings.hpp"
 #include "interpose/kernel/credentials.hpp"
+#include "interpose/kernel/deadlock.hpp"
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/futex_table.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/mappings.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/stack_printer.hpp"
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
@@ -28,6 +30,7 @@
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/stack_pool.hpp"
@@ -125,7 +128,8 @@ void look_for_children() noexcept {
 }
 
 bool arm_worker(rt::Worker* worker) noexcept {
-  return trap::arm(worker, boot::settings().slice_microseconds);
+  const boot::Settings& settings = boot::settings();
+  return trap::arm(worker, settings.seeded ? 0 : settings.slice_microseconds);
 }
 
 void on_hub_turn(rt::Worker*) noexcept {
@@ -141,6 +145,11 @@ void activate() noexcept {
   if (active) return;
   const boot::Settings& settings = boot::settings();
   if (!trap::is_available()) give_up("the kernel has no Syscall User Dispatch (Linux 5.11)", 0);
+  if (settings.seeded) {
+    if (settings.workers > 1)
+      give_up("TENDRIL_SEED takes one worker, TENDRIL_WORKERS says more", 0);
+    rt::seeded_schedule().begin(settings.seed);
+  }
   if (settings.stack_size != 0) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
@@ -177,6 +186,8 @@ void activate() noexcept {
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker);
   rt::process().add_fiber(fiber);
   rt::process().hooks.on_hub_turn = on_hub_turn;
+  find_stack_printer();
+  watch_for_deadlocks(settings.exit_on_deadlock);
   rt::set_interrupt_signal(kKickSignal);
   trap::install();
   if (!patched && settings.patch) {  // a child of fork has its parent's patches

@@ -9,6 +9,7 @@
 #include "interpose/kernel/activation.hpp"
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/dispatch.hpp"
+#include "interpose/kernel/failure_report.hpp"
 #include "interpose/kernel/fork_locks.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/report.hpp"
@@ -187,6 +188,7 @@ long sys_execve(Call& call) { return exec(call); }
 long sys_execveat(Call& call) { return exec(call); }
 
 long sys_exit_group(int status) {
+  if ((status & 0xff) != 0) report_seed_of_failure();
   report_statistics();
   for (;;) rt::raw_syscall(SYS_exit_group, status);
 }

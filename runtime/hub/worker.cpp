@@ -8,6 +8,7 @@
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker_group.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/pages.hpp"
@@ -174,7 +175,10 @@ void Worker::finish_switch(Fiber* left) noexcept {
 
 bool Worker::hub_is_due() noexcept {
   turns_left_ = kTurnsPerLook;
-  if (--looks_left_ > 0 && cycle_count() - last_hub_cycles_ < kCyclesPerHubTurn) return false;
+  const auto time_is_up = [this] {  // which a schedule that is to be repeated must not ask
+    return !seeded_schedule().is_on() && cycle_count() - last_hub_cycles_ >= kCyclesPerHubTurn;
+  };
+  if (--looks_left_ > 0 && !time_is_up()) return false;
   looks_left_ = kLooksPerHubTurn;
   return true;
 }
@@ -214,8 +218,24 @@ Fiber* Worker::pick_second_class() noexcept {
   return fiber;
 }
 
+// Any that is ready, the one that yields among them. Alone in its group.
+Fiber* Worker::pick_by_seed() noexcept {
+  QueueLock guard(*this);
+  const size_t woken = woken_.size();
+  const size_t queued = woken + yielded_.size();
+  const bool yields = current->state.load(std::memory_order_relaxed) == FiberState::kYielding;
+  if (queued + (yields ? 1 : 0) == 0) return &hub;
+  const size_t choice = seeded_schedule().choose(queued + (yields ? 1 : 0));
+  if (choice == queued) return current;
+  Fiber* fiber = choice < woken ? woken_.take(choice) : yielded_.take(choice - woken);
+  count_movable(fiber, -1);
+  return fiber;
+}
+
 Fiber* Worker::pick_next() noexcept {
   if (--turns_left_ <= 0 && current != &hub && hub_is_due()) return &hub;
+  if (seeded_schedule().is_on()) [[unlikely]]
+    return pick_by_seed();
   // The queues may only shrink behind our back: whoever looks empty is.
   if (!woken_.empty() && (woken_streak_ < kWokenInARow || yielded_.empty())) {
     QueueLock guard(*this);
@@ -331,7 +351,7 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
     timeout = nearest > now ? nearest - now : 0;
   }
   // A loop without active handles has no timeout: for it, 0 means that uv_run would return.
-  if (loop_ != nullptr && uv_loop_alive(loop_) != 0) {
+  if (loop_is_alive()) {
     uv_update_time(loop_);  // it counts from the time it last saw
     const int milliseconds = uv_backend_timeout(loop_);
     if (milliseconds >= 0 && milliseconds * Nanoseconds{1'000'000} < timeout) {
@@ -366,7 +386,10 @@ void Worker::hub_turn() noexcept {
   if (!sleeps && only_yielded_) raw_syscall(SYS_sched_yield);
   only_yielded_ = true;
   if (sleeps) {
-    if (process().hooks.on_dead_end != nullptr && (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
+    const auto nothing_comes = [&] {
+      return timeout == kForever && poller->waiters() == 0 && !loop_is_alive();
+    };
+    if (process().hooks.on_dead_end != nullptr && !loop_is_alive()) {
       report_idle(timeout == kForever && poller->waiters() == 0);
       if (anything_ready()) timeout = 0;
     }
@@ -374,6 +397,10 @@ void Worker::hub_turn() noexcept {
     sleeping_.store(true, std::memory_order_seq_cst);
     if (group != nullptr) timeout = group->begin_sleep(*this, timeout);
     if (!inbox.empty()) timeout = 0;
+    if (process().hooks.on_standstill != nullptr && nothing_comes() &&
+        (group == nullptr || group->everybody_sleeps())) {
+      process().hooks.on_standstill(this);
+    }
     if (timeout != 0) ++stats.hub_sleeps;
   }
   const Poller::Outcome outcome = poller->poll(&rung_, timeout);
@@ -388,7 +415,7 @@ void Worker::hub_turn() noexcept {
   last_hub_time_ = now;  // sleeping is not starving: the count starts anew
   last_hub_cycles_ = cycle_count();
   timers.fire_due(now);
-  if (loop_ != nullptr && (outcome.loop_has_work || uv_loop_alive(loop_) != 0)) {
+  if (loop_ != nullptr && (outcome.loop_has_work || loop_is_alive())) {
     uv_update_time(loop_);
     if (outcome.loop_has_work || uv_backend_timeout(loop_) == 0) uv_run(loop_, UV_RUN_NOWAIT);
   }
@@ -408,6 +435,10 @@ void Worker::hub_main() noexcept {
     if (group != nullptr) group->leave_hub(*this);
     if (anything_ready() || (group != nullptr && group->has_preempted())) switch_away(&hub);
   }
+}
+
+bool Worker::loop_is_alive() const noexcept {
+  return loop_ != nullptr && uv_loop_alive(loop_) != 0;
 }
 
 uv_loop_s* Worker::loop() noexcept {

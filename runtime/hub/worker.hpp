@@ -126,6 +126,7 @@ class Worker {
 
   // The embedded libuv loop, made at first use. Own thread only. Null when out of descriptors.
   uv_loop_s* loop() noexcept;
+  bool loop_is_alive() const noexcept;  // true if it has handles or requests to wait for
 
   bool anything_ready() const noexcept { return !woken_.empty() || !yielded_.empty(); }
 
@@ -166,6 +167,7 @@ class Worker {
 
   Fiber* pick_next() noexcept;
   Fiber* pick_second_class() noexcept;
+  Fiber* pick_by_seed() noexcept;
   void add_yielded(Fiber* fiber) noexcept;
   void count_movable(const Fiber* fiber, int change) noexcept;
   bool hub_is_due() noexcept;

@@ -78,6 +78,12 @@ class WorkerGroup {
   void was_rung(Worker& worker) noexcept;
   void leave_hub(Worker& worker) noexcept;
   Deadline nearest_timer() const noexcept;
+  // True for the last of those who begin to sleep or to stand by, perhaps for several at once.
+  bool everybody_sleeps() const noexcept {
+    const auto sleepers = static_cast<size_t>(sleepers_.load(std::memory_order_seq_cst));
+    const auto standing_by = static_cast<size_t>(standing_by_.load(std::memory_order_seq_cst));
+    return sleepers + standing_by == made_.load(std::memory_order_acquire);
+  }
 
   // --- by the watchdog ---
 
@@ -131,6 +137,7 @@ class WorkerGroup {
   std::atomic<size_t> made_{0};  // workers begun or about to; written under growth_lock_
 
   std::atomic<int> sleepers_{0};
+  std::atomic<int> standing_by_{0};
   std::atomic<bool> watched_{false};  // somebody watches, or has been rung to
 
   Watchdog watchdog_;
