@@ -6,13 +6,25 @@
 //
 // All but RAX, RCX, R11 and the flags are given back unchanged, as the kernel does; the vector state
 // too, since compilers keep values there over an inlined system call.
+//
+// For unwinders the caller is the site: its stack pointer is the CFA, and it goes on at 0(record).
+// Nothing returns there by `ret`, so where the record lies is told by expressions.
 #include "interpose/patch/layout.h"
+
+// DW_CFA_val_expression of the return address (column 16), of so many bytes.
+#define RETURN_ADDRESS_IS 0x16, 0x10
+#define RECORD_IN_R11 3, 0x7b, 0, 0x06                // breg11 0, deref
+#define RECORD_AT_RBP_MINUS_8 4, 0x76, 0x78, 0x06, 0x06  // breg6 -8, deref, deref
+#define RECORD_AT_RSP 4, 0x77, 0, 0x06, 0x06          // breg7 0, deref, deref
 
     .text
     .globl tendril_patched_entry
     .hidden tendril_patched_entry
     .type tendril_patched_entry, @function
 tendril_patched_entry:
+    .cfi_startproc
+    .cfi_def_cfa %rsp, 0
+    .cfi_escape RETURN_ADDRESS_IS, RECORD_IN_R11
     movq _ZN7tendril6kernel15is_green_threadE@GOTTPOFF(%rip), %rcx
     cmpb $0, %fs:(%rcx)
     je tendril_patched_native       // a hub, a library's own thread, or dormant
@@ -28,10 +40,16 @@ tendril_patched_entry:
     // Green. Below the red zone:
     //   | rbp | r11 | r9 | r8 | r10 | rdx | rsi | rdi | rax | … | XSAVE area, aligned |
     //                                                     ^ the frame that C sees
+    .cfi_remember_state
     leaq -128(%rsp), %rsp
+    .cfi_def_cfa_offset 128
     pushq %rbp
+    .cfi_def_cfa_offset 136
+    .cfi_offset %rbp, -136
     movq %rsp, %rbp
+    .cfi_def_cfa_register %rbp
     pushq %r11
+    .cfi_escape RETURN_ADDRESS_IS, RECORD_AT_RBP_MINUS_8
     pushq %r9
     pushq %r8
     pushq %r10
@@ -66,8 +84,12 @@ tendril_patched_entry:
     popq %r8
     popq %r9
     popq %r11
+    .cfi_escape RETURN_ADDRESS_IS, RECORD_IN_R11
     popq %rbp
+    .cfi_restore %rbp
+    .cfi_def_cfa %rsp, 128
     leaq 128(%rsp), %rsp
+    .cfi_restore_state
     testl %ecx, %ecx
     jnz .Ldeliver
     jmp *0(%r11)
@@ -75,6 +97,7 @@ tendril_patched_entry:
     movl $DELIVER_NUMBER, %eax
 .Ltrap:
     jmp *8(%r11)
+    .cfi_endproc
     .size tendril_patched_entry, .-tendril_patched_entry
 
 // In the allowed range, so that it reaches the kernel also from program code.
@@ -83,18 +106,27 @@ tendril_patched_entry:
     .hidden tendril_patched_native
     .type tendril_patched_native, @function
 tendril_patched_native:
+    .cfi_startproc
+    .cfi_def_cfa %rsp, 0
+    .cfi_escape RETURN_ADDRESS_IS, RECORD_IN_R11
     cmpq $(CALL_CLASSES - 1), %rax
     ja 1f
     leaq tendril_call_class(%rip), %rcx
     cmpb $CALL_TRAP, (%rcx,%rax)    // a clone's child would not find R11 on its stack
     je 2f
+    .cfi_remember_state
 1:  leaq -136(%rsp), %rsp
+    .cfi_def_cfa_offset 136
     movq %r11, (%rsp)
+    .cfi_escape RETURN_ADDRESS_IS, RECORD_AT_RSP
     syscall
     movq (%rsp), %r11
+    .cfi_escape RETURN_ADDRESS_IS, RECORD_IN_R11
     leaq 136(%rsp), %rsp
+    .cfi_restore_state
     jmp *0(%r11)
 2:  jmp *8(%r11)
+    .cfi_endproc
     .size tendril_patched_native, .-tendril_patched_native
 
     .section .note.GNU-stack,"",@progbits

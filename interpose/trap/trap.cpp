@@ -14,6 +14,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/trap/delivery.hpp"
+#include "interpose/trap/observers.hpp"
 #include "interpose/trap/registers.h"
 #include "interpose/trap/selector.hpp"
 #include "runtime/hub/fatal.hpp"
@@ -68,6 +69,8 @@ void on_system_call(int, siginfo_t* info, void* context) {
         r[REG_RAX] = result;
         return;
       }
+      const bool memory = number == SYS_mmap || number == SYS_mprotect || number == SYS_munmap;
+      if (memory && observers.memory_changed != nullptr) observers.memory_changed(call, result);
       if (kernel::is_restart_code(result) || kernel::attention_needed()) {
         deliver_signals(frame, result, number);
       } else {
@@ -97,7 +100,7 @@ void on_kick(int, siginfo_t* info, void* context) {
   // ends in our futex.
   enter_runtime();
   if (slice_ended) worker->preempt_current();
-  if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery) {
+  if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery && settle(frame)) {
     deliver_signals(frame, 0, -1);  // came while it was off the CPU
   }
   kernel::prepare_return(frame);
