@@ -47,59 +47,119 @@ bool is_restorer(const CodeObject& object, const uint8_t* at) noexcept {
          __builtin_memcmp(at - sizeof kBytes, kBytes, sizeof kBytes) == 0;
 }
 
-// Examines one `0f 05`: a true syscall instruction with a window before it? Decodes its function
-// from the start, so that instruction boundaries are certain.
-bool examine(const CodeObject& object, const Decoder& decoder, uint8_t* at, Site* site) noexcept {
-  uint8_t* first;
-  uint8_t* last;
-  if (is_restorer(object, at) || !object.function_of(at, &first, &last)) return false;
-  constexpr size_t kHistory = 8;
-  struct {
-    uint8_t* at;
-    bool movable;
-    bool touches_memory;
-    size_t length;
-  } history[kHistory];
-  size_t count = 0;
-  uint8_t* p = first;
+// Decodes functions from their starts, so that instruction boundaries are certain: each one once,
+// however many sites it has, which come in ascending order.
+class Walk {
+ public:
+  Walk(const CodeObject& object, const Decoder& decoder) noexcept
+      : object_(object), decoder_(decoder) {}
+
+  // Goes on until an instruction begins at `at`. False if none does, or if what lies before it is
+  // not certain.
+  bool reach(const uint8_t* at) noexcept {
+    if (at < position_ || at >= last_) {
+      count_ = 0;
+      if (!object_.function_of(at, &first_, &last_)) {
+        position_ = last_ = nullptr;
+        return false;
+      }
+      position_ = first_;
+    }
+    while (position_ < at) {
+      const size_t length = decoder_.length_at(position_, last_);
+      // Bytes that are no code, or a debugger's breakpoint: nothing after it is certain.
+      if (length == 0 || *position_ == kBreakpoint) {
+        position_ = last_;  // later sites begin anew and fail likewise
+        return false;
+      }
+      starts_[count_++ % kHistory] = position_;
+      position_ += length;
+    }
+    return position_ == at;  // if not, `at` is in the middle of an instruction
+  }
+
+  // The start of the instruction that is so many before the place reached; null if that is outside
+  // the function or too far back.
+  uint8_t* back(size_t so_many) const noexcept {
+    return so_many > count_ || so_many > kHistory ? nullptr
+                                                  : starts_[(count_ - so_many) % kHistory];
+  }
+
+  const uint8_t* first() const noexcept { return first_; }
+  const uint8_t* last() const noexcept { return last_; }
+
+ private:
+  static constexpr size_t kHistory = 8;
+  static constexpr uint8_t kBreakpoint = 0xcc;
+
+  const CodeObject& object_;
+  const Decoder& decoder_;
+  uint8_t* first_ = nullptr;
+  uint8_t* last_ = nullptr;
+  uint8_t* position_ = nullptr;
+  size_t count_ = 0;
+  uint8_t* starts_[kHistory];
+};
+
+// May control come to the middle of the window from elsewhere in its function? By a direct branch,
+// or by a table of a `switch`, which is not looked at.
+bool is_entered(const Decoder& decoder, const Walk& walk, const Site& site) noexcept {
   ZydisDecodedInstruction instruction;
-  for (; p < at; p += instruction.length) {
-    if (!decoder.at(p, last, &instruction)) return false;
-    for (size_t i = kHistory - 1; i > 0; --i) history[i] = history[i - 1];
-    // A debugger's breakpoint, or bytes that are no code: nothing after it is certain.
-    if (instruction.meta.category == ZYDIS_CATEGORY_INTERRUPT) return false;
-    history[0] = {p, is_movable(instruction), touches_memory(instruction), instruction.length};
-    if (count < kHistory) ++count;
-  }
-  if (p != at) return false;  // in the middle of another instruction
-  size_t size = 0;
-  size_t used = 0;
-  while (size < kJumpSize) {
-    if (used == count || !history[used].movable) return false;
-    size += history[used++].length;
-  }
-  if (size > kMostWindow) return false;
-  // A fault in the first instruction is told as one of the site, see position.cpp; there is no
-  // such place for the others.
-  for (size_t i = 0; i + 1 < used; ++i) {
-    if (history[i].touches_memory) return false;
-  }
-  *site = {at - size, at, used == 1};
-  if (site->single) return true;
-  for (p = first; p < last; p += instruction.length) {
-    if (!decoder.at(p, last, &instruction)) {
-      p += 1;
-      instruction.length = 0;
+  for (const uint8_t* p = walk.first(); p < walk.last(); p += instruction.length) {
+    if (!decoder.at(p, walk.last(), &instruction)) {
+      instruction.length = 1;
       continue;
     }
+    if (instruction.meta.category == ZYDIS_CATEGORY_UNCOND_BR &&
+        instruction.raw.imm[0].is_relative == 0) {
+      return true;
+    }
     const uint8_t* target = branch_target(instruction, p);
-    if (target != nullptr && target > site->window && target < site->syscall) return false;
+    if (target != nullptr && target > site.window && target < site.syscall) return true;
   }
-  return true;
+  return false;
+}
+
+// Examines one `0f 05`: a true syscall instruction with a window before it?
+bool examine(const CodeObject& object, const Decoder& decoder, Walk& walk, uint8_t* at,
+             Site* site) noexcept {
+  if (is_restorer(object, at) || !walk.reach(at)) return false;
+  size_t used = 0;
+  uint8_t* window = at;
+  while (at - window < static_cast<ptrdiff_t>(kJumpSize)) {
+    window = walk.back(++used);
+    ZydisDecodedInstruction instruction;
+    if (window == nullptr || !decoder.at(window, at, &instruction) || !is_movable(instruction)) {
+      return false;
+    }
+    // A fault in the first instruction is told as one of the site, see position.cpp; there is no
+    // such place for the others.
+    if (at - window < static_cast<ptrdiff_t>(kJumpSize) && touches_memory(instruction)) {
+      return false;
+    }
+  }
+  if (at - window > static_cast<ptrdiff_t>(kMostWindow)) return false;
+  *site = {window, at, used == 1};
+  return site->single || !is_entered(decoder, walk, *site);
+}
+
+// The bytes in [at, at + 16), with one before them, that may be the last ones before a displacement
+// of 32 bits: of a call, a jump, a conditional jump, or of an operand relative to the instruction
+// pointer, as of a `lea` that takes the address of a label.
+int displacements_may_follow(const uint8_t* at) noexcept {
+  const auto all = [](int byte) { return _mm_set1_epi8(static_cast<char>(byte)); };
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const __m128i call_or_jump = _mm_cmpeq_epi8(_mm_and_si128(bytes, all(0xfe)), all(0xe8));
+  const __m128i before = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at - 1));
+  const __m128i conditional =
+      _mm_and_si128(_mm_cmpeq_epi8(before, all(0x0f)),
+                    _mm_cmpeq_epi8(_mm_and_si128(bytes, all(0xf0)), all(0x80)));
+  const __m128i operand = _mm_cmpeq_epi8(_mm_and_si128(bytes, all(0xc7)), all(0x05));
+  return _mm_movemask_epi8(_mm_or_si128(call_or_jump, _mm_or_si128(conditional, operand)));
 }
 
 // Cold parts of a function lie elsewhere and jump back into it. Drops every window of several
-// instructions into which four bytes anywhere in the text, read as a displacement, might point.
+// instructions into which a displacement anywhere in the text, be it one or not, might point.
 void drop_reachable_windows(const CodeObject& object, SiteList& p) noexcept {
   constexpr size_t kGranule = 64;
   size_t wide = 0;
@@ -122,11 +182,11 @@ void drop_reachable_windows(const CodeObject& object, SiteList& p) noexcept {
     map[granule(p.sites[i].window)] = 1;
     map[granule(p.sites[i].syscall)] = 1;
   }
-  for (const uint8_t* at = object.begin(); at + 4 <= object.end(); ++at) {
+  const auto look = [&](const uint8_t* at) {
     int32_t displacement;
     __builtin_memcpy(&displacement, at, sizeof displacement);
     const uint8_t* target = at + 4 + displacement;
-    if (target < object.begin() || target >= object.end() || map[granule(target)] == 0) continue;
+    if (target < object.begin() || target >= object.end() || map[granule(target)] == 0) return;
     for (size_t i = 0; i < p.usable; ++i) {
       const Site& site = p.sites[i];
       const bool own = at + 4 > site.window && at < site.syscall;
@@ -134,7 +194,15 @@ void drop_reachable_windows(const CodeObject& object, SiteList& p) noexcept {
         p.sites[i--] = p.sites[--p.usable];
       }
     }
+  };
+  const uint8_t* at = object.begin();
+  if (at < object.end()) look(at++);
+  for (; object.end() - at >= 32; at += 16) {
+    for (int hits = displacements_may_follow(at); hits != 0; hits &= hits - 1) {
+      look(at + __builtin_ctz(static_cast<unsigned>(hits)) + 1);
+    }
   }
+  for (; object.end() - at >= 4; ++at) look(at);
   rt::unmap_pages(map, map_bytes);
 }
 
@@ -160,10 +228,11 @@ uint8_t* next_syscall(uint8_t* at, uint8_t* end) noexcept {
 void find_sites(const CodeObject& object, const Decoder& decoder, SiteList& list) noexcept {
   list.found = 0;
   list.usable = 0;
+  Walk walk(object, decoder);
   for (uint8_t* at = next_syscall(object.begin(), object.end()); at != object.end();
        at = next_syscall(at + 1, object.end())) {
     ++list.found;
-    if (list.usable < kMostSites && examine(object, decoder, at, &list.sites[list.usable])) {
+    if (list.usable < kMostSites && examine(object, decoder, walk, at, &list.sites[list.usable])) {
       ++list.usable;
     }
   }
