@@ -26,6 +26,7 @@ bool is_movable(const ZydisDecodedInstruction& i) noexcept {
 }
 
 bool touches_memory(const ZydisDecodedInstruction& i) noexcept {
+  if (i.meta.category == ZYDIS_CATEGORY_PUSH || i.meta.category == ZYDIS_CATEGORY_POP) return true;
   return i.meta.category != ZYDIS_CATEGORY_NOP && i.mnemonic != ZYDIS_MNEMONIC_LEA &&
          ((i.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && i.raw.modrm.mod != 3);
 }
