@@ -1,11 +1,11 @@
 #include "interpose/kernel/worker_state.hpp"
 
 #include <atomic>
-#include <new>
 
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/thread_timers.hpp"
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/platform/process_wide.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -24,11 +24,7 @@ constinit SharedCall shared_call;
 
 }  // namespace
 
-rt::WorkerGroup& workers() noexcept {
-  alignas(rt::WorkerGroup) static char storage[sizeof(rt::WorkerGroup)];
-  static rt::WorkerGroup* instance = new (storage) rt::WorkerGroup;
-  return *instance;
-}
+rt::WorkerGroup& workers() noexcept { return rt::ProcessWide<rt::WorkerGroup>::get(); }
 
 void post_arrived_signals() noexcept {
   SignalInbox& inbox = state_of(rt::current_worker_unchecked())->inbox;
