@@ -4,8 +4,8 @@
 //   0(%r11)  where the program goes on, after the `syscall` instruction
 //   8(%r11)  the `syscall` instruction itself, still there: whoever jumps to it traps
 //
-// All but RAX, RCX, R11 and the flags are given back unchanged, as the kernel does; the vector state
-// too, since compilers keep values there over an inlined system call.
+// All but RAX, RCX and R11 is given back unchanged, as the kernel does: the flags too, and the vector
+// state, since compilers keep values there over an inlined system call.
 //
 // For unwinders the caller is the site: its stack pointer is the CFA, and it goes on at 0(record).
 // Nothing returns there by `ret`, so where the record lies is told by expressions.
@@ -25,6 +25,14 @@ tendril_patched_entry:
     .cfi_startproc
     .cfi_def_cfa %rsp, 0
     .cfi_escape RETURN_ADDRESS_IS, RECORD_IN_R11
+    // Below the red zone: | flags | rax |. This way, flags cost a third of pushfq and popfq.
+    leaq -144(%rsp), %rsp
+    .cfi_def_cfa_offset 144
+    movq %rax, (%rsp)
+    lahf
+    seto %al
+    movq %rax, 8(%rsp)
+    movq (%rsp), %rax
     movq _ZN7tendril6kernel15is_green_threadE@GOTTPOFF(%rip), %rcx
     cmpb $0, %fs:(%rcx)
     je tendril_patched_native       // a hub, a library's own thread, or dormant
@@ -38,14 +46,21 @@ tendril_patched_entry:
     jb tendril_patched_native       // "pass": never leaves assembly
     ja .Ltrap
     // Green. Below the red zone:
-    //   | rbp | r11 | r9 | r8 | r10 | rdx | rsi | rdi | rax | … | XSAVE area, aligned |
-    //                                                     ^ the frame that C sees
+    //   | flags | rbp | r11 | r9 | r8 | r10 | rdx | rsi | rdi | rax | … | XSAVE area, aligned |
+    //                                                             ^ the frame that C sees
     .cfi_remember_state
-    leaq -128(%rsp), %rsp
+    movq 8(%rsp), %rax
+    addb $0x7f, %al
+    sahf
+    leaq 16(%rsp), %rsp
     .cfi_def_cfa_offset 128
-    pushq %rbp
+    pushfq                          // whole this time: C wants the direction flag clear
     .cfi_def_cfa_offset 136
-    .cfi_offset %rbp, -136
+    movq -8(%rsp), %rax
+    cld
+    pushq %rbp
+    .cfi_def_cfa_offset 144
+    .cfi_offset %rbp, -144
     movq %rsp, %rbp
     .cfi_def_cfa_register %rbp
     pushq %r11
@@ -87,27 +102,42 @@ tendril_patched_entry:
     .cfi_escape RETURN_ADDRESS_IS, RECORD_IN_R11
     popq %rbp
     .cfi_restore %rbp
-    .cfi_def_cfa %rsp, 128
-    leaq 128(%rsp), %rsp
-    .cfi_restore_state
+    .cfi_def_cfa %rsp, 136
     testl %ecx, %ecx
     jnz .Ldeliver
+    popfq
+    .cfi_def_cfa_offset 128
+    leaq 128(%rsp), %rsp
+    .cfi_def_cfa_offset 0
     jmp *0(%r11)
 .Ldeliver:                          // signals, or the end of a time slice: with a trap's full frame
+    .cfi_def_cfa_offset 136
+    popfq
+    .cfi_def_cfa_offset 128
+    leaq 128(%rsp), %rsp
+    .cfi_def_cfa_offset 0
     movl $DELIVER_NUMBER, %eax
+    jmp *8(%r11)
 .Ltrap:
+    .cfi_restore_state
+    movq 8(%rsp), %rax
+    addb $0x7f, %al
+    sahf
+    movq (%rsp), %rax
+    leaq 144(%rsp), %rsp
+    .cfi_def_cfa_offset 0
     jmp *8(%r11)
     .cfi_endproc
     .size tendril_patched_entry, .-tendril_patched_entry
 
-// In the allowed range, so that it reaches the kernel also from program code.
+// In the allowed range, so that it reaches the kernel also from program code. Continues the entry.
     .section tendril_allowed,"ax",@progbits
     .globl tendril_patched_native
     .hidden tendril_patched_native
     .type tendril_patched_native, @function
 tendril_patched_native:
     .cfi_startproc
-    .cfi_def_cfa %rsp, 0
+    .cfi_def_cfa %rsp, 144
     .cfi_escape RETURN_ADDRESS_IS, RECORD_IN_R11
     cmpq $(CALL_CLASSES - 1), %rax
     ja 1f
@@ -115,17 +145,26 @@ tendril_patched_native:
     cmpb $CALL_TRAP, (%rcx,%rax)    // a clone's child would not find R11 on its stack
     je 2f
     .cfi_remember_state
-1:  leaq -136(%rsp), %rsp
-    .cfi_def_cfa_offset 136
+1:  movq 8(%rsp), %rax
+    addb $0x7f, %al
+    sahf
+    movq (%rsp), %rax
     movq %r11, (%rsp)
     .cfi_escape RETURN_ADDRESS_IS, RECORD_AT_RSP
     syscall
     movq (%rsp), %r11
     .cfi_escape RETURN_ADDRESS_IS, RECORD_IN_R11
-    leaq 136(%rsp), %rsp
-    .cfi_restore_state
+    leaq 144(%rsp), %rsp
+    .cfi_def_cfa_offset 0
     jmp *0(%r11)
-2:  jmp *8(%r11)
+    .cfi_restore_state
+2:  movq 8(%rsp), %rax
+    addb $0x7f, %al
+    sahf
+    movq (%rsp), %rax
+    leaq 144(%rsp), %rsp
+    .cfi_def_cfa_offset 0
+    jmp *8(%r11)
     .cfi_endproc
     .size tendril_patched_native, .-tendril_patched_native
 
