@@ -17,6 +17,46 @@
 #define RECORD_AT_RBP_MINUS_8 4, 0x76, 0x78, 0x06, 0x06  // breg6 -8, deref, deref
 #define RECORD_AT_RSP 4, 0x77, 0, 0x06, 0x06          // breg7 0, deref, deref
 
+    .macro each_xmm what
+    .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+    \what \n
+    .endr
+    .endm
+    .macro each_zmm16 what
+    .irp n, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    \what \n
+    .endr
+    .endm
+    .macro each_mask what
+    .irp n, 0,1,2,3,4,5,6,7
+    \what \n
+    .endr
+    .endm
+    .macro save_xmm n
+    movaps %xmm\n, AREA_XMM+16*\n(%rsp)
+    .endm
+    .macro restore_xmm n
+    movaps AREA_XMM+16*\n(%rsp), %xmm\n
+    .endm
+    .macro save_zmm16 n
+    vmovdqa64 %zmm\n, AREA_ZMM16+64*(\n-16)(%rsp)
+    .endm
+    .macro restore_zmm16 n
+    vmovdqa64 AREA_ZMM16+64*(\n-16)(%rsp), %zmm\n
+    .endm
+    .macro zero_zmm16 n
+    vpxorq %zmm\n, %zmm\n, %zmm\n
+    .endm
+    .macro save_mask n
+    kmovq %k\n, AREA_MASKS+8*\n(%rsp)
+    .endm
+    .macro restore_mask n
+    kmovq AREA_MASKS+8*\n(%rsp), %k\n
+    .endm
+    .macro zero_mask n
+    kxorq %k\n, %k\n, %k\n
+    .endm
+
     .text
     .globl tendril_patched_entry
     .hidden tendril_patched_entry
@@ -48,6 +88,7 @@ tendril_patched_entry:
     // Green. Below the red zone:
     //   | flags | rbp | r11 | r9 | r8 | r10 | rdx | rsi | rdi | rax | … | XSAVE area, aligned |
     //                                                             ^ the frame that C sees
+    // and below that the vector state, aligned: | XINUSE, MXCSR | XSAVE area, or our own |
     .cfi_remember_state
     movq 8(%rsp), %rax
     addb $0x7f, %al
@@ -73,23 +114,57 @@ tendril_patched_entry:
     pushq %rdi
     pushq %rax
     movq %rsp, %rdi
-    subq tendril_xsave_size(%rip), %rsp
+    subq tendril_vector_area(%rip), %rsp
     andq $-64, %rsp
-    xorl %eax, %eax                 // XSAVEC leaves these header bytes alone, XRSTOR wants them 0
-    movq %rax, 528(%rsp)
-    movq %rax, 536(%rsp)
-    movq %rax, 544(%rsp)
-    movq %rax, 552(%rsp)
-    movq %rax, 560(%rsp)
-    movq %rax, 568(%rsp)
-    movl $XSAVE_MASK, %eax
-    xorl %edx, %edx
-    xsavec (%rsp)
-    call tendril_patched_call
-    movl %eax, %ecx
-    movl $XSAVE_MASK, %eax
-    xorl %edx, %edx
-    xrstor (%rsp)
+    movl $ALL_IN_USE, %eax
+    cmpb $0, tendril_vectors_told(%rip)
+    je 1f
+    movl $1, %ecx
+    xgetbv                          // what is not in its initial state
+1:  movl %eax, (%rsp)
+    testl $NEEDS_XSAVE, %eax
+    jnz .Lxsave
+
+    // The usual case, several times as fast by hand: no upper halves (vzeroupper came before), no
+    // x87; of AVX-512 what libc's string functions leave behind.
+    stmxcsr 4(%rsp)
+    each_xmm save_xmm
+    testl $IN_USE_ZMM16, %eax
+    jz 1f
+    each_zmm16 save_zmm16
+1:  testl $IN_USE_MASKS, %eax
+    jz 1f
+    each_mask save_mask
+1:  call tendril_patched_call
+    movl %eax, %r8d
+    cmpb $0, tendril_has_avx(%rip)
+    je 1f
+    vzeroupper                      // of somebody else who ran here meanwhile
+1:  each_xmm restore_xmm
+    movl (%rsp), %r9d
+    movl $1, %ecx
+    xgetbv
+    testl $IN_USE_ZMM16, %r9d
+    jnz 2f
+    testl $IN_USE_ZMM16, %eax
+    jz 3f
+    each_zmm16 zero_zmm16
+    jmp 3f
+2:  each_zmm16 restore_zmm16
+3:  testl $IN_USE_MASKS, %r9d
+    jnz 2f
+    testl $IN_USE_MASKS, %eax
+    jz 3f
+    each_mask zero_mask
+    jmp 3f
+2:  each_mask restore_mask
+3:  stmxcsr 8(%rsp)
+    movl 4(%rsp), %ecx
+    cmpl 8(%rsp), %ecx
+    je 1f
+    ldmxcsr 4(%rsp)
+1:  movl %r8d, %ecx
+.Lvectors_done:
     leaq -64(%rbp), %rsp
     popq %rax
     popq %rdi
@@ -127,6 +202,27 @@ tendril_patched_entry:
     leaq 144(%rsp), %rsp
     .cfi_def_cfa_offset 0
     jmp *8(%r11)
+
+.Lxsave:
+    .cfi_def_cfa %rbp, 144
+    .cfi_offset %rbp, -144
+    .cfi_escape RETURN_ADDRESS_IS, RECORD_AT_RBP_MINUS_8
+    xorl %eax, %eax                 // XSAVEC leaves these header bytes alone, XRSTOR wants them 0
+    movq %rax, 64+528(%rsp)
+    movq %rax, 64+536(%rsp)
+    movq %rax, 64+544(%rsp)
+    movq %rax, 64+552(%rsp)
+    movq %rax, 64+560(%rsp)
+    movq %rax, 64+568(%rsp)
+    movl $XSAVE_MASK, %eax
+    xorl %edx, %edx
+    xsavec 64(%rsp)
+    call tendril_patched_call
+    movl %eax, %ecx
+    movl $XSAVE_MASK, %eax
+    xorl %edx, %edx
+    xrstor 64(%rsp)
+    jmp .Lvectors_done
     .cfi_endproc
     .size tendril_patched_entry, .-tendril_patched_entry
 

@@ -40,6 +40,17 @@ tendril_restore_rt:
     .cfi_endproc
     .size tendril_restore_rt, .-tendril_restore_rt
 
+    // How the shim's own code makes system calls, see runtime/platform/syscall.hpp.
+    .globl tendril_syscall_gate
+    .hidden tendril_syscall_gate
+    .type tendril_syscall_gate, @function
+tendril_syscall_gate:
+    .cfi_startproc
+    syscall
+    ret
+    .cfi_endproc
+    .size tendril_syscall_gate, .-tendril_syscall_gate
+
     // void tendril_sigreturn(void* frame): leaves through the signal frame that begins at `frame`
     // (struct rt_sigframe after its return address). The selector is set to "block" on the way.
     .globl tendril_sigreturn

@@ -20,7 +20,8 @@ static_assert(offsetof(State, masks) == 136 && offsetof(State, vectors) == 256);
 struct Job {
   State before;
   State after;
-  uint64_t level;  // how wide vectors are: 0 SSE, 1 AVX, 2 AVX-512
+  // How wide vectors are: 0 SSE, 1 AVX, 2 AVX-512, 3 the same with upper halves cleared.
+  uint64_t level;
 };
 static_assert(offsetof(Job, after) == 2304 && offsetof(Job, level) == 4608);
 
@@ -94,6 +95,9 @@ registers_load:
     .irp n, 0,1,2,3,4,5,6,7
     kmovq 136+8*\n(%rdi), %k\n
     .endr
+    cmpq $2, 4608(%rdi)
+    je 3f
+    vzeroupper
     jmp 3f
 1:  each_xmm load_xmm
     jmp 3f
@@ -282,12 +286,12 @@ void compare(const Job& job, const Call& call, int round) {
   constexpr uint64_t kFlags = kArithmetic | kDirection;
   differs("flags", 0, job.before.flags & kFlags, job.after.flags & kFlags);
   const int words = job.level == 0 ? 2 : job.level == 1 ? 4 : 8;
-  for (int i = 0; i < (job.level == 2 ? 32 : 16); ++i) {
+  for (int i = 0; i < (job.level >= 2 ? 32 : 16); ++i) {
     for (int w = 0; w < words; ++w) {
       differs("vector register", i, job.before.vectors[i][w], job.after.vectors[i][w]);
     }
   }
-  for (int i = 0; i < (job.level == 2 ? 8 : 0); ++i) {
+  for (int i = 0; i < (job.level >= 2 ? 8 : 0); ++i) {
     differs("mask register", i, job.before.masks[i], job.after.masks[i]);
   }
 }
@@ -310,6 +314,12 @@ void* calls(void* argument) {
     }
     job.level = level();
     if (job.level > 0 && next_random(&seed) % 4 == 0) --job.level;  // upper parts unused
+    if (job.level == 2 && next_random(&seed) % 2 == 0) {
+      job.level = 3;
+      for (int i = 0; i < 16; ++i) {
+        for (int w = 2; w < 8; ++w) job.before.vectors[i][w] = 0;
+      }
+    }
     uint64_t which = next_random(&seed) % (sizeof kCalls / sizeof *kCalls);
     const bool sleeps = which == 2 || which == 5 || which == 11;
     if (sleeps && next_random(&seed) % 16 != 0) which = 7;  // these take their time
