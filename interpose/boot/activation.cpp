@@ -15,6 +15,7 @@
 #include "interpose/kernel/mappings.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/stack_arena.hpp"
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
@@ -207,6 +208,7 @@ uint64_t deactivate_in_child() noexcept {
   threads().reset_after_fork();
   futexes().reset_after_fork();
   mappings_reset_after_fork();
+  stack_arenas().reset_after_fork();
   thread_timers().reset_after_fork();
   reset_report_descriptor_after_fork();
   return mask;
