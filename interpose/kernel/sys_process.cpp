@@ -8,6 +8,7 @@
 
 #include "interpose/kernel/activation.hpp"
 #include "interpose/kernel/descriptors.hpp"
+#include "interpose/kernel/dispatch.hpp"
 #include "interpose/kernel/fork_locks.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/report.hpp"
@@ -15,6 +16,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
@@ -166,14 +168,19 @@ long sys_vfork(Call& call) { return clone_process(call, CLONE_VM | CLONE_VFORK, 
 // Ignored dispositions it knows; the others end with exec.
 static long exec(const Call& call) noexcept {
   GreenThread* thread = current_thread();
+  rt::Worker* worker = rt::current_worker_unchecked();
+  worker->forget_rings();
+  if (attention_needed()) return -kRestartAlways;
   set_kernel_mask(~uint64_t{0});
   signals().hand_pending_to_kernel(thread);
+  state_of(worker)->has_program_mask = true;
   set_kernel_mask(thread->blocked);
-  const long* a = call.arguments;
-  const long result = rt::raw_syscall6(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  // A signal that comes before the exec is one for the old program: its handler runs first.
+  const long result = worker->call_unless_rung(call.number, call.arguments);
+  state_of(worker)->has_program_mask = false;
   set_kernel_mask(
       signals().kernel_mask());  // it failed; what is pending comes back through our handlers
-  return result;
+  return result == -EINTR ? -kRestartAlways : result;
 }
 
 long sys_execve(Call& call) { return exec(call); }

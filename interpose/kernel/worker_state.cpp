@@ -83,8 +83,8 @@ void skip_earlier_calls(WorkerState* fresh) noexcept {
 void take_part_in_call() noexcept {
   WorkerState* state = state_of(rt::current_worker_unchecked());
   const uint32_t round = shared_call.round.load(std::memory_order_acquire);
-  if (state == nullptr || state->calls_made == round) return;
-  state->calls_made = round;
+  // One instruction: a handler nested in this one asks as well.
+  if (state == nullptr || state->calls_made.exchange(round) == round) return;
   const rt::RuntimeSection section;  // the handler may have struck program code
   const long* a = shared_call.arguments;
   rt::raw_syscall6(shared_call.number, a[0], a[1], a[2], a[3], a[4], a[5]);

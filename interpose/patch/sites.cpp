@@ -31,6 +31,14 @@ bool touches_memory(const ZydisDecodedInstruction& i) noexcept {
          ((i.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && i.raw.modrm.mod != 3);
 }
 
+// The address of something near, which is the same from elsewhere with another displacement.
+bool is_near_address(const ZydisDecodedInstruction& i) noexcept {
+  constexpr int64_t kNear = int64_t{1} << 29;
+  return i.mnemonic == ZYDIS_MNEMONIC_LEA && i.raw.modrm.mod == 0 && i.raw.modrm.rm == 5 &&
+         i.raw.disp.size == 32 && i.raw.disp.offset + 4 == i.length && i.raw.disp.value < kNear &&
+         i.raw.disp.value > -kNear && i.address_width == 64;
+}
+
 // Where a direct branch goes; null if it is none.
 const uint8_t* branch_target(const ZydisDecodedInstruction& i, const uint8_t* at) noexcept {
   const bool branch = i.meta.category == ZYDIS_CATEGORY_COND_BR ||
@@ -130,9 +138,13 @@ bool examine(const CodeObject& object, const Decoder& decoder, Walk& walk, uint8
   while (at - window < static_cast<ptrdiff_t>(kJumpSize)) {
     window = walk.back(++used);
     ZydisDecodedInstruction instruction;
-    if (window == nullptr || !decoder.at(window, at, &instruction) || !is_movable(instruction)) {
-      return false;
+    if (window == nullptr || !decoder.at(window, at, &instruction)) return false;
+    if (used == 1 && at - window >= static_cast<ptrdiff_t>(kJumpSize) &&
+        is_near_address(instruction)) {
+      *site = {window, at, true, sizeof(int32_t)};
+      return true;
     }
+    if (!is_movable(instruction)) return false;
     // A fault in the first instruction is told as one of the site, see position.cpp; there is no
     // such place for the others.
     if (at - window < static_cast<ptrdiff_t>(kJumpSize) && touches_memory(instruction)) {
@@ -140,7 +152,7 @@ bool examine(const CodeObject& object, const Decoder& decoder, Walk& walk, uint8
     }
   }
   if (at - window > static_cast<ptrdiff_t>(kMostWindow)) return false;
-  *site = {window, at, used == 1};
+  *site = {window, at, used == 1, 0};
   return site->single || !is_entered(decoder, walk, *site);
 }
 

@@ -21,6 +21,9 @@ struct Site {
   uint8_t* window;
   uint8_t* syscall;
   bool single;  // the window is one instruction: nothing can jump into it
+  // Where in the window a displacement from the instruction pointer lies, counted from the end of
+  // the window, which is that of its instruction too; 0 if there is none.
+  size_t displacement = 0;
 };
 
 struct SiteList {

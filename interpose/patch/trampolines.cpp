@@ -53,6 +53,12 @@ void write_trampoline(Trampoline* trampoline, const Site& site) noexcept {
   trampoline->window_size = static_cast<size_t>(site.syscall - site.window);
   std::memcpy(trampoline->code, site.window, trampoline->window_size);
   uint8_t* code = trampoline->code + trampoline->window_size;
+  if (site.displacement != 0) {
+    int32_t displacement;
+    std::memcpy(&displacement, code - site.displacement, sizeof displacement);
+    displacement += static_cast<int32_t>(site.window - trampoline->code);
+    std::memcpy(code - site.displacement, &displacement, sizeof displacement);
+  }
   constexpr uint8_t kMovR11[2] = {0x49, 0xbb};            // movabs $trampoline, %r11
   constexpr uint8_t kJump[6] = {0xff, 0x25, 0, 0, 0, 0};  // jmp *0(%rip)
   code = put(code, kMovR11);

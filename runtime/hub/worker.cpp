@@ -19,10 +19,7 @@ namespace {
 
 constexpr size_t kHubStackSize = 256 * 1024;
 
-StackPool& hub_stacks() noexcept {
-  static StackPool pool(kHubStackSize);
-  return pool;
-}
+constinit StackPool hub_stack_pool(kHubStackSize);
 
 // Workers of threads that have ended, each with a poller of its own.
 SpinLock retired_lock;
@@ -45,6 +42,9 @@ void WorkerStats::add(const WorkerStats& other) noexcept {
   calls_passed += other.calls_passed;
 }
 
+SpinLock& Worker::retired_workers_lock() noexcept { return retired_lock; }
+StackPool& Worker::hub_stacks() noexcept { return hub_stack_pool; }
+
 Worker* Worker::make(Poller* shared_poller) noexcept {
   if (shared_poller == nullptr) {
     SpinGuard guard(retired_lock);
@@ -57,7 +57,7 @@ Worker* Worker::make(Poller* shared_poller) noexcept {
   if (pages == nullptr) return nullptr;
   auto* worker = new (pages) Worker;
   worker->poller = shared_poller != nullptr ? shared_poller : Poller::create();
-  worker->hub.stack = hub_stacks().take();
+  worker->hub.stack = hub_stack_pool.take();
   if (worker->poller == nullptr || !worker->hub.stack) {
     unmap_pages(pages, round_up_to_page(sizeof(Worker)));
     return nullptr;
@@ -221,6 +221,7 @@ Fiber* Worker::pick_next() noexcept {
     QueueLock guard(*this);
     if (Fiber* fiber = woken_.pop()) {
       ++woken_streak_;
+      only_yielded_ = false;
       count_movable(fiber, -1);
       return fiber;
     }
@@ -257,6 +258,7 @@ void Worker::preempt_current() noexcept {
   looks_left_ = 0;
   ++stats.preemptions;
   preempting_ = true;
+  only_yielded_ = false;
   Fiber* self = current;
   self->state.store(FiberState::kYielding, std::memory_order_relaxed);
   switch_away(self);
@@ -298,6 +300,10 @@ void Worker::ring_from_handler(ucontext_t* frame) noexcept {
   }
   rung_ = 1;
   leave_interruptible_call(frame);
+}
+
+long Worker::call_unless_rung(long number, const long (&arguments)[6]) noexcept {
+  return interruptible_call(&rung_, number, arguments);
 }
 
 void Worker::drain_inbox() noexcept {
@@ -349,6 +355,9 @@ void Worker::hub_turn() noexcept {
 
   Nanoseconds timeout = anything_ready() ? 0 : time_to_sleep(now);
   const bool sleeps = timeout != 0;
+  // They yield because they wait for somebody: it may be one who has no processor.
+  if (!sleeps && only_yielded_) raw_syscall(SYS_sched_yield);
+  only_yielded_ = true;
   if (sleeps) {
     if (timeout == kForever && process().hooks.on_dead_end != nullptr && poller->waiters() == 0 &&
         (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
@@ -381,6 +390,12 @@ void Worker::hub_turn() noexcept {
 
 void Worker::hub_main() noexcept {
   for (;;) {
+    if (group != nullptr && group->is_surplus(*this)) {
+      rung_ = 0;
+      if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
+      group->stand_by(*this);
+      continue;
+    }
     hub_turn();
     turns_left_ = kTurnsPerLook;
     looks_left_ = kLooksPerHubTurn;
@@ -421,6 +436,7 @@ void Worker::forget_after_fork() noexcept {
   woken_.clear();
   yielded_.clear();
   movable_ = 0;
+  queue_lock_.reset_after_fork();
   inbox.clear();
   timers.clear_after_fork();
   // uv handles of the parent stay the program's to close; a new loop is made on demand.
