@@ -17,6 +17,7 @@
 #include "interpose/kernel/mappings.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/stack_arena.hpp"
 #include "interpose/kernel/stack_printer.hpp"
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/kernel/thread_timers.hpp"
@@ -43,13 +44,13 @@ thread_local bool is_green_thread = false;
 namespace {
 
 bool active = false;
-bool patched = false;
 
 void report_patches(const patch::Outcome& outcome) noexcept {
   Report report;
   report.text("tendril: process ").number(rt::raw_syscall(SYS_getpid)).text(" is green; ");
   report.number(static_cast<long long>(outcome.patched)).text(" of ");
-  report.number(static_cast<long long>(outcome.sites)).text(" system call sites of libc patched");
+  report.number(static_cast<long long>(outcome.sites)).text(" system call sites in ");
+  report.number(static_cast<long long>(outcome.objects)).text(" objects patched");
   if (outcome.why_not != nullptr) report.text(" (").text(outcome.why_not).text(")");
   report.text(", the rest by trap").send();
 }
@@ -158,7 +159,7 @@ void activate() noexcept {
     pthread_attr_destroy(&attributes);
   }
   const uintptr_t hub_block = make_hub_control_block();
-  if (!patched && settings.patch) patch::find_sites();
+  if (settings.patch) patch::find_objects();
 
   GreenThread* main = threads().create();
   rt::Fiber* fiber = rt::take_fiber();
@@ -190,9 +191,8 @@ void activate() noexcept {
   watch_for_deadlocks(settings.exit_on_deadlock);
   rt::set_interrupt_signal(kKickSignal);
   trap::install();
-  if (!patched && settings.patch) {  // a child of fork has its parent's patches
+  if (settings.patch) {  // a child of fork has its parent's patches, and may have opened more
     const patch::Outcome outcome = patch::apply();
-    patched = true;
     if (settings.verbose) report_patches(outcome);
   }
   is_green_thread = true;
@@ -225,6 +225,7 @@ uint64_t deactivate_in_child() noexcept {
   threads().reset_after_fork();
   futexes().reset_after_fork();
   mappings_reset_after_fork();
+  stack_arenas().reset_after_fork();
   thread_timers().reset_after_fork();
   reset_report_descriptor_after_fork();
   return mask;

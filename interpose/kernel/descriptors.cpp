@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/time.h>
 
 #include <cerrno>
@@ -60,8 +61,11 @@ FdKind kind_of(int fd) noexcept {
     case S_IFDIR:
     case S_IFBLK:
       return FdKind::kFile;
-    case S_IFCHR:
-      return FdKind::kDevice;
+    case S_IFCHR: {
+      // null, zero, full, random and urandom never wait for long.
+      constexpr unsigned kMemoryDevices = 1;
+      return major(status.st_rdev) == kMemoryDevices ? FdKind::kFile : FdKind::kDevice;
+    }
     default:
       return FdKind::kAnonymous;
   }

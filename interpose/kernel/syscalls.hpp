@@ -18,6 +18,12 @@
 
 namespace tendril::kernel {
 
+// sys_memory.cpp
+long sys_mmap(Call& call);
+long sys_mprotect(Call& call);
+long sys_munmap(Call& call);
+long sys_mremap(Call& call);
+
 // sys_io.cpp
 long sys_read(int fd, void* buffer, size_t count);
 long sys_write(int fd, const void* buffer, size_t count);

@@ -1,42 +1,36 @@
 #include "interpose/patch/code_object.hpp"
 
-#include <elf.h>
-#include <link.h>
-
 #include <cstring>
 
 namespace tendril::patch {
 
-bool CodeObject::find(const char* name) noexcept {
-  struct Search {
-    const char* name;
-    CodeObject* object;
-  } search{name, this};
-  const auto visit = [](dl_phdr_info* info, size_t, void* data) -> int {
-    auto* wanted = static_cast<Search*>(data);
-    const char* slash = std::strrchr(info->dlpi_name, '/');
-    if (std::strcmp(slash != nullptr ? slash + 1 : info->dlpi_name, wanted->name) != 0) return 0;
-    CodeObject& object = *wanted->object;
-    for (int i = 0; i < info->dlpi_phnum; ++i) {
-      const ElfW(Phdr)& header = info->dlpi_phdr[i];
-      auto* at = reinterpret_cast<uint8_t*>(info->dlpi_addr + header.p_vaddr);
-      if (header.p_type == PT_LOAD && (header.p_flags & PF_X) != 0) {
-        object.text_ = at;
-        object.text_size_ = header.p_memsz;
-      } else if (header.p_type == PT_GNU_EH_FRAME) {
-        object.header_ = at;
-      }
+namespace {
+
+// Searching reads all of it, from the disk if need be: more is not worth the time.
+constexpr size_t kMostText = size_t{64} << 20;
+
+}  // namespace
+
+bool CodeObject::read(uintptr_t bias, const ElfW(Phdr) * headers, size_t count) noexcept {
+  *this = {};
+  for (size_t i = 0; i < count; ++i) {
+    auto* at = reinterpret_cast<uint8_t*>(bias + headers[i].p_vaddr);
+    if (headers[i].p_type == PT_LOAD && (headers[i].p_flags & PF_X) != 0) {
+      if ((headers[i].p_flags & PF_W) != 0) return false;  // changes itself
+      text_ = at;
+      text_size_ = headers[i].p_filesz;
+    } else if (headers[i].p_type == PT_GNU_EH_FRAME) {
+      header_ = at;
     }
-    return 1;
-  };
-  if (dl_iterate_phdr(visit, &search) == 0 || text_ == nullptr || header_ == nullptr) return false;
+  }
+  if (text_ == nullptr || header_ == nullptr || text_size_ > kMostText) return false;
   // LSB, "Exception Frames": version 1, eh_frame pointer pcrel|sdata4, count udata4, table
   // datarel|sdata4: what every linker writes.
   constexpr uint8_t kUsual[4] = {1, 0x1b, 0x03, 0x3b};
   if (std::memcmp(header_, kUsual, sizeof kUsual) != 0) return false;
-  uint32_t count;
-  std::memcpy(&count, header_ + 8, sizeof count);
-  row_count_ = count;
+  uint32_t rows;
+  std::memcpy(&rows, header_ + 8, sizeof rows);
+  row_count_ = rows;
   rows_ = reinterpret_cast<const Row*>(header_ + 12);
   return row_count_ > 0;
 }

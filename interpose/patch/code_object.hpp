@@ -1,6 +1,8 @@
 // The executable part of a loaded object, and where its functions begin.
 #pragma once
 
+#include <link.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -8,12 +10,15 @@ namespace tendril::patch {
 
 class CodeObject {
  public:
-  // The loaded object whose file is named `name` (without folder). False if there is none or its
-  // unwind table is not of the usual form.
-  bool find(const char* name) noexcept;
+  // An object by its program headers, loaded `bias` above the addresses in them. False if its
+  // unwind table is not of the usual form, or if it has no code or too much to be searched.
+  bool read(uintptr_t bias, const ElfW(Phdr) * headers, size_t count) noexcept;
 
   uint8_t* begin() const noexcept { return text_; }
   uint8_t* end() const noexcept { return text_ + text_size_; }
+  bool contains(const void* address) const noexcept {
+    return address >= begin() && address < end();
+  }
 
   // The function that an address lies in, by the unwind table: [*first, *last). False if none.
   bool function_of(const uint8_t* address, uint8_t** first, uint8_t** last) const noexcept;

@@ -10,3 +10,15 @@
 
 // x87, SSE, AVX, AVX-512; not PKRU, which belongs to the thread and is not clobbered by us.
 #define XSAVE_MASK 0xe7
+
+// Of XINUSE: the components that are not in their initial state.
+#define IN_USE_MASKS 0x20
+#define IN_USE_ZMM16 0x80
+#define NEEDS_XSAVE 0x45  // x87, upper halves of YMM and of ZMM: saved by XSAVEC
+#define ALL_IN_USE 0xe7   // where it cannot be asked
+
+// Where we save vectors ourselves, above the stack pointer.
+#define AREA_XMM 64
+#define AREA_ZMM16 320
+#define AREA_MASKS 1344
+#define AREA_SIZE 1408

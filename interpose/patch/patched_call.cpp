@@ -16,7 +16,9 @@ static_assert(DELIVER_NUMBER == tendril::trap::kDeliverNumber);
 
 extern "C" {
 __attribute__((visibility("hidden"))) uint8_t tendril_call_class[CALL_CLASSES];
-__attribute__((visibility("hidden"))) uint64_t tendril_xsave_size;
+__attribute__((visibility("hidden"))) uint64_t tendril_vector_area;  // bytes
+__attribute__((visibility("hidden"))) uint8_t tendril_vectors_told;  // XINUSE can be asked
+__attribute__((visibility("hidden"))) uint8_t tendril_has_avx;
 }
 
 namespace tendril::patch {
@@ -31,6 +33,13 @@ struct Frame {  // as entry.S pushes it
 };
 
 namespace {
+
+// XCR0.
+uint64_t enabled_components() noexcept {
+  uint32_t low, high;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return uint64_t{high} << 32 | low;
+}
 
 bool needs_frame(long number) noexcept {
   switch (number) {
@@ -49,9 +58,16 @@ bool needs_frame(long number) noexcept {
 
 bool prepare_calls() noexcept {
   unsigned eax, ebx, ecx, edx;
-  constexpr unsigned kXsavec = 1 << 1;
+  constexpr unsigned kXsavec = 1 << 1, kXgetbv1 = 1 << 2;
   if (__get_cpuid_count(0xd, 1, &eax, &ebx, &ecx, &edx) == 0 || (eax & kXsavec) == 0) return false;
-  tendril_xsave_size = (ebx + 63) & ~63U;
+  const uint64_t xsave_size = 64 + ((ebx + 63) & ~63U);
+  tendril_vector_area = xsave_size > AREA_SIZE ? xsave_size : AREA_SIZE;
+  // Without AVX-512BW there is no move of a whole mask register.
+  constexpr uint64_t kAvx = 0x4, kAvx512 = 0xe0;
+  const uint64_t enabled = enabled_components();
+  tendril_has_avx = (enabled & kAvx) != 0;
+  tendril_vectors_told = (eax & kXgetbv1) != 0 &&
+                         ((enabled & kAvx512) == 0 || __builtin_cpu_supports("avx512bw") != 0);
   for (long number = 0; number < CALL_CLASSES; ++number) {
     const kernel::SyscallRow& row = kernel::syscall_row(number);
     tendril_call_class[number] = needs_frame(number)                     ? CALL_TRAP

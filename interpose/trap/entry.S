@@ -4,9 +4,32 @@
 // ---- The allowed range: `syscall` here never traps, whatever the selector says. It is the whole
 // section, to which patch/entry.S adds; the linker marks its ends.
     .section tendril_allowed,"ax",@progbits
-    // Restorer of our own signal handlers. No CFI, and exactly these bytes (48 c7 c0 0f 00 00 00
-    // 0f 05): that is how unwinders know a signal frame. The nop keeps "address - 1" out of other
+    // Restorer of our own signal handlers. Exactly these bytes (48 c7 c0 0f 00 00 00 0f 05): that is
+    // how some unwinders know a signal frame. Others read here where a ucontext, which is what the
+    // stack pointer points at, holds the registers. The nop keeps "address - 1" out of other
     // functions.
+#define SLEB(offset) ((offset) & 0x7f) | 0x80, (offset) >> 7  // of two bytes; breg7 is RSP
+#define SAVED(column, offset) .cfi_escape 0x10, column, 3, 0x77, SLEB(GREGS_OFFSET + offset)
+    .cfi_startproc simple
+    .cfi_signal_frame
+    .cfi_escape 0x0f, 4, 0x77, SLEB(GREGS_OFFSET + RSP_OFFSET), 0x06  // the CFA is its RSP
+    SAVED(0, RAX_OFFSET)
+    SAVED(1, RDX_OFFSET)
+    SAVED(2, RCX_OFFSET)
+    SAVED(3, RBX_OFFSET)
+    SAVED(4, RSI_OFFSET)
+    SAVED(5, RDI_OFFSET)
+    SAVED(6, RBP_OFFSET)
+    SAVED(7, RSP_OFFSET)
+    SAVED(8, R8_OFFSET)
+    SAVED(9, R8_OFFSET + 8)
+    SAVED(10, R8_OFFSET + 16)
+    SAVED(11, R8_OFFSET + 24)
+    SAVED(12, R8_OFFSET + 32)
+    SAVED(13, R8_OFFSET + 40)
+    SAVED(14, R8_OFFSET + 48)
+    SAVED(15, R15_OFFSET)
+    SAVED(16, RIP_OFFSET)
     nop
     .globl tendril_restore_rt
     .hidden tendril_restore_rt
@@ -14,7 +37,19 @@
 tendril_restore_rt:
     .byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00
     syscall
+    .cfi_endproc
     .size tendril_restore_rt, .-tendril_restore_rt
+
+    // How the shim's own code makes system calls, see runtime/platform/syscall.hpp.
+    .globl tendril_syscall_gate
+    .hidden tendril_syscall_gate
+    .type tendril_syscall_gate, @function
+tendril_syscall_gate:
+    .cfi_startproc
+    syscall
+    ret
+    .cfi_endproc
+    .size tendril_syscall_gate, .-tendril_syscall_gate
 
     // void tendril_sigreturn(void* frame): leaves through the signal frame that begins at `frame`
     // (struct rt_sigframe after its return address). The selector is set to "block" on the way.

@@ -21,6 +21,7 @@
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/fault_report.hpp"
+#include "interpose/trap/observers.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
@@ -87,6 +88,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
     return;
   }
   enter_runtime();
+  settle(frame);  // no instruction that may fault is in the middle of a window
   kernel::GreenThread* thread = kernel::current_thread();
   const kernel::KernelAction action = kernel::signals().action(signal);
   const bool handled = action.handler != reinterpret_cast<void*>(SIG_DFL) &&

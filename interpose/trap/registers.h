@@ -1,6 +1,8 @@
 // Offsets into gregset_t (sys/ucontext.h), for assembly; checked in trap.cpp.
 #pragma once
 
+#define GREGS_OFFSET 40  // of the whole in a ucontext_t
+
 #define R8_OFFSET 0
 #define R9_OFFSET 8
 #define R10_OFFSET 16

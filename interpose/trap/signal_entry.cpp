@@ -9,6 +9,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/trap/delivery.hpp"
+#include "interpose/trap/observers.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
 #include "runtime/hub/poller.hpp"
@@ -50,7 +51,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     inbox.throttled.store(true, std::memory_order_release);
     std::memcpy(&frame->uc_sigmask, &kAllSignals, sizeof kAllSignals);
   }
-  if (was_in_runtime) {
+  if (was_in_runtime || !settle(frame)) {
     worker->ring_from_handler(frame);
     return;
   }

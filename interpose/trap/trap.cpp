@@ -4,6 +4,7 @@
 #include <sys/ucontext.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <new>
 
 #include "interpose/kernel/activation.hpp"
@@ -14,6 +15,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/trap/delivery.hpp"
+#include "interpose/trap/observers.hpp"
 #include "interpose/trap/registers.h"
 #include "interpose/trap/selector.hpp"
 #include "runtime/hub/fatal.hpp"
@@ -23,6 +25,8 @@
 
 static_assert(R8_OFFSET == REG_R8 * 8 && R15_OFFSET == REG_R15 * 8 && RDI_OFFSET == REG_RDI * 8 &&
               RAX_OFFSET == REG_RAX * 8 && RSP_OFFSET == REG_RSP * 8 && RIP_OFFSET == REG_RIP * 8 &&
+              RBP_OFFSET == REG_RBP * 8 && RSI_OFFSET == REG_RSI * 8 && RCX_OFFSET == REG_RCX * 8 &&
+              GREGS_OFFSET == offsetof(ucontext_t, uc_mcontext.gregs) &&
               EFL_OFFSET == REG_EFL * 8 && RBX_OFFSET == REG_RBX * 8 && RDX_OFFSET == REG_RDX * 8);
 
 extern "C" {
@@ -46,6 +50,11 @@ constexpr int kDispatchOn = 1;
 constexpr int kSysUserDispatch = 2;  // si_code
 constexpr unsigned long kSaRestorer = 0x04000000;
 constexpr size_t kAlternateStackSize = 64 * 1024;
+constexpr uint64_t kAllSignals = ~uint64_t{0};
+
+void set_kernel_mask(uint64_t mask) noexcept {
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
+}
 
 void on_system_call(int, siginfo_t* info, void* context) {
   enter_runtime();
@@ -74,6 +83,8 @@ void on_system_call(int, siginfo_t* info, void* context) {
         r[REG_RAX] = result;
         return;
       }
+      const bool memory = number == SYS_mmap || number == SYS_mprotect || number == SYS_munmap;
+      if (memory && observers.memory_changed != nullptr) observers.memory_changed(call, result);
       if (kernel::is_restart_code(result) || kernel::attention_needed()) {
         deliver_signals(frame, result, number);
       } else {
@@ -108,14 +119,17 @@ void on_kick(int, siginfo_t* info, void* context) {
     return;
   }
   // Program code, anywhere: the kernel's frame holds its whole state, and every lock it may hold
-  // ends in our futex. The next tick may have come before this line and have moved us: which worker
-  // we are on is known from here.
+  // ends in our futex. Signals are blocked, so that no handler runs on top of this one before it is
+  // sure where unwinders will find themselves below it, and no tick moves us to another worker.
+  const bool settled = settle(frame);
   enter_runtime();
   kernel::take_part_in_call();
+  set_kernel_mask(kernel::signals().kernel_mask());
   if (slice_ended) rt::current_worker_unchecked()->preempt_current();
-  if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery) {
+  if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery && settled) {
     deliver_signals(frame, 0, -1);  // came while it was off the CPU
   }
+  if (!settled) set_kernel_mask(kAllSignals);
   kernel::prepare_return(frame);
   leave_runtime();
 }
@@ -136,10 +150,10 @@ bool start_slices(int os_tid, int microseconds) noexcept {
   return rt::raw_syscall(SYS_timer_settime, timer, 0, &period, nullptr) == 0;
 }
 
-void install(int signal, void (*handler)(int, siginfo_t*, void*), unsigned long flags) noexcept {
+void install(int signal, void (*handler)(int, siginfo_t*, void*), uint64_t mask) noexcept {
   const kernel::KernelAction action{reinterpret_cast<void*>(handler),
-                                    flags | SA_SIGINFO | SA_NODEFER | kSaRestorer,
-                                    reinterpret_cast<void*>(tendril_restore_rt), 0};
+                                    SA_SIGINFO | SA_NODEFER | kSaRestorer,
+                                    reinterpret_cast<void*>(tendril_restore_rt), mask};
   if (rt::raw_syscall(SYS_rt_sigaction, signal, &action, nullptr, 8) != 0) {
     rt::fatal("cannot install a signal handler");
   }
@@ -165,7 +179,7 @@ bool is_available() noexcept {
 
 void install() noexcept {
   install(SIGSYS, on_system_call, 0);
-  install(kernel::kKickSignal, on_kick, 0);
+  install(kernel::kKickSignal, on_kick, kAllSignals);
 }
 
 bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
@@ -180,7 +194,7 @@ bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
   const uint64_t mask = kernel::signals().kernel_mask();
   if (set_dispatch(kDispatchOn, &worker->selector) != 0) return false;
   if (slice_microseconds != 0 && !start_slices(worker->os_tid, slice_microseconds)) return false;
-  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
+  set_kernel_mask(mask);
   return true;
 }
 

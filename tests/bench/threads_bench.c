@@ -1,6 +1,7 @@
 // What POSIX threads cost. Plain pthreads, run native and, unmodified, under tendril.
 //
 //   threads_bench yield | condvar | mutex | semaphore | pipe | create_join | create_join_batch
+//   threads_bench once                     one thread that ends at once
 //   threads_bench alive N
 //
 // Prints `metric=value` lines, times in nanoseconds.
@@ -251,12 +252,14 @@ int main(int argc, char** argv) {
     create_join("create_join_ns", 1);
   } else if (strcmp(what, "create_join_batch") == 0) {
     create_join("create_join_batch_ns", kBatch);
+  } else if (strcmp(what, "once") == 0) {
+    pthread_join(start(nothing, NULL), NULL);
   } else if (strcmp(what, "alive") == 0 && argc > 2 && atol(argv[2]) > 0) {
     alive(atol(argv[2]));
   } else {
     fprintf(stderr,
             "usage: threads_bench yield|condvar|mutex|semaphore|pipe|create_join|"
-            "create_join_batch|alive N\n");
+            "create_join_batch|once|alive N\n");
     return 2;
   }
   return 0;

@@ -1,0 +1,31 @@
+// Writes into code that is mapped read-only and executable, without ever making it writable.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "interpose/patch/trampolines.hpp"
+
+namespace tendril::patch {
+
+// The write goes through /proc/self/mem: the Linux kernel copies the private page and writes into
+// the copy, as it does for debuggers. The mapping stays what it was, executable all the time and
+// still that of the file, so tools that look it up in /proc/PID/maps still find its symbols.
+class TextWriter {
+ public:
+  TextWriter() noexcept;
+  ~TextWriter();
+  TextWriter(const TextWriter&) = delete;
+  TextWriter& operator=(const TextWriter&) = delete;
+
+  // Puts the jumps of an object's sites in place. Nobody may be running there: a jump is several
+  // bytes. False if the first write was denied: then nothing has changed. A site that cannot be
+  // written later keeps what it had.
+  bool write_jumps(const SiteList& list, const Trampoline* trampolines, size_t* written) noexcept;
+
+ private:
+  bool write(uint8_t* at, const uint8_t* bytes, size_t size) noexcept;
+  long descriptor_;
+};
+
+}  // namespace tendril::patch

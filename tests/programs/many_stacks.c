@@ -1,0 +1,123 @@
+// Thousands of threads at once, with stacks of several sizes and guards, again and again: stacks
+// are whole, begin zeroed where new, and end in a guard.
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "check.h"
+
+enum { kThreads = 3000, kRounds = 3 };
+
+static sem_t arrived, go;
+static _Atomic int wrong;
+
+struct bounds {
+  char* low;
+  size_t size, guard;
+};
+
+static void* uses_stack(void* argument) {
+  struct bounds* bounds = argument;
+  pthread_attr_t attributes;
+  CHECK_RC(pthread_getattr_np(pthread_self(), &attributes));
+  void* low;
+  CHECK_RC(pthread_attr_getstack(&attributes, &low, &bounds->size));
+  CHECK_RC(pthread_attr_getguardsize(&attributes, &bounds->guard));
+  CHECK_RC(pthread_attr_destroy(&attributes));
+  bounds->low = low;
+  char here;
+  if (&here < bounds->low || &here >= bounds->low + bounds->size) ++wrong;
+  // The lowest page of it can be written.
+  volatile char* bottom = bounds->low;
+  if (bounds->size <= 256 * 1024) {
+    if (*bottom != 0) ++wrong;
+    *bottom = 1;
+    *bottom = 0;
+  }
+  sem_post(&arrived);
+  sem_take(&go);
+  return argument;
+}
+
+static void many(size_t stack, size_t guard) {
+  static pthread_t threads[kThreads];
+  static struct bounds bounds[kThreads];
+  pthread_attr_t attributes;
+  CHECK_RC(pthread_attr_init(&attributes));
+  if (stack != 0) CHECK_RC(pthread_attr_setstacksize(&attributes, stack));
+  CHECK_RC(pthread_attr_setguardsize(&attributes, guard));
+  for (int i = 0; i < kThreads; ++i) {
+    CHECK_RC(pthread_create(&threads[i], &attributes, uses_stack, &bounds[i]));
+  }
+  CHECK_RC(pthread_attr_destroy(&attributes));
+  for (int i = 0; i < kThreads; ++i) sem_take(&arrived);
+  for (int i = 0; i < kThreads; ++i) CHECK(sem_post(&go) == 0);
+  for (int i = 0; i < kThreads; ++i) CHECK(join_thread(threads[i]) == &bounds[i]);
+  CHECK_EQ(0, wrong);
+}
+
+// A child's thread runs over the end of a stack of the many.
+static volatile int never;
+static int overflow(int depth) {
+  volatile char frame[512];
+  frame[0] = (char)depth;
+  return never != 0 ? 0 : overflow(depth + 1) + frame[0];
+}
+
+static void* waits(void* argument) {
+  sem_take(&go);
+  return argument;
+}
+
+static void* overflows(void* argument) {
+  overflow(0);
+  return argument;
+}
+
+static pthread_t start_small(void* (*body)(void*)) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  CHECK_RC(pthread_attr_init(&attributes));
+  CHECK_RC(pthread_attr_setstacksize(&attributes, 128 * 1024));
+  CHECK_RC(pthread_create(&thread, &attributes, body, NULL));
+  return thread;
+}
+
+static void dies_of_overflow(void) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const struct rlimit no_core = {0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    if (freopen("/dev/null", "w", stderr) == NULL) _exit(1);
+    for (int i = 0; i < 300; ++i) start_small(waits);
+    pthread_join(start_small(overflows), NULL);
+    _exit(0);
+  }
+  CHECK_KILLED(SIGSEGV, child);
+}
+
+int main(void) {
+  CHECK_OK(sem_init(&arrived, 0, 0));
+  CHECK_OK(sem_init(&go, 0, 0));
+  for (int round = 0; round < kRounds; ++round) many(128 * 1024, 4096);
+  pass("small stacks");
+  many(256 * 1024, 16384);
+  many(128 * 1024, 8192);
+  many(128 * 1024, 4096);
+  pass("other guards");
+  many(64 * 1024, 0);
+  many(64 * 1024, 4096);
+  pass("no guards, then guards");
+  many(0, 4096);
+  pass("stacks of the usual size");
+  dies_of_overflow();
+  pass("an overflow is a fault");
+  const pid_t child = fork();
+  if (child == 0) {
+    many(128 * 1024, 4096);
+    _exit(7);
+  }
+  CHECK_EXITED(7, child);
+  many(128 * 1024, 4096);
+  pass("the same after fork, in parent and child");
+  return 0;
+}
