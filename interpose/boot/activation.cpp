@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "interpose/boot/settings.hpp"
+#include "interpose/kernel/aside.hpp"
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/futex_table.hpp"
 #include "interpose/kernel/green_thread.hpp"
@@ -159,6 +160,7 @@ void activate() noexcept {
   constexpr long kPrGetName = 16;
   rt::raw_syscall(SYS_prctl, kPrGetName, main->name);
   __builtin_memcpy(fiber->name, main->name, sizeof main->name);
+  import_scheduling(&main->scheduling);
   threads().add(main, static_cast<int>(tid));
 
   look_for_children();
@@ -190,6 +192,7 @@ uint64_t deactivate_in_child() noexcept {
   is_green_thread = false;
   rt::on_worker = false;
   uint64_t mask;
+  carry_scheduling_over(survivor->scheduling);
   rt::runtime_allocator_reset_after_fork();  // the others give memory back
   signals().reset_after_fork();
   signals().export_to_kernel(survivor, &mask);
@@ -204,6 +207,7 @@ uint64_t deactivate_in_child() noexcept {
   futexes().reset_after_fork();
   mappings_reset_after_fork();
   thread_timers().reset_after_fork();
+  aside_reset_after_fork();
   reset_report_descriptor_after_fork();
   return mask;
 }

@@ -59,13 +59,17 @@ void on_borrowed_stack(const gregset_t*) {
       rt::raw_syscall(SYS_rt_sigaction, signal, &plain, nullptr, kSetSize);
     }
   }
+  carry_scheduling_over(current_thread()->scheduling);
   set_kernel_mask(current_thread()->blocked);
 }
 
 // A child of posix_spawn, which sets its dispositions itself, that borrows our memory while this
 // worker waits for its exec or exit: everything it does is native (dispatch is off in it, and hooks
 // see vfork_child_runs).
-void on_borrowed_memory(const gregset_t*) { set_kernel_mask(current_thread()->blocked); }
+void on_borrowed_memory(const gregset_t*) {
+  carry_scheduling_over(current_thread()->scheduling);
+  set_kernel_mask(current_thread()->blocked);
+}
 
 struct VforkPlan {
   const Call* call;

@@ -79,6 +79,10 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
   thread->start[REG_RSP] = static_cast<greg_t>(request.stack_top);
   thread->blocked = parent->blocked;
   std::memcpy(thread->name, parent->name, sizeof thread->name);
+  {
+    rt::SpinGuard guard(threads().lock);
+    inherit_scheduling(&thread->scheduling, parent->scheduling);
+  }
   if ((request.flags & CLONE_CHILD_CLEARTID) != 0) thread->clear_child_tid = request.child_tid;
 
   const int tid = threads().add_with_new_tid(thread);
@@ -196,38 +200,14 @@ long sys_prctl(Call& call) {
     case PR_GET_NAME:
       return copy_out_bytes(reinterpret_cast<void*>(call.arguments[1]), thread->name,
                             sizeof thread->name);
+    case PR_SET_TIMERSLACK:
+      return set_timer_slack(static_cast<uint64_t>(call.arguments[1]));
+    case PR_GET_TIMERSLACK:
+      return timer_slack();
     case 59:  // PR_SET_SYSCALL_USER_DISPATCH: ours
       return -EBUSY;
     default:
       return pass(call);
-  }
-}
-
-// Scheduling questions about a green thread are answered for the worker that runs it; what a
-// program sets for one thread must not fall upon all that share the worker.
-long sys_sched_of_tid(Call& call) {
-  const auto tid = static_cast<int>(call.arguments[0]);
-  bool green;
-  {
-    rt::SpinGuard guard(threads().lock);
-    green = tid == 0 || threads().find(tid) != nullptr;
-  }
-  if (!green) return pass(call);
-  Call own = call;
-  own.arguments[0] = 0;
-  switch (call.number) {
-    case SYS_sched_setscheduler: {
-      const long policy = call.arguments[1] & ~long{SCHED_RESET_ON_FORK};
-      if (policy < 0 || policy > SCHED_DEADLINE || policy == 4) return -EINVAL;
-      return threads().count() == 1 ? pass(own) : 0;
-    }
-    case SYS_sched_setaffinity:
-    case SYS_sched_setparam:
-    case SYS_sched_setattr:
-      // Valid for the process as a whole or not at all.
-      return threads().count() == 1 ? pass(own) : 0;
-    default:
-      return pass(own);
   }
 }
 

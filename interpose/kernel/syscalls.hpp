@@ -72,6 +72,21 @@ long sys_set_credentials(Call& call);
 long sys_timer_create(Call& call);
 long sys_timer_delete(Call& call);
 
+// sys_sched.cpp
+long sys_sched_set(Call& call);
+long sys_sched_setaffinity(Call& call);
+long sys_sched_getaffinity(Call& call);
+long sys_sched_getscheduler(int tid);
+long sys_sched_getparam(int tid, void* parameters);
+long sys_sched_getattr(Call& call);
+long sys_sched_rr_get_interval(Call& call);
+long sys_setpriority(Call& call);
+long sys_getpriority(Call& call);
+long sys_ioprio_set(Call& call);
+long sys_ioprio_get(Call& call);
+long set_timer_slack(uint64_t nanoseconds) noexcept;  // of the caller; 0: the default
+long timer_slack() noexcept;
+
 // sys_thread.cpp
 long sys_clone(Call& call);
 long sys_clone3(Call& call);
@@ -82,7 +97,6 @@ long sys_set_robust_list(void* head, size_t size);
 long sys_get_robust_list(int tid, void** head, size_t* size);
 long sys_rseq(void* area, uint32_t size, int flags, uint32_t signature);
 long sys_prctl(Call& call);
-long sys_sched_of_tid(Call& call);
 
 // sys_process.cpp
 long sys_fork(Call& call);
