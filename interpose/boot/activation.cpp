@@ -67,12 +67,14 @@ void report_patches(const patch::Outcome& outcome) noexcept {
 
 struct Donor {
   uintptr_t fs_base = 0;
+  long tid = 0;
   std::atomic<uint32_t> done{0};
 };
 
 void* donate(void* argument) {
   auto* donor = static_cast<Donor*>(argument);
   donor->fs_base = rt::get_fs_base();
+  donor->tid = rt::raw_syscall(SYS_gettid);
   // The kernel must neither clear the tid (glibc would reuse the block) nor walk a robust list.
   rt::raw_syscall(SYS_set_tid_address, nullptr);
   rt::raw_syscall(SYS_set_robust_list, nullptr, 24);
@@ -94,6 +96,9 @@ uintptr_t make_hub_control_block() noexcept {
   while (donor.done.load(std::memory_order_acquire) == 0) {
     rt::raw_syscall(SYS_futex, &donor.done, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
   }
+  // Whoever counts the process's OS threads from here on finds those that are there to stay.
+  const long pid = rt::raw_syscall(SYS_getpid);
+  while (rt::raw_syscall(SYS_tgkill, pid, donor.tid, 0) == 0) rt::raw_syscall(SYS_sched_yield);
   // It never ends for glibc, which must not wait for it: the last thread's pthread_exit is exit(0).
   if (void* count = dlvsym(RTLD_DEFAULT, "__nptl_nthreads", "GLIBC_PRIVATE"); count != nullptr) {
     std::atomic_ref(*static_cast<unsigned*>(count)).fetch_sub(1);
