@@ -2,18 +2,19 @@
 
 #include <cstdlib>
 
+#include "interpose/kernel/child_environment.hpp"
 #include "runtime/platform/usable_cores.hpp"
 
 namespace tendril::boot {
 namespace {
 
 bool is_set(const char* name) noexcept {
-  const char* value = std::getenv(name);
+  const char* value = kernel::tendril_variable(name);
   return value != nullptr && value[0] != '\0' && !(value[0] == '0' && value[1] == '\0');
 }
 
 size_t number(const char* name, size_t otherwise) noexcept {
-  const char* value = std::getenv(name);
+  const char* value = kernel::tendril_variable(name);
   if (value == nullptr || *value == '\0') return otherwise;
   char* end;
   const unsigned long long parsed = std::strtoull(value, &end, 10);
@@ -22,14 +23,14 @@ size_t number(const char* name, size_t otherwise) noexcept {
 
 Settings read() noexcept {
   Settings s;
-  s.workers = static_cast<int>(number("TENDRIL_WORKERS", 0));
+  s.workers = static_cast<int>(number("WORKERS", 0));
   if (s.workers < 1) s.workers = static_cast<int>(rt::usable_cores());
-  s.stack_size = number("TENDRIL_STACK_SIZE", 0);
-  const size_t slice = number("TENDRIL_SLICE_US", 10'000);
+  s.stack_size = number("STACK_SIZE", 0);
+  const size_t slice = number("SLICE_US", 10'000);
   if (slice >= 50 && slice <= 10'000'000) s.slice_microseconds = static_cast<int>(slice);
-  s.patch = std::getenv("TENDRIL_PATCH") == nullptr || is_set("TENDRIL_PATCH");
-  s.statistics = is_set("TENDRIL_STATS");
-  s.verbose = is_set("TENDRIL_VERBOSE");
+  s.patch = kernel::tendril_variable("PATCH") == nullptr || is_set("PATCH");
+  s.statistics = is_set("STATS");
+  s.verbose = is_set("VERBOSE");
   return s;
 }
 

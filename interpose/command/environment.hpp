@@ -26,13 +26,15 @@ Environment copy_environment(const char* const* variables);
 // The value of the first variable of that name; empty when there is none.
 std::optional<std::string_view> lookup(const Environment& environment, std::string_view name);
 
-// Leaves exactly one variable of that name, or none when `value` is empty.
+// Leaves exactly one variable of that name, at its place, or none when `value` is empty.
 void assign(Environment& environment, std::string_view name,
             const std::optional<std::string>& value);
 
 // `environment` as a green program needs it: the shim first in LD_PRELOAD before what was there,
 // glibc's rseq registration off in GLIBC_TUNABLES (a green thread cannot have one: its kernel
-// thread is shared), and the settings as TENDRIL_* in the one form that the shim reads.
+// thread is shared), and the settings as TENDRIL_* in the one form that the shim reads. One more is
+// added if the shim would otherwise hide an odd number of entries, which would leave the auxiliary
+// vector behind them out of step for who looks for it there.
 Environment green_environment(Environment environment, const std::string& shim,
                               const Settings& settings);
 

@@ -1,4 +1,5 @@
 // fork(2), vfork(2), clone(2) of processes, execve(2), exit_group(2), wait4(2), waitid(2)
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -7,6 +8,7 @@
 #include <cstring>
 
 #include "interpose/kernel/activation.hpp"
+#include "interpose/kernel/child_environment.hpp"
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/fork_locks.hpp"
 #include "interpose/kernel/green_thread.hpp"
@@ -18,6 +20,7 @@
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
+#include "runtime/memory/pages.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -168,20 +171,43 @@ long sys_vfork(Call& call) { return clone_process(call, CLONE_VM | CLONE_VFORK, 
 
 // The new program inherits mask and pending signals from the kernel, which has to know them first.
 // Ignored dispositions it knows; the others end with exec.
-static long exec(const Call& call) noexcept {
+static long exec(const Call& call, const ChildPlan* plan, int environment_index) noexcept {
+  long arguments[6];
+  std::memcpy(arguments, call.arguments, sizeof arguments);
+  const size_t bytes = plan != nullptr ? rt::round_up_to_page(plan->size) : 0;
+  void* pages = bytes != 0 ? rt::map_pages(bytes) : nullptr;
+  if (pages != nullptr) {
+    char** list = compose_child_environment(*plan, pages);
+    if (list != nullptr) arguments[environment_index] = reinterpret_cast<long>(list);
+  }
   GreenThread* thread = current_thread();
   set_kernel_mask(~uint64_t{0});
   signals().hand_pending_to_kernel(thread);
   set_kernel_mask(thread->blocked);
-  const long* a = call.arguments;
+  const long* a = arguments;
   const long result = rt::raw_syscall6(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (pages != nullptr) rt::unmap_pages(pages, bytes);
   set_kernel_mask(
       signals().kernel_mask());  // it failed; what is pending comes back through our handlers
   return result;
 }
 
-long sys_execve(Call& call) { return exec(call); }
-long sys_execveat(Call& call) { return exec(call); }
+long sys_execve(Call& call) {
+  const long* a = call.arguments;
+  ChildPlan plan;
+  const bool planned = plan_child(AT_FDCWD, reinterpret_cast<const char*>(a[0]), 0,
+                                  reinterpret_cast<char* const*>(a[2]), &plan);
+  return exec(call, planned ? &plan : nullptr, 2);
+}
+
+long sys_execveat(Call& call) {
+  const long* a = call.arguments;
+  ChildPlan plan;
+  const bool planned =
+      plan_child(static_cast<int>(a[0]), reinterpret_cast<const char*>(a[1]),
+                 static_cast<int>(a[4]), reinterpret_cast<char* const*>(a[3]), &plan);
+  return exec(call, planned ? &plan : nullptr, 3);
+}
 
 long sys_exit_group(int status) {
   report_statistics();
