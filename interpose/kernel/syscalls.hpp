@@ -16,6 +16,8 @@
 #include "interpose/kernel/dispatch.hpp"
 #include "interpose/kernel/signal_state.hpp"
 
+struct futex_waitv;
+
 namespace tendril::kernel {
 
 // sys_io.cpp
@@ -64,6 +66,11 @@ long sys_sched_yield();
 // sys_futex.cpp
 long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* timeout,
                uint32_t* word2, uint32_t value3);
+long sys_futex_waitv(Call& call);
+long sys_futex_wake(uint32_t* word, uint64_t bitset, int count, uint32_t flags);
+long sys_futex_wait(uint32_t* word, uint64_t value, uint64_t bitset, uint32_t flags,
+                    const timespec* timeout, int clock);
+long sys_futex_requeue(const futex_waitv* list, uint32_t flags, int count, int move);
 
 // sys_credentials.cpp
 long sys_set_credentials(Call& call);
