@@ -15,7 +15,9 @@
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/mappings.hpp"
 #include "interpose/kernel/report.hpp"
+#include "interpose/kernel/scheduling.hpp"
 #include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
@@ -207,7 +209,11 @@ uint64_t deactivate_in_child() noexcept {
   worker->poller->abandon_after_fork();
   worker->forget_after_fork();
   workers().reset_after_fork();
+  rt::hub_stacks_lock().reset_after_fork();
+  rt::retired_workers_lock().reset_after_fork();
   worker_calls_lock().reset_after_fork();
+  scheduling_calls_reset_after_fork();
+  credentials_reset_after_fork();
   threads().reset_after_fork();
   futexes().reset_after_fork();
   mappings_reset_after_fork();

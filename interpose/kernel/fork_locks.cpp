@@ -9,6 +9,7 @@
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
 
 namespace tendril::kernel {
@@ -32,12 +33,16 @@ rt::SpinLock& lock_number(size_t i) noexcept {
     case 6:
       return workers().growth_lock();
     case 7:
+      return rt::retired_workers_lock();
+    case 8:
+      return rt::hub_stacks_lock();
+    case 9:
       return rt::fiber_pool_lock();
     default:
       return rt::runtime_allocator_lock();
   }
 }
-constexpr size_t kLocks = 9;
+constexpr size_t kLocks = 11;
 
 }  // namespace
 

@@ -54,4 +54,7 @@ bool remember_affinity(Scheduling* scheduling, const void* bits, size_t size) no
 // Raw system calls only, for the child may run on borrowed memory.
 void carry_scheduling_over(const Scheduling& scheduling) noexcept;
 
+// In the child of fork: nobody is inside a call.
+void scheduling_calls_reset_after_fork() noexcept;
+
 }  // namespace tendril::kernel

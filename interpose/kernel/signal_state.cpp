@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <new>
 
+#include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_gate.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/interruptible_call.hpp"
@@ -57,6 +58,7 @@ DefaultAction default_action(int signal) noexcept {
 }
 
 void take_default_action(int signal) noexcept {
+  if (default_action(signal) == DefaultAction::kTerminate) leave_robust_mutexes_to_successor();
   KernelAction ours;
   const KernelAction plain{};
   kernel_sigaction(signal, &plain, &ours);

@@ -24,11 +24,16 @@ struct Round {
   bool begun = false;  // guarded by lock, like result
   long result = 0;
 };
+constinit Round round;
 
 }  // namespace
 
+void credentials_reset_after_fork() noexcept {
+  round.lock.reset_after_fork();
+  round.begun = false;
+}
+
 long sys_set_credentials(Call& call) {
-  static constinit Round round;
   const bool repetition = current_thread()->handling == kSigSetxid;
   rt::SpinGuard guard(round.lock);
   if (!round.begun) {

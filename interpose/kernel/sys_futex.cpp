@@ -13,6 +13,7 @@
 #include "interpose/kernel/time_arguments.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "runtime/hub/offload.hpp"
+#include "runtime/hub/park.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -65,7 +66,24 @@ long wake(uint32_t* word, int operation, int count, uint32_t bitset) noexcept {
   return woken;
 }
 
-long lock_pi(uint32_t* word, const timespec* timeout, bool try_only, clockid_t clock) noexcept {
+// A lock that inherits priority and is shared with other processes. The Linux kernel would have to
+// know who owns it, and does not know green threads: who waits for it looks again and again.
+long poll_pi(uint32_t* word, uint32_t tid, rt::Deadline deadline) noexcept {
+  rt::Nanoseconds pause = 50'000;
+  for (;;) {
+    const long result = futexes().lock_pi(word, tid, /*try_only=*/true, rt::kForever);
+    if (result != -EAGAIN) return result;
+    const rt::Deadline next = rt::deadline_after(pause);
+    if (rt::sleep_until(next < deadline ? next : deadline) != rt::WakeReason::kTimeout) {
+      return -EINTR;
+    }
+    if (deadline <= next) return -ETIMEDOUT;
+    if (pause < 1'000'000) pause *= 2;
+  }
+}
+
+long lock_pi(uint32_t* word, int operation, const timespec* timeout, bool try_only,
+             clockid_t clock) noexcept {
   rt::Deadline deadline = rt::kForever;
   if (timeout != nullptr && !try_only) {
     timespec limit;
@@ -73,8 +91,10 @@ long lock_pi(uint32_t* word, const timespec* timeout, bool try_only, clockid_t c
     if (!is_valid(limit)) return -EINVAL;
     deadline = deadline_of_absolute(limit, clock);
   }
-  const long result =
-      futexes().lock_pi(word, static_cast<uint32_t>(current_thread()->tid), try_only, deadline);
+  const auto tid = static_cast<uint32_t>(current_thread()->tid);
+  const bool shared = (operation & FUTEX_PRIVATE_FLAG) == 0 && is_shared_mapping(word);
+  const long result = shared && !try_only ? poll_pi(word, tid, deadline)
+                                          : futexes().lock_pi(word, tid, try_only, deadline);
   return result == -EINTR ? -kRestartAlways : result;
 }
 
@@ -91,7 +111,7 @@ long wait_requeue_pi(uint32_t* word, int operation, uint32_t value, const timesp
   if (result != 0) return result;
   const clockid_t clock =
       (operation & FUTEX_CLOCK_REALTIME) != 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC;
-  return lock_pi(lock, timeout, false, clock);
+  return lock_pi(lock, operation, timeout, false, clock);
 }
 
 }  // namespace
@@ -133,12 +153,12 @@ long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* ti
       }
       return futexes().wake_op(word, word2, count, count2, value3);
     case FUTEX_LOCK_PI:
-      return lock_pi(word, timeout, false, CLOCK_REALTIME);
+      return lock_pi(word, operation, timeout, false, CLOCK_REALTIME);
     case FUTEX_LOCK_PI2:
-      return lock_pi(word, timeout, false,
+      return lock_pi(word, operation, timeout, false,
                      (operation & FUTEX_CLOCK_REALTIME) != 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC);
     case FUTEX_TRYLOCK_PI:
-      return lock_pi(word, nullptr, true, CLOCK_REALTIME);
+      return lock_pi(word, operation, nullptr, true, CLOCK_REALTIME);
     case FUTEX_UNLOCK_PI:
       return futexes().unlock_pi(word, static_cast<uint32_t>(current_thread()->tid));
     case FUTEX_WAIT_REQUEUE_PI:

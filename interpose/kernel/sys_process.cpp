@@ -14,6 +14,7 @@
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
@@ -210,6 +211,7 @@ long sys_execveat(Call& call) {
 }
 
 long sys_exit_group(int status) {
+  leave_robust_mutexes_to_successor();
   report_statistics();
   for (;;) rt::raw_syscall(SYS_exit_group, status);
 }

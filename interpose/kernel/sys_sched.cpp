@@ -83,11 +83,12 @@ long set_class(const Call& call, int who) noexcept {
   return calls[2].result;
 }
 
+constinit rt::SpinLock mask_lock;  // of the workers' affinity
+
 // The workers may run wherever a green thread may. They are narrowed only while there is one: the
 // threads that it makes inherit that.
 void let_workers_run_on(const unsigned char* bits, size_t size) noexcept {
-  static constinit rt::SpinLock lock;
-  rt::SpinGuard guard(lock);
+  rt::SpinGuard guard(mask_lock);
   unsigned char mask[kMostMaskBytes];
   const bool narrow = is_alone();
   if (!narrow) {
@@ -105,6 +106,8 @@ void let_workers_run_on(const unsigned char* bits, size_t size) noexcept {
 }
 
 }  // namespace
+
+void scheduling_calls_reset_after_fork() noexcept { mask_lock.reset_after_fork(); }
 
 long sys_sched_set(Call& call) { return set_class(call, 0); }
 

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_gate.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/user_memory.hpp"
@@ -69,6 +70,7 @@ bool recover_user_copy(ucontext_t* frame) noexcept {
 
 // Lets the kernel do what it would have done: the instruction runs again and dies of it.
 void die_naturally(int signal) noexcept {
+  if (rt::current_worker() != nullptr) kernel::leave_robust_mutexes_to_successor();
   const kernel::KernelAction plain{};
   rt::raw_syscall(SYS_rt_sigaction, signal, &plain, nullptr, 8);
 }

@@ -30,6 +30,9 @@ Worker* retired = nullptr;
 
 }  // namespace
 
+SpinLock& hub_stacks_lock() noexcept { return hub_stacks().lock(); }
+SpinLock& retired_workers_lock() noexcept { return retired_lock; }
+
 void WorkerStats::add(const WorkerStats& other) noexcept {
   switches += other.switches;
   stolen += other.stolen;

@@ -195,4 +195,8 @@ class Worker {
 
 static_assert(offsetof(Worker, self) == 0 && offsetof(Worker, selector) == 8);
 
+// Held around fork.
+SpinLock& hub_stacks_lock() noexcept;
+SpinLock& retired_workers_lock() noexcept;
+
 }  // namespace tendril::rt

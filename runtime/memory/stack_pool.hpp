@@ -36,6 +36,7 @@ class StackPool {
 
   size_t stack_size() const noexcept { return stack_size_; }
   size_t in_use() const noexcept { return in_use_; }
+  SpinLock& lock() noexcept { return lock_; }  // held around fork
   void reset_after_fork() noexcept { lock_.reset_after_fork(); }
 
   // True if the address lies in the guard below a stack of this pool.
