@@ -19,6 +19,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/thread_flag.hpp"
+#include "interpose/kernel/thread_limit.hpp"
 #include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/patch/patcher.hpp"
@@ -170,6 +171,7 @@ void activate() noexcept {
   import_scheduling(&main->scheduling);
   threads().add(main, static_cast<int>(tid));
 
+  note_thread_limit();
   look_for_children();
   keep_report_descriptor();
   signals().import_from_kernel(main);  // everything is blocked until the worker is armed

@@ -6,6 +6,7 @@
 #include "interpose/boot/identified_fiber.hpp"
 #include "interpose/kernel/child_environment.hpp"
 #include "interpose/kernel/descriptors.hpp"
+#include "interpose/kernel/thread_limit.hpp"
 #include "interpose/patch/exec_functions.hpp"
 
 namespace {
@@ -16,6 +17,7 @@ __attribute__((constructor)) void on_load(int, char**, char** environment) {
     tendril::kernel::take_environment(environment);
   }
   tendril::kernel::note_inherited_descriptors();
+  tendril::kernel::note_inherited_thread_limit();
   tendril::boot::offer_identified_fibers();
   pthread_atfork(nullptr, tendril::kernel::note_child_made, tendril::kernel::note_child_made);
 }

@@ -14,6 +14,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/thread_flag.hpp"
+#include "interpose/kernel/thread_limit.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/park.hpp"
@@ -58,6 +59,7 @@ void bury_green_thread(rt::Fiber* fiber) {
 namespace {
 
 long make_thread(const Call& call, const ThreadRequest& request) noexcept {
+  if (!thread_limit_allows_another()) return -EAGAIN;
   GreenThread* thread = threads().create();
   if (thread == nullptr) return -EAGAIN;
   GreenThread* parent = current_thread();

@@ -158,6 +158,10 @@ long sys_vmsplice(Call& call);
 
 // sys_offload.cpp
 long sys_offloaded(Call& call);
+
+// thread_limit.cpp
+long sys_prlimit64(Call& call);
+long sys_setrlimit(Call& call);
 long sys_io_uring_enter(Call& call);
 
 }  // namespace tendril::kernel
