@@ -16,6 +16,7 @@
 #include "interpose/kernel/mappings.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/scheduling.hpp"
+#include "interpose/kernel/seccomp_filter.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/thread_flag.hpp"
@@ -142,6 +143,13 @@ bool is_active() noexcept { return active; }
 void activate() noexcept {
   if (active) return;
   const boot::Settings& settings = boot::settings();
+  if (const char* forbidden = forbidden_in_this_process(); forbidden != nullptr) {
+    Report()
+        .text("tendril: cannot run this process green: its seccomp filter forbids ")
+        .text(forbidden)
+        .send();
+    for (;;) rt::raw_syscall(SYS_exit_group, 126);
+  }
   if (!trap::is_available()) give_up("the kernel has no Syscall User Dispatch (Linux 5.11)", 0);
   if (settings.stack_size != 0) {
     pthread_attr_t attributes;
@@ -178,7 +186,7 @@ void activate() noexcept {
   int error;
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
   if (worker == nullptr) give_up("no worker", error);
-  workers().open(worker, static_cast<size_t>(settings.workers), arm_worker);
+  workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);
   rt::process().add_fiber(fiber);
   rt::process().hooks.on_hub_turn = on_hub_turn;
   rt::set_interrupt_signal(kKickSignal);

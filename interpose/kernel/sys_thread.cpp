@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -16,6 +17,7 @@
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/kernel/thread_limit.hpp"
 #include "interpose/kernel/user_memory.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -70,6 +72,12 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
                           request.stack_size, fs_base);
   if (fiber == nullptr) {
     threads().destroy(thread);
+    return -EAGAIN;
+  }
+  // A thread inherits what its maker's kernel thread is.
+  if (rt::current_worker_unchecked()->reserved && !workers().bind(fiber)) {
+    threads().destroy(thread);
+    rt::give_back_fiber(fiber);
     return -EAGAIN;
   }
   thread->fiber = fiber;
@@ -182,6 +190,9 @@ long sys_rseq(void*, uint32_t, int, uint32_t signature) {
   return signature == kGlibcSignature ? 0 : -ENOSYS;
 }
 
+// Of the process; -1: none was set since it became green.
+static constinit std::atomic<int> parent_death_signal{-1};
+
 long sys_prctl(Call& call) {
   GreenThread* thread = current_thread();
   switch (call.arguments[0]) {
@@ -206,10 +217,27 @@ long sys_prctl(Call& call) {
       return set_timer_slack(static_cast<uint64_t>(call.arguments[1]));
     case PR_GET_TIMERSLACK:
       return timer_slack();
+    case PR_SET_PDEATHSIG: {
+      // Any kernel thread that has one sends it; the others must not keep an older one.
+      const long result = pass(call);
+      if (result == 0) {
+        call_on_other_workers(SYS_prctl, {PR_SET_PDEATHSIG, 0});
+        parent_death_signal.store(static_cast<int>(call.arguments[1]));
+      }
+      return result;
+    }
+    case PR_GET_PDEATHSIG: {
+      const int signal = parent_death_signal.load();
+      if (signal < 0) return pass(call);  // as before the process became green
+      return copy_out(reinterpret_cast<void*>(call.arguments[1]), signal);
+    }
+    case PR_SET_SECCOMP:
+      return prctl_seccomp(call);
     case 59:  // PR_SET_SYSCALL_USER_DISPATCH: ours
       return -EBUSY;
     default:
-      return pass(call);
+      return is_of_own_thread(call.arguments[0], call.arguments[1]) ? prctl_of_own_thread(call)
+                                                                    : pass(call);
   }
 }
 

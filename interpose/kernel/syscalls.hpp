@@ -159,6 +159,23 @@ long sys_vmsplice(Call& call);
 // sys_offload.cpp
 long sys_offloaded(Call& call);
 
+// sys_own_thread.cpp
+long sys_setfsid(Call& call);
+long sys_capget(Call& call);
+long sys_capset(Call& call);
+long sys_personality(Call& call);
+long sys_unshare(Call& call);
+long sys_setns(Call& call);
+// The running green thread gets an OS thread of its own. False, and a report: there are too many.
+bool bind_thread() noexcept;
+// Whether a prctl concerns the calling kernel thread alone; and doing it.
+bool is_of_own_thread(long option, long argument) noexcept;
+long prctl_of_own_thread(const Call& call) noexcept;
+
+// sys_seccomp.cpp
+long sys_seccomp(Call& call);
+long prctl_seccomp(Call& call);
+
 // thread_limit.cpp
 long sys_prlimit64(Call& call);
 long sys_setrlimit(Call& call);

@@ -32,6 +32,7 @@ struct WorkerState {
   SignalInbox inbox;
   uint32_t calls_made = 0;    // rounds of call_on_other_workers that this one has taken part in
   stack_t alternate_stack{};  // of this OS thread, for faults
+  int slice_timer = 0;        // ticks for it
 };
 
 // Posts what has arrived on the calling worker. Runtime code only.

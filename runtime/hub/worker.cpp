@@ -6,6 +6,7 @@
 
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/worker_group.hpp"
@@ -48,7 +49,14 @@ void WorkerStats::add(const WorkerStats& other) noexcept {
   calls_passed += other.calls_passed;
 }
 
-Worker* Worker::make(Poller* shared_poller) noexcept {
+Worker* Worker::make(Poller* shared_poller, Worker* reuse) noexcept {
+  if (reuse != nullptr) {
+    const Stack stack = reuse->hub.stack;
+    auto* worker = new (reuse) Worker;
+    worker->hub.stack = stack;
+    worker->poller = shared_poller;
+    return worker;
+  }
   if (shared_poller == nullptr) {
     SpinGuard guard(retired_lock);
     if (Worker* worker = retired) {
@@ -69,9 +77,9 @@ Worker* Worker::make(Poller* shared_poller) noexcept {
 }
 
 Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t hub_fs_base,
-                                  int* error) noexcept {
+                                  int* error, Worker* reuse) noexcept {
   *error = ENOMEM;
-  Worker* worker = make(shared_poller);
+  Worker* worker = make(shared_poller, reuse);
   if (worker == nullptr) return nullptr;
   const Stack stack = worker->hub.stack;
   worker->os_tid = static_cast<int>(raw_syscall(SYS_gettid));
@@ -165,6 +173,7 @@ void Worker::finish_switch(Fiber* left) noexcept {
       break;
     case FiberState::kDead:
       retire_context(*left);
+      deserted_ = reserved && left->worker == this;
       if (left->last_rites != nullptr) left->last_rites(left);
       break;
     case FiberState::kRunning:  // the hub, which is in no queue
@@ -275,7 +284,7 @@ void Worker::schedule(Fiber* fiber) noexcept {
       home->inbox.push(fiber);
       home->ring();
     }
-  } else if (here != nullptr && here->group == home->group) {
+  } else if (here != nullptr && here->group == home->group && !here->reserved) {
     here->add_woken(fiber);
     if (here->movable() > 1 || here->current != &here->hub) here->group->work_added(*here);
   } else {
@@ -319,7 +328,7 @@ void Worker::hub_entry(boost::context::detail::transfer_t transfer) {
 }
 
 Deadline Worker::nearest_timer() const noexcept {
-  return group != nullptr ? group->nearest_timer() : timers.nearest();
+  return group != nullptr && !reserved ? group->nearest_timer() : timers.nearest();
 }
 
 Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
@@ -338,6 +347,39 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
   return timeout;
 }
 
+// The readiness set is watched by the others: a bell that a reserved worker hears is lost to them.
+void Worker::sleep_alone(Nanoseconds timeout) noexcept {
+  if (timeout == 0) return;
+  const timespec limit = to_timespec(timeout == kForever ? 0 : timeout);
+  const long arguments[6] = {0, 0, timeout == kForever ? 0 : reinterpret_cast<long>(&limit),
+                             0, 0, 0};
+  interruptible_call(&rung_, SYS_ppoll, arguments);
+}
+
+long Worker::call_here(long number, const long (&arguments)[6]) noexcept {
+  Fiber* self = current;
+  const WaitToken token = begin_wait(WaitKind::kOffload, nullptr);
+  const auto is_open = [&] {
+    return self->wait_word.load(std::memory_order_seq_cst) == token.open_word &&
+           !self->interrupt_pending.load(std::memory_order_seq_cst);
+  };
+  long result = -EINTR;
+  for (;;) {
+    rung_ = 0;  // before we look for what we were rung for
+    if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
+    if (!is_open()) break;
+    result = interruptible_call(&rung_, number, arguments);
+    if (result != -EINTR) break;
+  }
+  if (!cancel_wait(token)) park(kForever);
+  return result;
+}
+
+void Worker::interrupt_call_here() noexcept {
+  rung_ = 1;
+  interrupt_call(os_tid);
+}
+
 void Worker::hub_turn() noexcept {
   ++stats.hub_turns;
   rung_ = 0;  // before we look for what we were rung for
@@ -348,26 +390,31 @@ void Worker::hub_turn() noexcept {
     stats.longest_without_hub = now - last_hub_time_;
   }
   timers.fire_due(now);
-  if (group != nullptr) group->look_for_work(*this, now);
+  if (group != nullptr && !reserved) group->look_for_work(*this, now);
 
   Nanoseconds timeout = anything_ready() ? 0 : time_to_sleep(now);
   const bool sleeps = timeout != 0;
   if (sleeps) {
-    if (timeout == kForever && process().hooks.on_dead_end != nullptr && poller->waiters() == 0 &&
-        (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
+    if (!reserved && timeout == kForever && process().hooks.on_dead_end != nullptr &&
+        poller->waiters() == 0 && (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
       process().hooks.on_dead_end(this);
       if (anything_ready()) timeout = 0;
     }
     // From here on whoever fills the inbox rings; what came before is seen now.
     sleeping_.store(true, std::memory_order_seq_cst);
-    if (group != nullptr) timeout = group->begin_sleep(*this, timeout);
+    if (group != nullptr && !reserved) timeout = group->begin_sleep(*this, timeout);
     if (!inbox.empty()) timeout = 0;
     if (timeout != 0) ++stats.hub_sleeps;
   }
-  const Poller::Outcome outcome = poller->poll(&rung_, timeout);
+  Poller::Outcome outcome;
+  if (reserved) {
+    sleep_alone(timeout);
+  } else {
+    outcome = poller->poll(&rung_, timeout);
+  }
   if (sleeps) {
     sleeping_.store(false, std::memory_order_relaxed);
-    if (group != nullptr) group->end_sleep(*this);
+    if (group != nullptr && !reserved) group->end_sleep(*this);
   }
   if (outcome.rung && group != nullptr) group->was_rung(*this);
   drain_inbox();
@@ -384,9 +431,14 @@ void Worker::hub_turn() noexcept {
 
 void Worker::hub_main() noexcept {
   for (;;) {
+    if (deserted_) group->leave(*this);
     hub_turn();
     turns_left_ = kTurnsPerLook;
     looks_left_ = kLooksPerHubTurn;
+    if (reserved) {
+      if (anything_ready()) switch_away(&hub);
+      continue;
+    }
     if (group != nullptr) group->leave_hub(*this);
     if (anything_ready() || (group != nullptr && group->has_preempted())) switch_away(&hub);
   }
