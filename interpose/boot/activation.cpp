@@ -10,6 +10,7 @@
 
 #include "interpose/boot/settings.hpp"
 #include "interpose/kernel/aside.hpp"
+#include "interpose/kernel/credentials.hpp"
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/futex_table.hpp"
 #include "interpose/kernel/green_thread.hpp"
@@ -34,6 +35,7 @@
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
+#include "runtime/memory/stack_pool.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -214,13 +216,14 @@ uint64_t deactivate_in_child() noexcept {
   signals().reset_after_fork();
   signals().export_to_kernel(survivor, &mask);
   rt::fiber_pool_reset_after_fork();
+  rt::default_stacks().reset_after_fork();
+  rt::Worker::hub_stacks().reset_after_fork();
+  rt::Worker::retired_workers_lock().reset_after_fork();
   rt::process().reset_after_fork();
   rt::offload_reset_after_fork();
   worker->poller->abandon_after_fork();
   worker->forget_after_fork();
   workers().reset_after_fork();
-  rt::hub_stacks_lock().reset_after_fork();
-  rt::retired_workers_lock().reset_after_fork();
   worker_calls_lock().reset_after_fork();
   scheduling_calls_reset_after_fork();
   credentials_reset_after_fork();
@@ -254,6 +257,8 @@ void report_statistics() noexcept {
       .number(static_cast<long long>(stats.preemptions))
       .text(", stolen ")
       .number(static_cast<long long>(stats.stolen))
+      .text(", blocked ")
+      .number(static_cast<long long>(workers().watchdog().blocked_workers_seen()))
       .text("), calls: symbol ")
       .number(static_cast<long long>(stats.calls_by_symbol))
       .text(", patch ")

@@ -8,9 +8,11 @@
 #include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/offload.hpp"
+#include "runtime/hub/park.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
+#include "runtime/memory/stack_pool.hpp"
 
 namespace tendril::kernel {
 namespace {
@@ -33,16 +35,18 @@ rt::SpinLock& lock_number(size_t i) noexcept {
     case 6:
       return workers().growth_lock();
     case 7:
-      return rt::retired_workers_lock();
+      return rt::Worker::retired_workers_lock();
     case 8:
-      return rt::hub_stacks_lock();
+      return rt::Worker::hub_stacks().lock();
     case 9:
+      return rt::default_stacks().lock();
+    case 10:
       return rt::fiber_pool_lock();
     default:
       return rt::runtime_allocator_lock();
   }
 }
-constexpr size_t kLocks = 11;
+constexpr size_t kLocks = 12;
 
 }  // namespace
 

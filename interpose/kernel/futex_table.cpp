@@ -3,10 +3,10 @@
 #include <linux/futex.h>
 
 #include <cerrno>
-#include <new>
 
 #include "interpose/kernel/user_memory.hpp"
 #include "runtime/hub/park.hpp"
+#include "runtime/platform/process_wide.hpp"
 
 namespace tendril::kernel {
 namespace {
@@ -77,11 +77,7 @@ int32_t sign_extended(uint32_t field) noexcept { return static_cast<int32_t>(fie
 
 }  // namespace
 
-FutexTable& futexes() noexcept {
-  alignas(FutexTable) static char storage[sizeof(FutexTable)];
-  static FutexTable* instance = new (storage) FutexTable;
-  return *instance;
-}
+FutexTable& futexes() noexcept { return rt::ProcessWide<FutexTable>::get(); }
 
 // Precondition: the waiter is queued, its wait open.
 long FutexTable::park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept {

@@ -1,9 +1,8 @@
 #include "interpose/kernel/green_thread.hpp"
 
-#include <new>
-
 #include "runtime/hub/park.hpp"
 #include "runtime/memory/allocator.hpp"
+#include "runtime/platform/process_wide.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -22,11 +21,7 @@ uint32_t start_of_tids() noexcept {
 
 }  // namespace
 
-ThreadTable& threads() noexcept {
-  alignas(ThreadTable) static char storage[sizeof(ThreadTable)];
-  static ThreadTable* instance = new (storage) ThreadTable;
-  return *instance;
-}
+ThreadTable& threads() noexcept { return rt::ProcessWide<ThreadTable>::get(); }
 
 GreenThread* current_thread() noexcept {
   return static_cast<GreenThread*>(rt::current_fiber()->owner);

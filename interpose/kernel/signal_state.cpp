@@ -8,6 +8,7 @@
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
+#include "runtime/platform/process_wide.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -33,11 +34,7 @@ void interrupt_thread(GreenThread* thread) noexcept {
 
 }  // namespace
 
-SignalState& signals() noexcept {
-  alignas(SignalState) static char storage[sizeof(SignalState)];
-  static SignalState* instance = new (storage) SignalState;
-  return *instance;
-}
+SignalState& signals() noexcept { return rt::ProcessWide<SignalState>::get(); }
 
 DefaultAction default_action(int signal) noexcept {
   switch (signal) {

@@ -6,6 +6,7 @@
 // return the same to each: the first of a round does it, the others are told its result.
 #include <sys/types.h>
 
+#include "interpose/kernel/credentials.hpp"
 #include "interpose/kernel/dispatch.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/signal_state.hpp"
@@ -28,11 +29,6 @@ constinit Round round;
 
 }  // namespace
 
-void credentials_reset_after_fork() noexcept {
-  round.lock.reset_after_fork();
-  round.begun = false;
-}
-
 long sys_set_credentials(Call& call) {
   const bool repetition = current_thread()->handling == kSigSetxid;
   rt::SpinGuard guard(round.lock);
@@ -43,6 +39,11 @@ long sys_set_credentials(Call& call) {
   }
   round.begun = repetition;  // the caller's own call ends the round
   return round.result;
+}
+
+void credentials_reset_after_fork() noexcept {
+  round.lock.reset_after_fork();
+  round.begun = false;
 }
 
 }  // namespace tendril::kernel

@@ -10,6 +10,7 @@
 #include "interpose/kernel/activation.hpp"
 #include "interpose/kernel/child_environment.hpp"
 #include "interpose/kernel/descriptors.hpp"
+#include "interpose/kernel/dispatch.hpp"
 #include "interpose/kernel/fork_locks.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/report.hpp"
@@ -18,6 +19,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
@@ -173,6 +175,10 @@ long sys_vfork(Call& call) { return clone_process(call, CLONE_VM | CLONE_VFORK, 
 // The new program inherits mask and pending signals from the kernel, which has to know them first.
 // Ignored dispositions it knows; the others end with exec.
 static long exec(const Call& call, const ChildPlan* plan, int environment_index) noexcept {
+  GreenThread* thread = current_thread();
+  rt::Worker* worker = rt::current_worker_unchecked();
+  worker->forget_rings();
+  if (attention_needed()) return -kRestartAlways;
   long arguments[6];
   std::memcpy(arguments, call.arguments, sizeof arguments);
   const size_t bytes = plan != nullptr ? rt::round_up_to_page(plan->size) : 0;
@@ -181,16 +187,17 @@ static long exec(const Call& call, const ChildPlan* plan, int environment_index)
     char** list = compose_child_environment(*plan, pages);
     if (list != nullptr) arguments[environment_index] = reinterpret_cast<long>(list);
   }
-  GreenThread* thread = current_thread();
   set_kernel_mask(~uint64_t{0});
   signals().hand_pending_to_kernel(thread);
+  state_of(worker)->has_program_mask = true;
   set_kernel_mask(thread->blocked);
-  const long* a = arguments;
-  const long result = rt::raw_syscall6(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  // A signal that comes before the exec is one for the old program: its handler runs first.
+  const long result = worker->call_unless_rung(call.number, arguments);
   if (pages != nullptr) rt::unmap_pages(pages, bytes);
+  state_of(worker)->has_program_mask = false;
   set_kernel_mask(
       signals().kernel_mask());  // it failed; what is pending comes back through our handlers
-  return result;
+  return result == -EINTR ? -kRestartAlways : result;
 }
 
 long sys_execve(Call& call) {

@@ -74,7 +74,6 @@ long sys_futex_requeue(const futex_waitv* list, uint32_t flags, int count, int m
 
 // sys_credentials.cpp
 long sys_set_credentials(Call& call);
-void credentials_reset_after_fork() noexcept;
 
 // sys_timer.cpp
 long sys_timer_create(Call& call);

@@ -1,11 +1,11 @@
 #include "interpose/kernel/worker_state.hpp"
 
 #include <atomic>
-#include <new>
 
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/thread_timers.hpp"
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/platform/process_wide.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -24,11 +24,7 @@ constinit SharedCall shared_call;
 
 }  // namespace
 
-rt::WorkerGroup& workers() noexcept {
-  alignas(rt::WorkerGroup) static char storage[sizeof(rt::WorkerGroup)];
-  static rt::WorkerGroup* instance = new (storage) rt::WorkerGroup;
-  return *instance;
-}
+rt::WorkerGroup& workers() noexcept { return rt::ProcessWide<rt::WorkerGroup>::get(); }
 
 void post_arrived_signals() noexcept {
   SignalInbox& inbox = state_of(rt::current_worker_unchecked())->inbox;
@@ -87,8 +83,8 @@ void skip_earlier_calls(WorkerState* fresh) noexcept {
 void take_part_in_call() noexcept {
   WorkerState* state = state_of(rt::current_worker_unchecked());
   const uint32_t round = shared_call.round.load(std::memory_order_acquire);
-  if (state == nullptr || state->calls_made == round) return;
-  state->calls_made = round;
+  // One instruction: a handler nested in this one asks as well.
+  if (state == nullptr || state->calls_made.exchange(round) == round) return;
   const rt::RuntimeSection section;  // the handler may have struck program code
   const long* a = shared_call.arguments;
   rt::raw_syscall6(shared_call.number, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -30,7 +30,10 @@ struct SignalInbox {
 
 struct WorkerState {
   SignalInbox inbox;
-  uint32_t calls_made = 0;    // rounds of call_on_other_workers that this one has taken part in
+  // The round of call_on_other_workers that this one took part in last.
+  std::atomic<uint32_t> calls_made{0};
+  // The kernel's mask is the program's for now, in an exec: our handlers leave it as it is.
+  bool has_program_mask = false;
   stack_t alternate_stack{};  // of this OS thread, for faults
   int slice_timer = 0;        // ticks for it
 };

@@ -29,6 +29,9 @@ extern "C" {
 // Of the section tendril_allowed, by the linker.
 extern const char __start_tendril_allowed[] __attribute__((visibility("hidden")));
 extern const char __stop_tendril_allowed[] __attribute__((visibility("hidden")));
+// Of this library's text, by the linker too.
+extern const char __ehdr_start __attribute__((visibility("hidden")));
+extern const char etext __attribute__((visibility("hidden")));
 void tendril_restore_rt();
 }
 
@@ -79,24 +82,34 @@ void on_system_call(int, siginfo_t* info, void* context) {
   leave_runtime();
 }
 
+// True on our way into the runtime or out of it: no mode of its own, and no place for a switch. The
+// frame by which we return to the program is complete already, with the alternate stack of the
+// worker that we are on.
+bool is_shim_code(const ucontext_t* frame) noexcept {
+  const auto at = static_cast<uintptr_t>(frame->uc_mcontext.gregs[REG_RIP]);
+  return at >= reinterpret_cast<uintptr_t>(&__ehdr_start) &&
+         at < reinterpret_cast<uintptr_t>(&etext);
+}
+
 // On an offload thread: ends its native call. On a worker: a time slice has ended, or (from
 // another worker) there is something to look at.
 void on_kick(int, siginfo_t* info, void* context) {
   auto* frame = static_cast<ucontext_t*>(context);
   rt::leave_interruptible_call(frame);
-  rt::Worker* worker = rt::current_worker();
-  if (worker == nullptr) return;
-  kernel::take_part_in_call();
+  if (rt::current_worker() == nullptr) return;
   const bool slice_ended = info->si_code == SI_TIMER;
-  if (in_runtime()) {  // it yields on its way out, see attention_needed
-    if (slice_ended) worker->slice_ended = true;
+  if (in_runtime() || is_shim_code(frame)) {  // it yields on its way out, see attention_needed
+    kernel::take_part_in_call();
+    if (slice_ended) rt::current_worker_unchecked()->slice_ended = true;
     kernel::set_mask_of_return(frame);
     return;
   }
   // Program code, anywhere: the kernel's frame holds its whole state, and every lock it may hold
-  // ends in our futex.
+  // ends in our futex. The next tick may have come before this line and have moved us: which worker
+  // we are on is known from here.
   enter_runtime();
-  if (slice_ended) worker->preempt_current();
+  kernel::take_part_in_call();
+  if (slice_ended) rt::current_worker_unchecked()->preempt_current();
   if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery) {
     deliver_signals(frame, 0, -1);  // came while it was off the CPU
   }
@@ -185,6 +198,7 @@ void disarm(rt::Worker* worker) noexcept {
 namespace tendril::kernel {
 
 void set_mask_of_return(ucontext_t* frame) noexcept {
+  if (state_of(rt::current_worker_unchecked())->has_program_mask) return;
   // The kernel's mask has 8 bytes where glibc's type has 128.
   const uint64_t mask = signals().kernel_mask();
   __builtin_memcpy(&frame->uc_sigmask, &mask, sizeof mask);

@@ -222,7 +222,7 @@ void release_pool_fiber(Fiber* fiber) noexcept {
 }
 
 StackPool& default_stacks() noexcept {
-  static StackPool pool(64 * 1024);
+  static constinit StackPool pool(64 * 1024);
   return pool;
 }
 

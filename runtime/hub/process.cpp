@@ -9,16 +9,12 @@
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
+#include "runtime/platform/process_wide.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
 
-// Never destroyed: threads run during exit.
-Process& process() noexcept {
-  alignas(Process) static char storage[sizeof(Process)];
-  static Process* instance = new (storage) Process;
-  return *instance;
-}
+Process& process() noexcept { return ProcessWide<Process>::get(); }
 
 void Process::add_fiber(Fiber* fiber) noexcept {
   const auto add_one = [](auto& counter) {  // written under the lock only, read without

@@ -20,19 +20,13 @@ namespace {
 
 constexpr size_t kHubStackSize = 256 * 1024;
 
-StackPool& hub_stacks() noexcept {
-  static StackPool pool(kHubStackSize);
-  return pool;
-}
+constinit StackPool hub_stack_pool(kHubStackSize);
 
 // Workers of threads that have ended, each with a poller of its own.
 SpinLock retired_lock;
 Worker* retired = nullptr;
 
 }  // namespace
-
-SpinLock& hub_stacks_lock() noexcept { return hub_stacks().lock(); }
-SpinLock& retired_workers_lock() noexcept { return retired_lock; }
 
 void WorkerStats::add(const WorkerStats& other) noexcept {
   switches += other.switches;
@@ -48,6 +42,9 @@ void WorkerStats::add(const WorkerStats& other) noexcept {
   calls_by_patch += other.calls_by_patch;
   calls_passed += other.calls_passed;
 }
+
+SpinLock& Worker::retired_workers_lock() noexcept { return retired_lock; }
+StackPool& Worker::hub_stacks() noexcept { return hub_stack_pool; }
 
 Worker* Worker::make(Poller* shared_poller, Worker* reuse) noexcept {
   if (reuse != nullptr) {
@@ -68,7 +65,7 @@ Worker* Worker::make(Poller* shared_poller, Worker* reuse) noexcept {
   if (pages == nullptr) return nullptr;
   auto* worker = new (pages) Worker;
   worker->poller = shared_poller != nullptr ? shared_poller : Poller::create();
-  worker->hub.stack = hub_stacks().take();
+  worker->hub.stack = hub_stack_pool.take();
   if (worker->poller == nullptr || !worker->hub.stack) {
     unmap_pages(pages, round_up_to_page(sizeof(Worker)));
     return nullptr;
@@ -233,6 +230,7 @@ Fiber* Worker::pick_next() noexcept {
     QueueLock guard(*this);
     if (Fiber* fiber = woken_.pop()) {
       ++woken_streak_;
+      only_yielded_ = false;
       count_movable(fiber, -1);
       return fiber;
     }
@@ -269,6 +267,7 @@ void Worker::preempt_current() noexcept {
   looks_left_ = 0;
   ++stats.preemptions;
   preempting_ = true;
+  only_yielded_ = false;
   Fiber* self = current;
   self->state.store(FiberState::kYielding, std::memory_order_relaxed);
   switch_away(self);
@@ -310,6 +309,10 @@ void Worker::ring_from_handler(ucontext_t* frame) noexcept {
   }
   rung_ = 1;
   leave_interruptible_call(frame);
+}
+
+long Worker::call_unless_rung(long number, const long (&arguments)[6]) noexcept {
+  return interruptible_call(&rung_, number, arguments);
 }
 
 void Worker::drain_inbox() noexcept {
@@ -394,6 +397,9 @@ void Worker::hub_turn() noexcept {
 
   Nanoseconds timeout = anything_ready() ? 0 : time_to_sleep(now);
   const bool sleeps = timeout != 0;
+  // They yield because they wait for somebody: it may be one who has no processor.
+  if (!sleeps && only_yielded_) raw_syscall(SYS_sched_yield);
+  only_yielded_ = true;
   if (sleeps) {
     if (!reserved && timeout == kForever && process().hooks.on_dead_end != nullptr &&
         poller->waiters() == 0 && (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
@@ -432,6 +438,12 @@ void Worker::hub_turn() noexcept {
 void Worker::hub_main() noexcept {
   for (;;) {
     if (deserted_) group->leave(*this);
+    if (group != nullptr && group->is_surplus(*this)) {
+      rung_ = 0;
+      if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
+      group->stand_by(*this);
+      continue;
+    }
     hub_turn();
     turns_left_ = kTurnsPerLook;
     looks_left_ = kLooksPerHubTurn;
@@ -476,6 +488,7 @@ void Worker::forget_after_fork() noexcept {
   woken_.clear();
   yielded_.clear();
   movable_ = 0;
+  queue_lock_.reset_after_fork();
   inbox.clear();
   timers.clear_after_fork();
   // uv handles of the parent stay the program's to close; a new loop is made on demand.

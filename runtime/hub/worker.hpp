@@ -24,6 +24,7 @@ struct uv_loop_s;
 namespace tendril::rt {
 
 class Poller;
+class StackPool;
 class WorkerGroup;
 
 // Counters for --stats; each written by its own worker only.
@@ -98,6 +99,10 @@ class Worker {
   // perhaps on another worker.
   static void switch_away(Fiber* self) noexcept;
 
+  // What is shared in the making of workers. Both locks are held around fork.
+  static SpinLock& retired_workers_lock() noexcept;
+  static StackPool& hub_stacks() noexcept;
+
   // Queues a fiber that is kReady where it is to run: on its own worker if it is pinned or its
   // worker alone, else on the caller's, else wherever one of its group is free. Any thread.
   static void schedule(Fiber* fiber) noexcept;
@@ -113,6 +118,10 @@ class Worker {
   long call_here(long number, const long (&arguments)[6]) noexcept;
   // Ends that call, if it is in one. Any thread.
   void interrupt_call_here() noexcept;
+  // A native call that ends with -EINTR if the worker is rung from now on, or was since
+  // forget_rings. Own thread, runtime mode.
+  long call_unless_rung(long number, const long (&arguments)[6]) noexcept;
+  void forget_rings() noexcept { rung_ = 0; }
 
   // The running fiber has had its time slice: lets the hub look around, then whoever is ready, then
   // goes on. Own thread, runtime mode.
@@ -185,6 +194,7 @@ class Worker {
   bool deserted_ = false;       // reserved, and the bound fiber has ended
   bool preempting_ = false;     // the fiber being left was preempted
   bool group_is_next_ = false;  // whose turn it is: the group's preempted or the own yielded
+  bool only_yielded_ = false;   // since the hub's last turn all that ran were fibers that yield
 
   int turns_left_ = kTurnsPerLook;
   int looks_left_ = kLooksPerHubTurn;
@@ -200,6 +210,11 @@ class Worker {
   bool watching_ = false;
   int quiet_ticks_ = 0;
   Nanoseconds tick_ = 0;
+  // Of a worker beyond the group's limit: it runs while more spares are wanted than its rank.
+  // Those within the limit have a rank below every number.
+  int64_t spare_rank_ = -1;
+  uint64_t switches_at_look_ = 0;  // the watchdog's
+
   // Written by whoever watches: what it saw at its last look.
   uint64_t watched_switches_ = 0;
   bool watched_waiting_ = false;
@@ -209,9 +224,5 @@ class Worker {
 };
 
 static_assert(offsetof(Worker, self) == 0 && offsetof(Worker, selector) == 8);
-
-// Held around fork.
-SpinLock& hub_stacks_lock() noexcept;
-SpinLock& retired_workers_lock() noexcept;
 
 }  // namespace tendril::rt

@@ -1,5 +1,7 @@
 #include "runtime/hub/worker_group.hpp"
 
+#include <linux/futex.h>
+
 #include <new>
 
 #include "runtime/hub/bare_thread.hpp"
@@ -49,19 +51,27 @@ void WorkerGroup::open(Worker* first, size_t limit, Prepare prepare, Retire reti
   made_.store(1, std::memory_order_relaxed);
   first->group = this;
   add_member(first);
+  watchdog_.start(this);
 }
 
 // Precondition: growth_lock_, or nobody else is there yet.
 void WorkerGroup::add_member(Worker* worker) noexcept {
   const size_t count = count_.load(std::memory_order_relaxed);
   workers_[count].store(worker, std::memory_order_relaxed);
+  size_t ordinary = 0;
+  for_each_worker([&](const Worker& other) { ordinary += other.reserved ? 0 : 1; });
+  if (!worker->reserved && ordinary >= limit_) {
+    worker->spare_rank_ = static_cast<int64_t>(ordinary - limit_);
+  }
   count_.store(count + 1, std::memory_order_release);
 }
 
-void WorkerGroup::grow() noexcept {
+void WorkerGroup::grow(size_t limit) noexcept {
   SpinGuard guard(growth_lock_);
   const size_t made = made_.load(std::memory_order_relaxed);
-  if (made - reserved_.load(std::memory_order_relaxed) >= limit_ || made >= kMostWorkers) return;
+  if (made - reserved_.load(std::memory_order_relaxed) >= limit ||
+      made >= kMostWorkers + kMostSpares)
+    return;
   BareThread thread;
   void* memory = prepare_bare_thread(kRootStackSize, &thread);
   if (memory == nullptr) return;  // fewer workers then; the next to need one tries again
@@ -216,10 +226,7 @@ void WorkerGroup::inject(Fiber* fiber) noexcept {
 void WorkerGroup::work_added(Worker& worker) noexcept {
   if (worker.reserved) return;  // what it has is its own, and a clone of its thread is not wanted
   if (sleepers_.load(std::memory_order_relaxed) == 0) {
-    if (made_.load(std::memory_order_relaxed) - reserved_.load(std::memory_order_relaxed) <
-        limit_) {
-      grow();
-    }
+    if (ordinary_made() < limit_) grow(limit_);
     return;
   }
   if (watched_.load(std::memory_order_relaxed) || watched_.exchange(true)) return;
@@ -289,14 +296,17 @@ bool WorkerGroup::steal(Worker& thief) noexcept {
   return taken != 0;
 }
 
-void WorkerGroup::look_for_work(Worker& worker, Deadline now) noexcept {
-  if (!injected_.empty()) {
-    for (Fiber* fiber = injected_.take_all(); fiber != nullptr;) {
-      Fiber* next = fiber->next_ready;
-      worker.add_woken(fiber);
-      fiber = next;
-    }
+void WorkerGroup::take_injected(Worker& worker) noexcept {
+  if (injected_.empty()) return;
+  for (Fiber* fiber = injected_.take_all(); fiber != nullptr;) {
+    Fiber* next = fiber->next_ready;
+    worker.add_woken(fiber);
+    fiber = next;
   }
+}
+
+void WorkerGroup::look_for_work(Worker& worker, Deadline now) noexcept {
+  take_injected(worker);
   if (worker.anything_ready()) return;
   fire_others(worker, now);
   if (worker.anything_ready() || has_preempted()) return;
@@ -323,10 +333,68 @@ Nanoseconds WorkerGroup::begin_sleep(Worker& worker, Nanoseconds timeout) noexce
   return tick < timeout ? tick : timeout;
 }
 
-void WorkerGroup::end_sleep(Worker&) noexcept { sleepers_.fetch_sub(1, std::memory_order_relaxed); }
+void WorkerGroup::end_sleep(Worker&) noexcept {
+  sleepers_.fetch_sub(1, std::memory_order_relaxed);
+  watchdog_.somebody_woke();
+}
 
-// Whoever rang has left it to us to watch.
+WorkerGroup::Situation WorkerGroup::situation_of(Worker& worker) noexcept {
+  if (worker.reserved) return Situation::kStandsBy;  // what it waits for concerns nobody else
+  if (worker.sleeping_.load(std::memory_order_relaxed)) {
+    return is_surplus(worker) ? Situation::kStandsBy : Situation::kSleeps;
+  }
+  const uint64_t switches = switches_of(worker);
+  const bool switched = switches != worker.switches_at_look_;
+  worker.switches_at_look_ = switches;
+  return switched ? Situation::kSwitches : Situation::kNoSwitch;
+}
+
+void WorkerGroup::want_spares(uint32_t count) noexcept {
+  if (count > kMostSpares) count = kMostSpares;
+  if (spares_wanted_.exchange(count) == count) return;
+  if (count == 0) return;  // they see it at their next hub turn
+  while (ordinary_made() < limit_ + count) {
+    const size_t before = ordinary_made();
+    grow(limit_ + count);
+    if (ordinary_made() == before) break;  // out of memory or threads
+  }
+  raw_syscall(SYS_futex, &spares_wanted_, FUTEX_WAKE_PRIVATE, kMostSpares, nullptr, nullptr, 0);
+}
+
+void WorkerGroup::stand_by(Worker& worker) noexcept {
+  if (worker.watching_) stop_watching(worker);
+  worker.drain_inbox();
+  LocalQueue all;
+  {
+    Worker::QueueLock guard(worker);
+    while (Fiber* fiber = worker.woken_.pop()) all.push(fiber);
+    while (Fiber* fiber = worker.yielded_.pop()) all.push(fiber);
+    worker.movable_.store(0, std::memory_order_relaxed);
+  }
+  while (Fiber* fiber = all.pop()) inject(fiber);
+  // The bell may have rung for us, and what we leave has to be seen: somebody else is to look.
+  if (!injected_.empty() || has_preempted()) {
+    if (sleepers_.load(std::memory_order_seq_cst) != 0) worker.poller->ring();
+  } else if (anything_waits_elsewhere(worker)) {
+    work_added(worker);
+  }
+  worker.sleeping_.store(true, std::memory_order_seq_cst);
+  const uint32_t wanted = spares_wanted_.load(std::memory_order_seq_cst);
+  if (is_surplus(worker) && worker.inbox.empty()) {
+    const long arguments[6] = {reinterpret_cast<long>(&spares_wanted_),
+                               FUTEX_WAIT_PRIVATE,
+                               static_cast<long>(wanted),
+                               0,
+                               0,
+                               0};
+    interruptible_call(&worker.rung_, SYS_futex, arguments);
+  }
+  worker.sleeping_.store(false, std::memory_order_relaxed);
+}
+
+// Whoever rang has injected something, or has left it to us to watch.
 void WorkerGroup::was_rung(Worker& worker) noexcept {
+  take_injected(worker);
   if (!watched_.load(std::memory_order_relaxed) || worker.watching_) return;
   worker.watching_ = true;
   worker.tick_ = kFirstTick;
@@ -357,6 +425,8 @@ void WorkerGroup::reset_after_fork() noexcept {
   watched_ = false;
   growth_lock_.reset_after_fork();
   preempted_lock_.reset_after_fork();
+  watchdog_.reset_after_fork();
+  spares_wanted_ = 0;
   injected_.clear();
   preempted_.clear();
   preempted_count_ = 0;

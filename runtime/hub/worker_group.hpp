@@ -11,6 +11,10 @@
 // are many. Nobody watches while nothing waits; the first to leave something waiting rings for a
 // watcher.
 //
+// When workers are stuck in the kernel, spare ones beyond the limit stand in for them: the watchdog
+// says how many (watchdog.hpp). When they are not needed any more they hand over what they have and
+// stand by.
+//
 // The first worker is an OS thread of the program's; the others are bare (bare_thread.hpp), made
 // when there is something for them to do.
 #pragma once
@@ -20,6 +24,7 @@
 #include <cstdint>
 
 #include "runtime/fiber/run_queue.hpp"
+#include "runtime/hub/watchdog.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/platform/clock.hpp"
 #include "runtime/platform/spin_lock.hpp"
@@ -29,6 +34,7 @@ namespace tendril::rt {
 class WorkerGroup {
  public:
   static constexpr size_t kMostWorkers = 256;
+  static constexpr size_t kMostSpares = 16;
 
   // On the new worker's OS thread before it runs any fiber: arms the front ends. False: give up.
   using Prepare = bool (*)(Worker* worker);
@@ -89,6 +95,26 @@ class WorkerGroup {
   [[noreturn]] void leave(Worker& worker) noexcept;
   Deadline nearest_timer() const noexcept;
 
+  // --- by the watchdog ---
+
+  enum class Situation {
+    kSwitches,  // since the last question, or has just begun
+    kNoSwitch,  // since the last question: computes, or is stuck
+    kSleeps,    // its hub waits for events
+    kStandsBy,
+  };
+  Situation situation_of(Worker& worker) noexcept;
+  void want_spares(uint32_t count) noexcept;
+  const Watchdog& watchdog() const noexcept { return watchdog_; }
+
+  // --- by a worker's hub ---
+
+  bool is_surplus(const Worker& worker) const noexcept {
+    return worker.spare_rank_ >= spares_wanted_.load(std::memory_order_relaxed);
+  }
+  // Hands over what the worker has and waits until it is wanted, or was rung.
+  void stand_by(Worker& worker) noexcept;
+
   // Takes growth_lock at a moment when every worker that was made has begun.
   void lock_complete() noexcept;
 
@@ -101,16 +127,20 @@ class WorkerGroup {
  private:
   struct Member;
   static void member_main(void* argument);
-  void grow() noexcept;
+  size_t ordinary_made() const noexcept {
+    return made_.load(std::memory_order_relaxed) - reserved_.load(std::memory_order_relaxed);
+  }
+  void grow(size_t limit) noexcept;
   Worker* reserve() noexcept;
   Member* take_ended() noexcept;
   void add_member(Worker* worker) noexcept;
   bool anything_waits_elsewhere(const Worker& worker) const noexcept;
+  void take_injected(Worker& worker) noexcept;
   bool steal(Worker& thief) noexcept;
   void fire_others(Worker& worker, Deadline now) noexcept;
   void stop_watching(Worker& worker) noexcept;
 
-  std::atomic<Worker*> workers_[kMostWorkers] = {};
+  std::atomic<Worker*> workers_[kMostWorkers + kMostSpares] = {};
   std::atomic<size_t> count_{0};  // of workers_
   size_t limit_ = 1;
   Prepare prepare_ = nullptr;
@@ -123,6 +153,9 @@ class WorkerGroup {
 
   std::atomic<int> sleepers_{0};
   std::atomic<bool> watched_{false};  // somebody watches, or has been rung to
+
+  Watchdog watchdog_;
+  std::atomic<uint32_t> spares_wanted_{0};  // futex of those who stand by
 
   Inbox injected_;
   SpinLock preempted_lock_;

@@ -5,6 +5,7 @@
 #include <memory_resource>
 
 #include "runtime/memory/pages.hpp"
+#include "runtime/platform/process_wide.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
 namespace tendril::rt {
@@ -38,12 +39,7 @@ struct Heap {
       &pages};
 };
 
-// Never destroyed: threads run during exit.
-Heap& heap() noexcept {
-  alignas(Heap) static char storage[sizeof(Heap)];
-  static Heap* instance = new (storage) Heap;
-  return *instance;
-}
+Heap& heap() noexcept { return ProcessWide<Heap>::get(); }
 
 }  // namespace
 

@@ -14,8 +14,6 @@ constexpr size_t kSlabTarget = size_t{8} << 20;
 
 }  // namespace
 
-StackPool::StackPool(size_t stack_size) noexcept : stack_size_(round_up_to_page(stack_size)) {}
-
 StackPool::FreeLink* StackPool::link_of(char* bottom) const noexcept {
   return reinterpret_cast<FreeLink*>(bottom + stack_size_ - sizeof(FreeLink));
 }

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/memory/pages.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
 namespace tendril::rt {
@@ -28,7 +29,8 @@ struct Stack {
 // Stacks of one size. Thread-safe.
 class StackPool {
  public:
-  explicit StackPool(size_t stack_size) noexcept;
+  constexpr explicit StackPool(size_t stack_size) noexcept
+      : stack_size_(round_up_to_page(stack_size)) {}
 
   // An empty Stack when out of memory or guards. Contents are unspecified.
   Stack take() noexcept;
