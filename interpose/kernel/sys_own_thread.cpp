@@ -37,6 +37,7 @@ bool is_alone(Scope scope) noexcept {
 
 long do_for_own_thread(const Call& call, Scope scope) noexcept {
   if (is_alone(scope)) {
+    workers().retire_watchdog();
     const long result = pass(call);
     if (result >= 0) {
       call_on_other_workers(call.number, call.arguments);

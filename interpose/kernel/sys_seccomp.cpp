@@ -41,6 +41,7 @@ long install(Call& call, long flags) noexcept {
   constexpr long kListener = SECCOMP_FILTER_FLAG_NEW_LISTENER;
   if (alone && (flags & kListener) == 0) flags |= SECCOMP_FILTER_FLAG_TSYNC;
   if ((flags & SECCOMP_FILTER_FLAG_TSYNC) == 0 && !bind_thread()) return -EAGAIN;
+  workers().retire_watchdog();
   Call own = call;
   own.number = SYS_seccomp;
   own.arguments[0] = SECCOMP_SET_MODE_FILTER;

@@ -72,6 +72,7 @@ void WorkerGroup::grow(size_t limit) noexcept {
   if (made - reserved_.load(std::memory_order_relaxed) >= limit ||
       made >= kMostWorkers + kMostSpares)
     return;
+  if (current_worker() == nullptr && watchdog_.is_stale()) return;
   BareThread thread;
   void* memory = prepare_bare_thread(kRootStackSize, &thread);
   if (memory == nullptr) return;  // fewer workers then; the next to need one tries again

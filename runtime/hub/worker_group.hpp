@@ -107,6 +107,10 @@ class WorkerGroup {
   void want_spares(uint32_t count) noexcept;
   const Watchdog& watchdog() const noexcept { return watchdog_; }
 
+  // Before something that belongs to OS threads is changed for the process: no worker is made by a
+  // thread that does not take part.
+  void retire_watchdog() noexcept { watchdog_.retire(); }
+
   // --- by a worker's hub ---
 
   bool is_surplus(const Worker& worker) const noexcept {
