@@ -79,6 +79,12 @@ class FiberHandle {
   unsigned long link_exception(Callback&& callback) const {
     return add_link(std::forward<Callback>(callback), detail::LinkWhen::kException);
   }
+  // As link, for bookkeeping: an exception that only observers were shown is still reported as one
+  // that nobody got.
+  template <typename Callback>
+  unsigned long link_observer(Callback&& callback) const {
+    return add_link(std::forward<Callback>(callback), detail::LinkWhen::kObserver);
+  }
   // False if it has been called or there is no such link.
   bool unlink(unsigned long link) const noexcept { return detail::unlink_task(task_, link); }
 

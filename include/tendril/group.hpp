@@ -21,6 +21,14 @@ namespace tendril {
 // Each member leaves when it has ended. Any fiber or OS thread may call anything. Destroying the
 // group leaves its fibers alone.
 class Group {
+  // First, for its return type is deduced.
+  auto spawner() {
+    return [core = core_](auto&& work) {
+      Group group(core);
+      return group.spawn(std::forward<decltype(work)>(work));
+    };
+  }
+
  public:
   Group() : core_(std::make_shared<Core>()) { core_->empty.set(); }
   Group(const Group&) = delete;
@@ -40,7 +48,7 @@ class Group {
       if (!core_->members.emplace(fiber.task(), fiber).second) return;
       core_->empty.clear();
     }
-    fiber.link([core = core_](const FiberHandle& done) { core->remove(done); });
+    fiber.link_observer([core = core_](const FiberHandle& done) { core->remove(done); });
   }
   void discard(const FiberHandle& fiber) { core_->remove(fiber); }
 
@@ -127,12 +135,6 @@ class Group {
     }
   };
 
-  auto spawner() {
-    return [core = core_](auto&& work) {
-      Group group(core);
-      return group.spawn(std::forward<decltype(work)>(work));
-    };
-  }
   explicit Group(std::shared_ptr<Core> core) : core_(std::move(core)) {}
 
   std::shared_ptr<Core> core_;

@@ -15,6 +15,11 @@ namespace tendril {
 
 // As Group, but spawn waits while `size` members run. Any fiber or OS thread may call anything.
 class Pool {
+  // First, for its return type is deduced.
+  auto spawner() {
+    return [this](auto&& work) { return spawn(std::forward<decltype(work)>(work)); };
+  }
+
  public:
   explicit Pool(size_t size)
       : size_(size == 0 ? 1 : size), places_(std::make_shared<Semaphore>(size_)) {}
@@ -78,15 +83,12 @@ class Pool {
     auto places = places_;
     try {
       auto fiber = group_.spawn(std::forward<F>(f), std::forward<Args>(args)...);
-      fiber.link([places](const FiberHandle&) { places->release(); });
+      fiber.link_observer([places](const FiberHandle&) { places->release(); });
       return fiber;
     } catch (...) {
       places->release();
       throw;
     }
-  }
-  auto spawner() {
-    return [this](auto&& work) { return spawn(std::forward<decltype(work)>(work)); };
   }
 
   const size_t size_;

@@ -11,6 +11,7 @@
 #include "interpose/boot/settings.hpp"
 #include "interpose/kernel/aside.hpp"
 #include "interpose/kernel/credentials.hpp"
+#include "interpose/kernel/deadlock.hpp"
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/futex_table.hpp"
 #include "interpose/kernel/green_thread.hpp"
@@ -19,6 +20,7 @@
 #include "interpose/kernel/scheduling.hpp"
 #include "interpose/kernel/seccomp_filter.hpp"
 #include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/stack_printer.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/kernel/thread_limit.hpp"
@@ -33,6 +35,7 @@
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/stack_pool.hpp"
@@ -130,7 +133,8 @@ void look_for_children() noexcept {
 }
 
 bool arm_worker(rt::Worker* worker) noexcept {
-  return trap::arm(worker, boot::settings().slice_microseconds);
+  const boot::Settings& settings = boot::settings();
+  return trap::arm(worker, settings.seeded ? 0 : settings.slice_microseconds);
 }
 
 void on_hub_turn(rt::Worker*) noexcept {
@@ -153,6 +157,11 @@ void activate() noexcept {
     for (;;) rt::raw_syscall(SYS_exit_group, 126);
   }
   if (!trap::is_available()) give_up("the kernel has no Syscall User Dispatch (Linux 5.11)", 0);
+  if (settings.seeded) {
+    if (settings.workers > 1)
+      give_up("TENDRIL_SEED takes one worker, TENDRIL_WORKERS says more", 0);
+    rt::seeded_schedule().begin(settings.seed);
+  }
   if (settings.stack_size != 0) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
@@ -191,6 +200,8 @@ void activate() noexcept {
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);
   rt::process().add_fiber(fiber);
   rt::process().hooks.on_hub_turn = on_hub_turn;
+  find_stack_printer();
+  watch_for_deadlocks(settings.exit_on_deadlock);
   rt::set_interrupt_signal(kKickSignal);
   trap::install();
   if (!patched && settings.patch) {  // a child of fork has its parent's patches

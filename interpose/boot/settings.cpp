@@ -1,6 +1,7 @@
 #include "interpose/boot/settings.hpp"
 
 #include <cstdlib>
+#include <cstring>
 
 #include "interpose/kernel/child_environment.hpp"
 #include "runtime/platform/usable_cores.hpp"
@@ -24,11 +25,17 @@ size_t number(const char* name, size_t otherwise) noexcept {
 Settings read() noexcept {
   Settings s;
   s.workers = static_cast<int>(number("WORKERS", 0));
-  if (s.workers < 1) s.workers = static_cast<int>(rt::usable_cores());
+  if (const char* seed = kernel::tendril_variable("SEED"); seed != nullptr && *seed != '\0') {
+    s.seeded = true;
+    s.seed = number("SEED", 0);
+  }
+  if (s.workers < 1) s.workers = s.seeded ? 1 : static_cast<int>(rt::usable_cores());
   s.stack_size = number("STACK_SIZE", 0);
   const size_t slice = number("SLICE_US", 10'000);
   if (slice >= 50 && slice <= 10'000'000) s.slice_microseconds = static_cast<int>(slice);
   s.patch = kernel::tendril_variable("PATCH") == nullptr || is_set("PATCH");
+  const char* on_deadlock = kernel::tendril_variable("ON_DEADLOCK");
+  s.exit_on_deadlock = on_deadlock != nullptr && std::strcmp(on_deadlock, "exit") == 0;
   s.statistics = is_set("STATS");
   s.verbose = is_set("VERBOSE");
   return s;

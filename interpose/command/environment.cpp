@@ -23,11 +23,13 @@ std::vector<std::string> split(std::string_view list, std::string_view separator
   return parts;
 }
 
-std::string preload_list(const std::string& shim, std::string_view before) {
+std::string preload_list(const std::string& shim, bool seeded, std::string_view before) {
+  const std::string switchpoints = switchpoints_beside(shim);
   std::string list = shim;
+  if (seeded) list += ":" + switchpoints;
   // The loader takes spaces as well as colons between entries.
   for (const std::string& library : split(before, " :"))
-    if (library != shim) list += ":" + library;
+    if (library != shim && library != switchpoints) list += ":" + library;
   return list;
 }
 
@@ -53,6 +55,10 @@ std::optional<std::string> flag(bool set) {
 }
 
 }  // namespace
+
+std::string switchpoints_beside(const std::string& shim) {
+  return shim.substr(0, shim.rfind('/') + 1) + std::string(kSwitchpointsName);
+}
 
 Environment copy_environment(const char* const* variables) {
   Environment environment;
@@ -82,7 +88,8 @@ void assign(Environment& environment, std::string_view name,
 Environment green_environment(Environment environment, const std::string& shim,
                               const Settings& settings) {
   // Made before the assignment: lookup() looks into what assign() replaces.
-  std::string preload = preload_list(shim, lookup(environment, "LD_PRELOAD").value_or(""));
+  std::string preload =
+      preload_list(shim, settings.seed.has_value(), lookup(environment, "LD_PRELOAD").value_or(""));
   std::string tuned = tunables(lookup(environment, "GLIBC_TUNABLES").value_or(""));
   std::optional<std::string> stack;
   if (settings.stack_bytes) stack = std::to_string(*settings.stack_bytes);
@@ -93,6 +100,11 @@ Environment green_environment(Environment environment, const std::string& shim,
   assign(environment, "GLIBC_TUNABLES", tuned);
   assign(environment, "TENDRIL_WORKERS", workers);
   assign(environment, "TENDRIL_STACK_SIZE", stack);
+  std::optional<std::string> seed;
+  if (settings.seed) seed = std::to_string(*settings.seed);
+  assign(environment, "TENDRIL_SEED", seed);
+  assign(environment, "TENDRIL_ON_DEADLOCK",
+         settings.exit_on_deadlock ? std::optional<std::string>("exit") : std::nullopt);
   assign(environment, "TENDRIL_STATS", flag(settings.stats));
   assign(environment, "TENDRIL_VERBOSE", flag(settings.verbose));
   assign(environment, "TENDRIL_EVEN", std::nullopt);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,8 @@ using Environment = std::vector<std::string>;
 struct Settings {
   std::optional<unsigned> workers;    // none: the usable cores
   std::optional<size_t> stack_bytes;  // empty: what the program itself asks for
+  std::optional<uint64_t> seed;       // of a schedule that can be repeated
+  bool exit_on_deadlock = false;
   bool stats = false;
   bool verbose = false;
 };
@@ -30,7 +33,12 @@ std::optional<std::string_view> lookup(const Environment& environment, std::stri
 void assign(Environment& environment, std::string_view name,
             const std::optional<std::string>& value);
 
-// `environment` as a green program needs it: the shim first in LD_PRELOAD before what was there,
+// The library beside the shim that makes lock operations switch points, for runs under a seed.
+inline constexpr std::string_view kSwitchpointsName = "libtendril-switchpoints.so";
+std::string switchpoints_beside(const std::string& shim);
+
+// `environment` as a green program needs it: the shim first in LD_PRELOAD before what was there
+// (with the library of switch points after it under a seed, and without it otherwise),
 // glibc's rseq registration off in GLIBC_TUNABLES (a green thread cannot have one: its kernel
 // thread is shared), and the settings as TENDRIL_* in the one form that the shim reads. One more is
 // added if the shim would otherwise hide an odd number of entries, which would leave the auxiliary

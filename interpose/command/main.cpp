@@ -49,6 +49,7 @@ std::string announcement(const Executable& executable, const std::string& shim,
                          const Settings& settings) {
   std::string text = "running " + executable.runs + " green: workers ";
   text += settings.workers ? std::to_string(*settings.workers) : "one a usable core";
+  if (settings.seed) text += ", seed " + std::to_string(*settings.seed);
   if (settings.stack_bytes) text += ", stack size " + std::to_string(*settings.stack_bytes);
   return text + ", shim " + shim;
 }
@@ -59,6 +60,7 @@ std::string announcement(const Executable& executable, const std::string& shim,
   if (std::string defect = dispatch_defect(); !defect.empty())
     throw Refusal(kCannotRunStatus, defect);
   std::string shim = find_shim(environment);
+  if (options.settings.seed) require_switchpoints(shim);
   if (options.settings.verbose) say(announcement(executable, shim, options.settings));
 
   Environment green = green_environment(environment, shim, options.settings);

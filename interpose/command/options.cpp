@@ -18,12 +18,14 @@ constexpr size_t kMaxStack = size_t{64} << 30;
 constexpr char kDescription[] = "Runs an unmodified program with its threads as green threads.";
 constexpr char kFooter[] =
     "Options end at the program's name; what follows is the program's own. The variables\n"
-    "TENDRIL_WORKERS, TENDRIL_STACK_SIZE, TENDRIL_STATS=1 and TENDRIL_VERBOSE=1 are the defaults\n"
-    "of the options; TENDRIL_LIBRARY is the shim to preload. To run a program that is called\n"
-    "check: tendril -- check.\n\n"
-    "The exit status is the program's own; 2: bad usage, 126: the program cannot be run green,\n"
-    "127: it is not found. 'tendril check' ends with 0 if this machine and every program named\n"
-    "are ready, else with 1.";
+    "TENDRIL_WORKERS, TENDRIL_STACK_SIZE, TENDRIL_SEED, TENDRIL_ON_DEADLOCK, TENDRIL_STATS=1 and\n"
+    "TENDRIL_VERBOSE=1 are the defaults of the options; TENDRIL_LIBRARY is the shim to preload.\n"
+    "To run a program that is called check: tendril -- check.\n\n"
+    "--seed is for tests: one worker, no time slices; which thread runs next is a repeatable\n"
+    "random choice at every system call and lock operation. A run that fails prints its seed.\n\n"
+    "The exit status is the program's own; 2: bad usage, 98: deadlock, with --on-deadlock=exit,\n"
+    "126: the program cannot be run green, 127: it is not found. 'tendril check' ends with 0 if\n"
+    "this machine and every program named are ready, else with 1.";
 
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -34,7 +36,8 @@ class HelpFormatter : public CLI::Formatter {
   std::string make_footer(const CLI::App*) const override { return std::string(kFooter) + "\n"; }
 };
 
-constexpr std::array<std::string_view, 2> kValueOptions = {"--workers", "--stack-size"};
+constexpr std::array<std::string_view, 4> kValueOptions = {"--workers", "--stack-size", "--seed",
+                                                           "--on-deadlock"};
 
 [[noreturn]] void misuse(const std::string& text) { throw Refusal(kUsageStatus, text); }
 
@@ -102,6 +105,23 @@ unsigned parse_workers(std::string_view text, std::string_view source) {
   return workers;
 }
 
+uint64_t parse_seed(std::string_view text, std::string_view source) {
+  uint64_t seed = 0;
+  const char* end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data(), end, seed);
+  if (error != std::errc() || stop != end)
+    misuse(std::string(source) + ": " + quoted(text) + " is not a seed; give 0 to " +
+           std::to_string(UINT64_MAX));
+  return seed;
+}
+
+bool parse_on_deadlock(std::string_view text, std::string_view source) {
+  if (text == "report") return false;
+  if (text == "exit") return true;
+  misuse(std::string(source) + ": " + quoted(text) +
+         " is neither report nor exit; give one of them");
+}
+
 size_t parse_stack_size(std::string_view text, std::string_view source) {
   auto refuse = [&](const char* why) {
     misuse(std::string(source) + ": " + quoted(text) + why + "; give 16K to 64G, such as 256K");
@@ -136,7 +156,7 @@ size_t parse_stack_size(std::string_view text, std::string_view source) {
 Options parse_options(const std::vector<std::string>& arguments, const Environment& environment) {
   Options options;
   Settings& settings = options.settings;
-  std::string workers, stack_size;
+  std::string workers, stack_size, seed, on_deadlock;
   refuse_empty_values(arguments);
 
   CLI::App app(kDescription, "tendril");
@@ -153,6 +173,15 @@ Options parse_options(const std::vector<std::string>& arguments, const Environme
                                       "Stack of a green thread: 64K, 1M… (default: the program's)")
                            ->type_name("SIZE")
                            ->take_last();
+  auto* seed_option =
+      app.add_option("--seed", seed, "Run a schedule that can be repeated (one worker)")
+          ->type_name("S")
+          ->take_last();
+  auto* deadlock_option =
+      app.add_option("--on-deadlock", on_deadlock,
+                     "When nothing can wake any thread: report (default), or exit with 98")
+          ->type_name("WHAT")
+          ->take_last();
   auto* stats_flag =
       app.add_flag("--stats", settings.stats, "One line of figures on stderr at the end");
   auto* verbose_flag =
@@ -184,6 +213,22 @@ Options parse_options(const std::vector<std::string>& arguments, const Environme
     settings.stack_bytes = parse_stack_size(stack_size, "--stack-size");
   } else if (auto value = variable(environment, "TENDRIL_STACK_SIZE")) {
     settings.stack_bytes = parse_stack_size(*value, "TENDRIL_STACK_SIZE");
+  }
+  if (seed_option->count() > 0) {
+    settings.seed = parse_seed(seed, "--seed");
+  } else if (auto value = variable(environment, "TENDRIL_SEED")) {
+    settings.seed = parse_seed(*value, "TENDRIL_SEED");
+  }
+  if (settings.seed) {
+    if (settings.workers.value_or(1) != 1)
+      misuse("a schedule that can be repeated has one worker, not " +
+             std::to_string(*settings.workers) + "; leave --workers or --seed out");
+    settings.workers = 1;
+  }
+  if (deadlock_option->count() > 0) {
+    settings.exit_on_deadlock = parse_on_deadlock(on_deadlock, "--on-deadlock");
+  } else if (auto value = variable(environment, "TENDRIL_ON_DEADLOCK")) {
+    settings.exit_on_deadlock = parse_on_deadlock(*value, "TENDRIL_ON_DEADLOCK");
   }
   if (stats_flag->count() == 0) settings.stats = flag_variable(environment, "TENDRIL_STATS");
   if (verbose_flag->count() == 0) settings.verbose = flag_variable(environment, "TENDRIL_VERBOSE");

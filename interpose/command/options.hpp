@@ -31,6 +31,12 @@ Options parse_options(const std::vector<std::string>& arguments, const Environme
 size_t parse_stack_size(std::string_view text, std::string_view source);
 
 // Throws Refusal (2), naming `source`.
+uint64_t parse_seed(std::string_view text, std::string_view source);
+
+// "report" (false) or "exit" (true). Throws Refusal (2), naming `source`.
+bool parse_on_deadlock(std::string_view text, std::string_view source);
+
+// Throws Refusal (2), naming `source`.
 unsigned parse_workers(std::string_view text, std::string_view source);
 
 }  // namespace tendril::command

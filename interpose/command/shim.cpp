@@ -65,6 +65,12 @@ std::string find_shim(const Environment& environment) {
   return shim;
 }
 
+void require_switchpoints(const std::string& shim) {
+  const std::string library = switchpoints_beside(shim);
+  if (std::string defect = shared_object_defect(library); !defect.empty())
+    refuse("a seed needs " + library + ", which " + defect + "; build or install it again");
+}
+
 std::string shim_load_error(const std::string& shim, const Environment& environment) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return std::strerror(errno);

@@ -13,6 +13,9 @@ namespace tendril::command {
 // then run the program without it.
 std::string find_shim(const Environment& environment);
 
+// Throws Refusal (126) if the library of switch points is not beside the shim.
+void require_switchpoints(const std::string& shim);
+
 // Empty if the loader really preloads `shim`, its libraries and symbols included; else what the
 // loader says. Runs this executable once more, with --version and `shim` in `environment`.
 std::string shim_load_error(const std::string& shim, const Environment& environment);

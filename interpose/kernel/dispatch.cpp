@@ -8,6 +8,7 @@
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/worker_state.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -88,6 +89,7 @@ long pass(const Call& call) noexcept {
 }
 
 long dispatch(Call& call) noexcept {
+  rt::switch_point();
   if (const auto function = syscall_row(call.number).function; function != nullptr) {
     return function(call);
   }

@@ -164,6 +164,7 @@ long FutexTable::requeue(uint32_t* word, uint32_t* target, int count, int move,
     if (waiter->address == from && from != to) {
       source.waiters.remove(waiter);
       waiter->address = to;
+      waiter->token.fiber->wait_object = target;
       std::atomic_ref(waiter->bucket).store(&destination, std::memory_order_release);
       destination.waiters.push_back(waiter);
       ++moved;

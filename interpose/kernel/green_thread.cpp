@@ -6,20 +6,13 @@
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
-namespace {
 
-// Green tids lie above every pid the kernel gives out (2^22) and below bit 30, which futex words
-// use for flags. Each process starts at a place of its own: robust and priority-inheriting mutexes
-// in shared memory hold tids, and two processes must not show the same one.
-constexpr uint32_t kFirstTid = 1U << 22;
-constexpr uint32_t kTidSpan = (1U << 29) - kFirstTid;
-
-uint32_t start_of_tids() noexcept {
+// Each process starts at a place of its own: robust and priority-inheriting mutexes in shared
+// memory hold tids, and two processes must not show the same one.
+uint32_t ThreadTable::start_of_tids() noexcept {
   const auto pid = static_cast<uint32_t>(rt::raw_syscall(SYS_getpid));
   return (pid * 2654435761U) % kTidSpan;
 }
-
-}  // namespace
 
 ThreadTable& threads() noexcept { return rt::ProcessWide<ThreadTable>::get(); }
 

@@ -15,6 +15,13 @@
 
 namespace tendril::kernel {
 
+// The program's registers at a system call: where its stack can be walked from.
+struct CallSite {
+  uint64_t ip = 0;
+  uint64_t sp = 0;
+  uint64_t bp = 0;
+};
+
 struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   rt::Fiber* fiber = nullptr;
   int tid = 0;
@@ -25,7 +32,12 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
 
   Scheduling scheduling;  // guarded by ThreadTable::lock
 
-  char name[16] = {};   // prctl(PR_SET_NAME)
+  char name[16] = {};  // prctl(PR_SET_NAME)
+  // Of the latest call that came by the trap or from a patched site, as every futex call of the C
+  // library does; written by the thread itself.
+  CallSite call_site;
+  int standing_index = 0;  // while a standstill is looked at; guarded by ThreadTable::lock
+
   gregset_t start{};    // registers with which the thread begins
   bool trying = false;  // a symbol hook's try: do not park, say kWouldWait
   size_t progress = 0;  // bytes that such a try has moved already; the full call goes on there
@@ -70,6 +82,11 @@ class ThreadTable {
   bool remove(GreenThread* thread) noexcept;
   void destroy(GreenThread* thread) noexcept;
 
+  // True if the number could be that of a green thread that was made by another, alive or not.
+  static bool could_be_tid(uint32_t number) noexcept {
+    return number >= kFirstTid && number < kFirstTid + kTidSpan;
+  }
+
   // Null if there is no such green thread. The caller must know why it stays alive: it holds
   // `lock`, or runs on the only worker.
   GreenThread* find(int tid) noexcept;
@@ -90,6 +107,12 @@ class ThreadTable {
   rt::SpinLock lock;
 
  private:
+  // Green tids lie above every pid the kernel gives out (2^22) and below bit 30, which futex words
+  // use for flags.
+  static constexpr uint32_t kFirstTid = 1U << 22;
+  static constexpr uint32_t kTidSpan = (1U << 29) - kFirstTid;
+  static uint32_t start_of_tids() noexcept;
+
   static constexpr size_t kBuckets = 4096;
   struct HashLink {
     GreenThread* thread;

@@ -7,19 +7,21 @@
 
 namespace tendril::kernel {
 namespace {
-int report_descriptor = 2;
+int kept_descriptor = 2;
 }
 
 void keep_report_descriptor() noexcept {
   const long copy = rt::raw_syscall(SYS_fcntl, 2, F_DUPFD_CLOEXEC, 3);
-  if (copy >= 0) report_descriptor = rt::hide_descriptor(static_cast<int>(copy));
+  if (copy >= 0) kept_descriptor = rt::hide_descriptor(static_cast<int>(copy));
 }
 
+int report_descriptor() noexcept { return kept_descriptor; }
+
 void reset_report_descriptor_after_fork() noexcept {
-  if (report_descriptor == 2) return;
-  rt::raw_syscall(SYS_close, report_descriptor);
-  rt::forget_hidden_descriptor(report_descriptor);
-  report_descriptor = 2;
+  if (kept_descriptor == 2) return;
+  rt::raw_syscall(SYS_close, kept_descriptor);
+  rt::forget_hidden_descriptor(kept_descriptor);
+  kept_descriptor = 2;
 }
 
 Report& Report::text(const char* text) noexcept {
@@ -29,14 +31,17 @@ Report& Report::text(const char* text) noexcept {
 
 Report& Report::number(long long value) noexcept {
   if (value < 0) put('-');
-  uint64_t rest =
-      value < 0 ? uint64_t{0} - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+  return unsigned_number(value < 0 ? uint64_t{0} - static_cast<uint64_t>(value)
+                                   : static_cast<uint64_t>(value));
+}
+
+Report& Report::unsigned_number(uint64_t value) noexcept {
   char digits[24];
   int count = 0;
   do {
-    digits[count++] = static_cast<char>('0' + rest % 10);
-    rest /= 10;
-  } while (rest != 0);
+    digits[count++] = static_cast<char>('0' + value % 10);
+    value /= 10;
+  } while (value != 0);
   while (count > 0) put(digits[--count]);
   return *this;
 }
@@ -60,7 +65,7 @@ Report& Report::fixed(uint64_t value, int digits) noexcept {
 
 void Report::send() noexcept {
   buffer_[length_++] = '\n';
-  rt::raw_syscall(SYS_write, report_descriptor, buffer_, length_);
+  rt::raw_syscall(SYS_write, kept_descriptor, buffer_, length_);
 }
 
 }  // namespace tendril::kernel

@@ -9,12 +9,14 @@ namespace tendril::kernel {
 // Where reports go: a duplicate of the stderr that the process was started with, since fd 2 may be
 // the program's data by the time we speak.
 void keep_report_descriptor() noexcept;
+int report_descriptor() noexcept;
 void reset_report_descriptor_after_fork() noexcept;
 
 class Report {
  public:
   Report& text(const char* text) noexcept;
   Report& number(long long value) noexcept;
+  Report& unsigned_number(uint64_t value) noexcept;
   Report& hex(uint64_t value) noexcept;
   // value / 10^digits with that many digits after the point
   Report& fixed(uint64_t value, int digits) noexcept;

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <new>
 
+#include "interpose/kernel/failure_report.hpp"
 #include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_gate.hpp"
 #include "interpose/kernel/worker_state.hpp"
@@ -55,7 +56,10 @@ DefaultAction default_action(int signal) noexcept {
 }
 
 void take_default_action(int signal) noexcept {
-  if (default_action(signal) == DefaultAction::kTerminate) leave_robust_mutexes_to_successor();
+  if (default_action(signal) == DefaultAction::kTerminate) {
+    report_seed_of_failure();
+    leave_robust_mutexes_to_successor();
+  }
   KernelAction ours;
   const KernelAction plain{};
   kernel_sigaction(signal, &plain, &ours);
@@ -311,6 +315,23 @@ void SignalState::hand_pending_to_kernel(GreenThread* thread) noexcept {
 uint64_t SignalState::pending(GreenThread* thread) noexcept {
   rt::SpinGuard guard(lock_);
   return thread->pending.set() | process_pending_.set();
+}
+
+bool SignalState::handler_may_run() noexcept {
+  // Those that only what runs brings about, and glibc's own two.
+  constexpr uint64_t kNotFromOutside = kFaults | signal_bit(SIGABRT) | signal_bit(SIGSYS) |
+                                       signal_bit(SIGPIPE) | signal_bit(32) | signal_bit(33);
+  rt::SpinGuard guard(lock_);
+  rt::SpinGuard thread_guard(threads().lock);
+  for (int signal = 1; signal <= kLastSignal; ++signal) {
+    void* handler = actions_[signal].handler;
+    if ((kNotFromOutside & signal_bit(signal)) == 0 &&
+        handler != reinterpret_cast<void*>(SIG_DFL) &&
+        handler != reinterpret_cast<void*>(SIG_IGN) && find_taker(signal) != nullptr) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void SignalState::reroute_process_signals() noexcept {

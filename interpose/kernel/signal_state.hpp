@@ -74,6 +74,9 @@ class SignalState {
   // for the new program inherits it.
   void hand_pending_to_kernel(GreenThread* thread) noexcept;
 
+  // True if a signal from outside could run a handler of the program on one of its threads.
+  bool handler_may_run() noexcept;
+
   // Pending for the thread or the process, blocked or not.
   uint64_t pending(GreenThread* thread) noexcept;
 

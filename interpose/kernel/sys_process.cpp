@@ -11,6 +11,7 @@
 #include "interpose/kernel/child_environment.hpp"
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/dispatch.hpp"
+#include "interpose/kernel/failure_report.hpp"
 #include "interpose/kernel/fork_locks.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/report.hpp"
@@ -218,6 +219,7 @@ long sys_execveat(Call& call) {
 }
 
 long sys_exit_group(int status) {
+  if ((status & 0xff) != 0) report_seed_of_failure();
   leave_robust_mutexes_to_successor();
   report_statistics();
   for (;;) rt::raw_syscall(SYS_exit_group, status);

@@ -9,6 +9,7 @@
 #include "interpose/patch/layout.h"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/selector.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/platform/syscall.hpp"
 
 static_assert(DELIVER_NUMBER == tendril::trap::kDeliverNumber);
@@ -23,6 +24,10 @@ namespace tendril::patch {
 struct Frame {  // as entry.S pushes it
   long number_and_result;
   long rdi, rsi, rdx, r10, r8, r9;
+  const uint64_t* record;  // R11; its first word: where the program goes on
+  uint64_t rbp;
+  char red_zone[128];
+  char program_stack[1];  // where RSP was
 };
 
 namespace {
@@ -51,8 +56,9 @@ bool prepare_calls() noexcept {
     const kernel::SyscallRow& row = kernel::syscall_row(number);
     tendril_call_class[number] = needs_frame(number)                     ? CALL_TRAP
                                  : row.function != nullptr               ? CALL_GREEN
-                                 : row.verdict == kernel::Verdict::kPass ? CALL_NATIVE
-                                                                         : CALL_TRAP;
+                                 : row.verdict != kernel::Verdict::kPass ? CALL_TRAP
+                                 : rt::seeded_schedule().is_on() ? CALL_GREEN  // a switch point
+                                                                 : CALL_NATIVE;
   }
   return true;
 }
@@ -66,6 +72,8 @@ extern "C" __attribute__((visibility("hidden"))) int tendril_patched_call(
   using namespace tendril;
   trap::enter_runtime();
   ++rt::current_worker_unchecked()->stats.calls_by_patch;
+  kernel::current_thread()->call_site = {
+      frame->record[0], reinterpret_cast<uint64_t>(frame->program_stack), frame->rbp};
   const long number = frame->number_and_result;
   kernel::Call call{
       number, {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9}, nullptr};

@@ -17,6 +17,7 @@
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/selector.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker.hpp"
 
 namespace tendril::symbols {
@@ -42,6 +43,7 @@ Result to_libc_result(long result) noexcept {
 template <typename Call>
 long run_green(bool trying, Call&& call, bool* attention) {
   trap::enter_runtime();
+  rt::switch_point();
   ++rt::current_worker_unchecked()->stats.calls_by_symbol;
   kernel::GreenThread* thread = kernel::current_thread();
   thread->trying = trying;

@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "interpose/kernel/failure_report.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_gate.hpp"
@@ -23,6 +24,7 @@
 #include "interpose/trap/fault_report.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/platform/syscall.hpp"
 
 extern "C" {
@@ -70,6 +72,7 @@ bool recover_user_copy(ucontext_t* frame) noexcept {
 
 // Lets the kernel do what it would have done: the instruction runs again and dies of it.
 void die_naturally(int signal) noexcept {
+  kernel::report_seed_of_failure();
   if (rt::current_worker() != nullptr) kernel::leave_robust_mutexes_to_successor();
   const kernel::KernelAction plain{};
   rt::raw_syscall(SYS_rt_sigaction, signal, &plain, nullptr, 8);
@@ -141,7 +144,8 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 namespace tendril::kernel {
 
 void install_fault_handler(int signal, const KernelAction& wanted) noexcept {
-  const bool ours = signal == SIGSEGV || signal == SIGBUS;  // our copies fault on purpose
+  const bool ours = signal == SIGSEGV || signal == SIGBUS ||  // our copies fault on purpose
+                    rt::seeded_schedule().is_on();            // a death of it names the seed
   if (!ours && (wanted.handler == reinterpret_cast<void*>(SIG_DFL) ||
                 wanted.handler == reinterpret_cast<void*>(SIG_IGN))) {
     rt::raw_syscall(SYS_rt_sigaction, signal, &wanted, nullptr, 8);

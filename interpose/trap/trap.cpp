@@ -66,6 +66,9 @@ void on_system_call(int, siginfo_t* info, void* context) {
       deliver_signals(frame, thread->deferred_result, deferred);
     } else {
       ++rt::current_worker_unchecked()->stats.calls_by_trap;
+      kernel::current_thread()->call_site = {static_cast<uint64_t>(r[REG_RIP]),
+                                             static_cast<uint64_t>(r[REG_RSP]),
+                                             static_cast<uint64_t>(r[REG_RBP])};
       const long result = kernel::dispatch(call);
       if (!kernel::is_active()) {  // the child of fork, dormant: its frame is complete
         r[REG_RAX] = result;
@@ -177,14 +180,17 @@ bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
   rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
   const uint64_t mask = kernel::signals().kernel_mask();
   if (set_dispatch(kDispatchOn, &worker->selector) != 0) return false;
-  if (!start_slices(worker->os_tid, slice_microseconds, &state->slice_timer)) return false;
+  if (slice_microseconds != 0 &&
+      !start_slices(worker->os_tid, slice_microseconds, &state->slice_timer)) {
+    return false;
+  }
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
   return true;
 }
 
 void disarm(rt::Worker* worker) noexcept {
   kernel::WorkerState* state = kernel::state_of(worker);
-  rt::raw_syscall(SYS_timer_delete, state->slice_timer);
+  if (state->slice_timer >= 0) rt::raw_syscall(SYS_timer_delete, state->slice_timer);
   set_dispatch(kDispatchOff, nullptr);
   const stack_t none{nullptr, SS_DISABLE, 0};
   rt::raw_syscall(SYS_sigaltstack, &none, nullptr);

@@ -13,7 +13,7 @@ bool is_available() noexcept;
 void install() noexcept;
 
 // This OS thread, a worker in runtime code: alternate stack for faults, dispatch on, a time slice
-// for its green threads. False on failure.
+// for its green threads (0: none). False on failure.
 bool arm(rt::Worker* worker, int slice_microseconds) noexcept;
 
 // The opposite, on this OS thread's hub, before it ends. All signals are blocked.

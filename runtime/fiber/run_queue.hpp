@@ -30,6 +30,25 @@ class LocalQueue {
     return fiber;
   }
 
+  // For choices that are not first come, first served: counting and taking walk the queue.
+  size_t size() const noexcept {
+    size_t count = 0;
+    for (const Fiber* fiber = head_; fiber != nullptr; fiber = fiber->next_ready) ++count;
+    return count;
+  }
+  // Precondition: index < size().
+  Fiber* take(size_t index) noexcept {
+    Fiber* before = nullptr;
+    Fiber* fiber = head_;
+    for (; index > 0; --index) {
+      before = fiber;
+      fiber = fiber->next_ready;
+    }
+    (before == nullptr ? head_ : before->next_ready) = fiber->next_ready;
+    if (fiber == tail_) tail_ = before;
+    return fiber;
+  }
+
   // The first that may move to another worker, among those in front; null if there is none.
   Fiber* pop_movable() noexcept {
     constexpr int kLooks = 64;

@@ -28,6 +28,10 @@ struct ProcessHooks {
   void (*on_interrupt)(Fiber* fiber) = nullptr;
   // On the hub, when it would sleep for ever and nothing of its own can wake it.
   void (*on_dead_end)(Worker* worker) = nullptr;
+  // On the hub of the last worker to go to sleep, when it sleeps without limit and no descriptor is
+  // waited for, or to stand by. It is entered among the sleepers: who rings for it meanwhile is
+  // heard afterwards.
+  void (*on_standstill)(Worker* worker) = nullptr;
   // In the child of fork, for each fiber, before they are all forgotten.
   void (*on_forgotten_after_fork)(Fiber* fiber) = nullptr;
 };

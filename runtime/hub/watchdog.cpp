@@ -1,6 +1,5 @@
 #include "runtime/hub/watchdog.hpp"
 
-#include <fcntl.h>
 #include <linux/futex.h>
 
 #include "runtime/hub/worker_group.hpp"
@@ -15,24 +14,17 @@ constexpr uint64_t kAllSignals = ~uint64_t{0};
 constexpr Nanoseconds kBetweenLooks = 10'000'000;
 constexpr int kQuietLooksBeforeRest = 100;
 
-// True if the kernel says that the OS thread waits: sleeping or in uninterruptible sleep.
-bool waits_in_kernel(int tid) noexcept {
-  char path[64] = "/proc/self/task/";
-  char digits[16];
-  int count = 0;
-  for (int rest = tid; rest > 0; rest /= 10) digits[count++] = static_cast<char>('0' + rest % 10);
-  char* end = path + __builtin_strlen(path);
-  while (count > 0) *end++ = digits[--count];
-  __builtin_strcpy(end, "/stat");
-  const long fd = raw_syscall(SYS_open, path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  char text[128];  // tid (name) state …: the name has at most 15 characters, any of them
-  const long got = raw_syscall(SYS_read, fd, text, sizeof text);
-  raw_syscall(SYS_close, fd);
-  for (long i = got - 3; i >= 0; --i) {
-    if (text[i] == ')' && text[i + 1] == ' ') return text[i + 2] == 'S' || text[i + 2] == 'D';
-  }
-  return false;
+// In a look's time a thread that runs gets more of a processor than this.
+constexpr Nanoseconds kStoodStill = kBetweenLooks / 100;
+
+// The processor time of an OS thread of this process. By a clock and not from /proc: a descriptor,
+// be it open ever so shortly, could take the number that the program's next open must get.
+Nanoseconds cpu_time_of(int tid) noexcept {
+  constexpr unsigned kPerThreadScheduled = 6;  // the kernel's encoding of thread CPU clocks
+  const auto clock = static_cast<clockid_t>(~static_cast<unsigned>(tid) << 3 | kPerThreadScheduled);
+  timespec time{};
+  raw_syscall(SYS_clock_gettime, clock, &time);
+  return to_nanoseconds(time);
 }
 
 }  // namespace
@@ -93,9 +85,10 @@ bool Watchdog::look() noexcept {
       return;
     }
     awake = true;
-    if (situation == WorkerGroup::Situation::kNoSwitch && waits_in_kernel(worker.os_tid)) {
-      ++blocked;
-    }
+    const Nanoseconds cpu_time = cpu_time_of(worker.os_tid);
+    const bool stood_still = cpu_time - worker.cpu_time_at_look < kStoodStill;
+    worker.cpu_time_at_look = cpu_time;
+    if (situation == WorkerGroup::Situation::kNoSwitch && stood_still) ++blocked;
   });
   if (blocked > blocked_at_last_look_) {
     seen_.fetch_add(blocked - blocked_at_last_look_, std::memory_order_relaxed);

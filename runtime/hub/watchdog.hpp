@@ -3,7 +3,9 @@
 // child that takes its time), and then lets a spare worker stand in for it.
 //
 // A worker that computes is not stuck: its time slices end. So what counts is an OS thread that has
-// made no switch between two looks, whose hub does not sleep, and which the kernel says is waiting.
+// made no switch between two looks, whose hub does not sleep, and which got next to no processor
+// time meanwhile. (It may also have been ready all the time on a machine that has too much to do;
+// the spare worker does no harm then.)
 #pragma once
 
 #include <atomic>
@@ -19,6 +21,7 @@ class Watchdog {
  public:
   // Idempotent; without memory or threads there is no watchdog, and the next call tries again.
   void start(WorkerGroup* group) noexcept;
+  bool is_started() const noexcept { return started_.load(std::memory_order_relaxed); }
 
   // A worker comes out of its sleep: it rests while all sleep. On that worker's OS thread.
   void somebody_woke() noexcept {

@@ -6,9 +6,9 @@
 
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
-#include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker_group.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/pages.hpp"
@@ -47,13 +47,7 @@ SpinLock& Worker::retired_workers_lock() noexcept { return retired_lock; }
 StackPool& Worker::hub_stacks() noexcept { return hub_stack_pool; }
 
 Worker* Worker::make(Poller* shared_poller, Worker* reuse) noexcept {
-  if (reuse != nullptr) {
-    const Stack stack = reuse->hub.stack;
-    auto* worker = new (reuse) Worker;
-    worker->hub.stack = stack;
-    worker->poller = shared_poller;
-    return worker;
-  }
+  if (reuse != nullptr) return make_again(reuse, shared_poller);
   if (shared_poller == nullptr) {
     SpinGuard guard(retired_lock);
     if (Worker* worker = retired) {
@@ -183,7 +177,10 @@ void Worker::finish_switch(Fiber* left) noexcept {
 
 bool Worker::hub_is_due() noexcept {
   turns_left_ = kTurnsPerLook;
-  if (--looks_left_ > 0 && cycle_count() - last_hub_cycles_ < kCyclesPerHubTurn) return false;
+  const auto time_is_up = [this] {  // which a schedule that is to be repeated must not ask
+    return !seeded_schedule().is_on() && cycle_count() - last_hub_cycles_ >= kCyclesPerHubTurn;
+  };
+  if (--looks_left_ > 0 && !time_is_up()) return false;
   looks_left_ = kLooksPerHubTurn;
   return true;
 }
@@ -223,8 +220,24 @@ Fiber* Worker::pick_second_class() noexcept {
   return fiber;
 }
 
+// Any that is ready, the one that yields among them. Alone in its group.
+Fiber* Worker::pick_by_seed() noexcept {
+  QueueLock guard(*this);
+  const size_t woken = woken_.size();
+  const size_t queued = woken + yielded_.size();
+  const bool yields = current->state.load(std::memory_order_relaxed) == FiberState::kYielding;
+  if (queued + (yields ? 1 : 0) == 0) return &hub;
+  const size_t choice = seeded_schedule().choose(queued + (yields ? 1 : 0));
+  if (choice == queued) return current;
+  Fiber* fiber = choice < woken ? woken_.take(choice) : yielded_.take(choice - woken);
+  count_movable(fiber, -1);
+  return fiber;
+}
+
 Fiber* Worker::pick_next() noexcept {
   if (--turns_left_ <= 0 && current != &hub && hub_is_due()) return &hub;
+  if (seeded_schedule().is_on()) [[unlikely]]
+    return pick_by_seed();
   // The queues may only shrink behind our back: whoever looks empty is.
   if (!woken_.empty() && (woken_streak_ < kWokenInARow || yielded_.empty())) {
     QueueLock guard(*this);
@@ -340,7 +353,7 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
     timeout = nearest > now ? nearest - now : 0;
   }
   // A loop without active handles has no timeout: for it, 0 means that uv_run would return.
-  if (loop_ != nullptr && uv_loop_alive(loop_) != 0) {
+  if (loop_is_alive()) {
     uv_update_time(loop_);  // it counts from the time it last saw
     const int milliseconds = uv_backend_timeout(loop_);
     if (milliseconds >= 0 && milliseconds * Nanoseconds{1'000'000} < timeout) {
@@ -350,37 +363,11 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
   return timeout;
 }
 
-// The readiness set is watched by the others: a bell that a reserved worker hears is lost to them.
-void Worker::sleep_alone(Nanoseconds timeout) noexcept {
-  if (timeout == 0) return;
-  const timespec limit = to_timespec(timeout == kForever ? 0 : timeout);
-  const long arguments[6] = {0, 0, timeout == kForever ? 0 : reinterpret_cast<long>(&limit),
-                             0, 0, 0};
-  interruptible_call(&rung_, SYS_ppoll, arguments);
-}
-
-long Worker::call_here(long number, const long (&arguments)[6]) noexcept {
-  Fiber* self = current;
-  const WaitToken token = begin_wait(WaitKind::kOffload, nullptr);
-  const auto is_open = [&] {
-    return self->wait_word.load(std::memory_order_seq_cst) == token.open_word &&
-           !self->interrupt_pending.load(std::memory_order_seq_cst);
-  };
-  long result = -EINTR;
-  for (;;) {
-    rung_ = 0;  // before we look for what we were rung for
-    if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
-    if (!is_open()) break;
-    result = interruptible_call(&rung_, number, arguments);
-    if (result != -EINTR) break;
-  }
-  if (!cancel_wait(token)) park(kForever);
-  return result;
-}
-
-void Worker::interrupt_call_here() noexcept {
-  rung_ = 1;
-  interrupt_call(os_tid);
+// The timers and descriptors of a group are everybody's: whoever looks at it last sees them.
+void Worker::report_idle(bool for_ever) noexcept {
+  if (!for_ever && group == nullptr) return;
+  idle_after.store(stats.switches + 1, std::memory_order_seq_cst);
+  if (for_ever) process().hooks.on_dead_end(this);
 }
 
 void Worker::hub_turn() noexcept {
@@ -401,15 +388,21 @@ void Worker::hub_turn() noexcept {
   if (!sleeps && only_yielded_) raw_syscall(SYS_sched_yield);
   only_yielded_ = true;
   if (sleeps) {
-    if (!reserved && timeout == kForever && process().hooks.on_dead_end != nullptr &&
-        poller->waiters() == 0 && (loop_ == nullptr || uv_loop_alive(loop_) == 0)) {
-      process().hooks.on_dead_end(this);
+    const auto nothing_comes = [&] {
+      return !reserved && timeout == kForever && poller->waiters() == 0 && !loop_is_alive();
+    };
+    if (!reserved && process().hooks.on_dead_end != nullptr && !loop_is_alive()) {
+      report_idle(timeout == kForever && poller->waiters() == 0);
       if (anything_ready()) timeout = 0;
     }
     // From here on whoever fills the inbox rings; what came before is seen now.
     sleeping_.store(true, std::memory_order_seq_cst);
     if (group != nullptr && !reserved) timeout = group->begin_sleep(*this, timeout);
     if (!inbox.empty()) timeout = 0;
+    if (process().hooks.on_standstill != nullptr && nothing_comes() &&
+        (group == nullptr || group->everybody_sleeps())) {
+      process().hooks.on_standstill(this);
+    }
     if (timeout != 0) ++stats.hub_sleeps;
   }
   Poller::Outcome outcome;
@@ -429,7 +422,7 @@ void Worker::hub_turn() noexcept {
   last_hub_time_ = now;  // sleeping is not starving: the count starts anew
   last_hub_cycles_ = cycle_count();
   timers.fire_due(now);
-  if (loop_ != nullptr && (outcome.loop_has_work || uv_loop_alive(loop_) != 0)) {
+  if (loop_ != nullptr && (outcome.loop_has_work || loop_is_alive())) {
     uv_update_time(loop_);
     if (outcome.loop_has_work || uv_backend_timeout(loop_) == 0) uv_run(loop_, UV_RUN_NOWAIT);
   }
@@ -454,6 +447,10 @@ void Worker::hub_main() noexcept {
     if (group != nullptr) group->leave_hub(*this);
     if (anything_ready() || (group != nullptr && group->has_preempted())) switch_away(&hub);
   }
+}
+
+bool Worker::loop_is_alive() const noexcept {
+  return loop_ != nullptr && uv_loop_alive(loop_) != 0;
 }
 
 uv_loop_s* Worker::loop() noexcept {
@@ -494,6 +491,7 @@ void Worker::forget_after_fork() noexcept {
   // uv handles of the parent stay the program's to close; a new loop is made on demand.
   loop_ = nullptr;
   stats = {};
+  idle_after = 0;
 }
 
 }  // namespace tendril::rt

@@ -99,6 +99,13 @@ class Worker {
   // perhaps on another worker.
   static void switch_away(Fiber* self) noexcept;
 
+  Nanoseconds cpu_time_at_look = 0;  // the watchdog's
+
+  // Set when the hub has nothing left to do but what the clock or a descriptor of the group may
+  // bring: the switches made by then, plus 1. It still is that number if there has been nothing to
+  // do since. Read by any thread.
+  std::atomic<uint64_t> idle_after{0};
+
   // What is shared in the making of workers. Both locks are held around fork.
   static SpinLock& retired_workers_lock() noexcept;
   static StackPool& hub_stacks() noexcept;
@@ -129,6 +136,7 @@ class Worker {
 
   // The embedded libuv loop, made at first use. Own thread only. Null when out of descriptors.
   uv_loop_s* loop() noexcept;
+  bool loop_is_alive() const noexcept;  // true if it has handles or requests to wait for
 
   bool anything_ready() const noexcept { return !woken_.empty() || !yielded_.empty(); }
 
@@ -169,16 +177,19 @@ class Worker {
 
   Fiber* pick_next() noexcept;
   Fiber* pick_second_class() noexcept;
+  Fiber* pick_by_seed() noexcept;
   void add_yielded(Fiber* fiber) noexcept;
   void count_movable(const Fiber* fiber, int change) noexcept;
   bool hub_is_due() noexcept;
   Deadline nearest_timer() const noexcept;
   [[noreturn]] void hub_main() noexcept;
   static Worker* make(Poller* shared_poller, Worker* reuse) noexcept;
+  static Worker* make_again(Worker* ended, Poller* shared_poller) noexcept;
   void sleep_alone(Nanoseconds timeout) noexcept;
   void close_loop() noexcept;
   static void hub_entry(boost::context::detail::transfer_t transfer);
   void hub_turn() noexcept;
+  void report_idle(bool for_ever) noexcept;
   void drain_inbox() noexcept;
   Nanoseconds time_to_sleep(Deadline now) noexcept;
 

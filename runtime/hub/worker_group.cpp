@@ -379,7 +379,14 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
   } else if (anything_waits_elsewhere(worker)) {
     work_added(worker);
   }
+  if (process().hooks.on_dead_end != nullptr) {
+    worker.report_idle(nearest_timer() == kForever && worker.poller->waiters() == 0);
+  }
   worker.sleeping_.store(true, std::memory_order_seq_cst);
+  standing_by_.fetch_add(1, std::memory_order_seq_cst);
+  if (process().hooks.on_standstill != nullptr && everybody_sleeps()) {
+    process().hooks.on_standstill(&worker);
+  }
   const uint32_t wanted = spares_wanted_.load(std::memory_order_seq_cst);
   if (is_surplus(worker) && worker.inbox.empty()) {
     const long arguments[6] = {reinterpret_cast<long>(&spares_wanted_),
@@ -390,7 +397,9 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
                                0};
     interruptible_call(&worker.rung_, SYS_futex, arguments);
   }
+  standing_by_.fetch_sub(1, std::memory_order_relaxed);
   worker.sleeping_.store(false, std::memory_order_relaxed);
+  worker.last_hub_time_ = monotonic_now();  // nothing of its own was kept waiting
 }
 
 // Whoever rang has injected something, or has left it to us to watch.
@@ -423,6 +432,7 @@ void WorkerGroup::reset_after_fork() noexcept {
   reserved_ = 0;
   ended_ = nullptr;
   sleepers_ = 0;
+  standing_by_ = 0;
   watched_ = false;
   growth_lock_.reset_after_fork();
   preempted_lock_.reset_after_fork();

@@ -94,6 +94,12 @@ class WorkerGroup {
   // The fiber of a reserved worker has ended: its OS thread does, too.
   [[noreturn]] void leave(Worker& worker) noexcept;
   Deadline nearest_timer() const noexcept;
+  // True for the last of those who begin to sleep or to stand by, perhaps for several at once.
+  bool everybody_sleeps() const noexcept {
+    const auto sleepers = static_cast<size_t>(sleepers_.load(std::memory_order_seq_cst));
+    const auto standing_by = static_cast<size_t>(standing_by_.load(std::memory_order_seq_cst));
+    return sleepers + standing_by == made_.load(std::memory_order_acquire);
+  }
 
   // --- by the watchdog ---
 
@@ -123,6 +129,9 @@ class WorkerGroup {
   void lock_complete() noexcept;
 
   // Held around fork, with every other lock of the runtime: the child finds no half-made change.
+  // How many OS threads the watchdog is.
+  size_t watchdog_threads() const noexcept { return watchdog_.is_started() ? 1 : 0; }
+
   SpinLock& growth_lock() noexcept { return growth_lock_; }
 
   // In the child of fork: the other workers do not exist here.
@@ -156,6 +165,7 @@ class WorkerGroup {
   Retire retire_ = nullptr;
 
   std::atomic<int> sleepers_{0};
+  std::atomic<int> standing_by_{0};
   std::atomic<bool> watched_{false};  // somebody watches, or has been rung to
 
   Watchdog watchdog_;

@@ -19,6 +19,7 @@
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/uv_requests.hpp"
+#include "runtime/hub/worker_group.hpp"
 #include "runtime/platform/syscall.hpp"
 #include "runtime/sync/attention.hpp"
 #include "runtime/sync/report.hpp"
@@ -30,23 +31,35 @@ namespace {
 
 std::atomic<size_t> harmless_threads{0};
 
+// Visits the workers of OS threads that use the API, and those of the caller's group.
+template <typename Visit>
+void for_each_worker(const rt::Worker* me, Visit&& visit) noexcept {
+  const rt::WorkerGroup* group = me != nullptr ? me->group : nullptr;
+  for (KnownWorker* k = known_workers(); k != nullptr; k = k->next) {
+    if (k->alive.load() && (group == nullptr || k->worker->group != group)) visit(*k->worker);
+  }
+  if (group != nullptr) group->for_each_worker(visit);
+}
+
 // 0 if another worker is awake; else a number that stays the same only if nobody wakes.
 uint64_t others_sleep(const rt::Worker* me) noexcept {
   uint64_t sum = 1;
-  for (KnownWorker* k = known_workers(); k != nullptr; k = k->next) {
-    if (k->worker == me || !k->alive.load()) continue;
-    const uint64_t asleep_after = k->asleep_after.load();
-    if (asleep_after != switches_of(k->worker) + 1) return 0;
-    sum += asleep_after;  // for each of them it only ever grows
-  }
-  return sum;
+  bool all = true;
+  for_each_worker(me, [&](const rt::Worker& worker) {
+    if (&worker == me) return;
+    const uint64_t idle_after = worker.idle_after.load();
+    all = all && idle_after == switches_of(&worker) + 1;
+    sum += idle_after;  // for each of them it only ever grows
+  });
+  return all ? sum : 0;
 }
 
 // OS threads that are neither workers nor the runtime's own may do anything.
-bool strangers_exist(size_t ending) noexcept {
+bool strangers_exist(const rt::Worker* me, size_t ending) noexcept {
   size_t expected =
       ending + harmless_threads.load() + rt::offload_threads() + rt::uv_pool_threads();
-  for (KnownWorker* k = known_workers(); k != nullptr; k = k->next) expected += k->alive.load();
+  if (me != nullptr && me->group != nullptr) expected += me->group->watchdog_threads();
+  for_each_worker(me, [&expected](const rt::Worker&) { ++expected; });
 #if defined(__SANITIZE_THREAD__)
   ++expected;  // the sanitizer's own
 #endif
@@ -133,19 +146,13 @@ void tell(const Victim& victim) noexcept {
 
 void look(const rt::Worker* me, size_t ending) noexcept {
   const uint64_t before = others_sleep(me);
-  if (before == 0 || strangers_exist(ending)) return;
+  if (before == 0 || strangers_exist(me, ending)) return;
   if (!all_wait_for_fibers() || others_sleep(me) != before) return;
   if (const Victim victim = find_victim(me); victim.fiber != nullptr) tell(victim);
 }
 
 // On the hub, which in a green process must not allocate: what is said is put together later.
-void on_dead_end(rt::Worker* worker) {
-  KnownWorker* known = known_workers();
-  while (known != nullptr && known->worker != worker) known = known->next;
-  if (known == nullptr && (known = note_worker(worker)) == nullptr) return;
-  known->asleep_after.store(switches_of(worker) + 1);
-  look(worker, 0);
-}
+void on_dead_end(rt::Worker* worker) { look(worker, 0); }
 
 }  // namespace
 

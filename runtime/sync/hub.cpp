@@ -99,6 +99,7 @@ const char* name_of(FiberState state) noexcept {
 }
 
 uv_loop_s* Hub::loop() const {
+  detail::current_record();  // pins a green thread to the worker whose loop it is given
   uv_loop_s* loop = detail::this_worker()->loop();
   if (loop == nullptr) throw std::system_error(EMFILE, std::generic_category(), "tendril: no loop");
   return loop;

@@ -18,13 +18,15 @@ namespace tendril::detail {
 namespace {
 
 bool wanted(const Link& link, const Task& task) noexcept {
-  if (link.when == LinkWhen::kAlways) return true;
+  if (link.when == LinkWhen::kAlways || link.when == LinkWhen::kObserver) return true;
   return (link.when == LinkWhen::kValue) == (task.error == nullptr);
 }
 
 void fire_link(Link* link, Task* task) noexcept {
   if (wanted(*link, *task)) {
-    if (task->error != nullptr) task->error_seen.store(true, std::memory_order_relaxed);
+    if (task->error != nullptr && link->when != LinkWhen::kObserver) {
+      task->error_seen.store(true, std::memory_order_relaxed);
+    }
     try {
       link->call(link, task);
     } catch (...) {

@@ -96,6 +96,6 @@ FiberRecord& make_record(rt::Fiber* fiber) {
   return foreign_record;
 }
 
-FiberRecord& current_record() { return record_of(this_worker()->current); }
+FiberRecord& current_record() { return record_of(running_fiber()); }
 
 }  // namespace tendril::detail

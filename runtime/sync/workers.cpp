@@ -33,7 +33,7 @@ __attribute__((noinline, no_sanitize("thread"))) bool is_on_hub(const rt::Worker
 KnownWorker* note_worker(rt::Worker* worker) noexcept {
   rt::SpinGuard guard(newest_lock);
   if (KnownWorker* known = find(worker)) {
-    known->asleep_after.store(0);  // of an earlier OS thread
+    worker->idle_after.store(0);  // of an earlier OS thread
     known->alive.store(true);
     return known;
   }

@@ -15,8 +15,6 @@ struct KnownWorker {
   rt::Worker* worker;
   KnownWorker* next;
   std::atomic<bool> alive{true};  // an OS thread has it
-  // The hub was about to sleep for ever after so many switches, plus 1 (runtime/sync/dead_end.cpp).
-  std::atomic<uint64_t> asleep_after{0};
 };
 
 // The newest; the list only ever grows at the front, so it may be walked without a lock.

@@ -224,6 +224,24 @@ TEST_CASE("one that somebody got, and GreenletExit, are not reported") {
   CHECK(text == "");
 }
 
+TEST_CASE("a group or a pool that forgets a member does not swallow its exception") {
+  Clean clean;
+  const std::string text = stderr_of([] {
+    tendril::Group group;
+    group.spawn([] { throw std::runtime_error("in a group"); });
+    CHECK(group.join());
+    tendril::Pool pool(2);
+    pool.spawn([] { throw std::runtime_error("in a pool"); });
+    CHECK(pool.join());
+    auto got = pool.spawn([] { throw std::runtime_error("got"); });
+    CHECK_THROWS_AS(got.get(), std::runtime_error);
+    tendril::yield();
+  });
+  CHECK(text.find("std::runtime_error: in a group\n") != std::string::npos);
+  CHECK(text.find("std::runtime_error: in a pool\n") != std::string::npos);
+  CHECK(text.find("got") == std::string::npos);
+}
+
 TEST_CASE("a link that throws is reported") {
   Clean clean;
   const std::string text = stderr_of([] {

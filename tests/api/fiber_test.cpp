@@ -77,13 +77,15 @@ TEST_CASE("sleepers wake in the order of their deadlines") {
 
 TEST_CASE("join and get with a timeout leave the fiber alone") {
   Clean clean;
-  auto fiber = spawn([] {
-    tendril::sleep(20ms);
+  tendril::Event may_end;
+  auto fiber = spawn([&may_end] {
+    may_end.wait();
     return 1;
   });
   CHECK(!fiber.join(1ms));
   CHECK_THROWS_AS(fiber.get(1ms), tendril::TimeoutError);
   CHECK(!fiber.join(0ms));
+  may_end.set();
   CHECK(fiber.get() == 1);
 }
 

@@ -59,6 +59,18 @@ TEST_CASE("the settings are passed in one normal form") {
   CHECK(value_of(green_environment(green, kShim, {}), "TENDRIL_STACK_SIZE") == "(unset)");
 }
 
+TEST_CASE("the library of switch points is preloaded under a seed only") {
+  Settings settings;
+  settings.seed = 7;
+  const std::string switchpoints = "/opt/tendril/lib/libtendril-switchpoints.so";
+  Environment green = green_environment({"LD_PRELOAD=a.so"}, kShim, settings);
+  CHECK(value_of(green, "LD_PRELOAD") == std::string(kShim) + ":" + switchpoints + ":a.so");
+  CHECK(value_of(green, "TENDRIL_SEED") == "7");
+  green = green_environment(green, kShim, {});
+  CHECK(value_of(green, "LD_PRELOAD") == std::string(kShim) + ":a.so");
+  CHECK(value_of(green, "TENDRIL_SEED") == "(unset)");
+}
+
 TEST_CASE("a variable that is there twice is there once afterwards, and others are left alone") {
   Environment green = green_environment(
       {"LD_PRELOAD=a.so", "HOME=/h", "LD_PRELOAD=b.so", "LD_PRELOADED=x", "odd"}, kShim, {});

@@ -70,8 +70,33 @@ TEST_CASE("a bad value is named together with where it came from") {
   CHECK(misuse_of({"ls"}, {"TENDRIL_STATS=yes"}).starts_with("TENDRIL_STATS: 'yes'"));
 }
 
+TEST_CASE("a seed takes one worker") {
+  Settings settings = parse_options({"--seed", "18446744073709551615", "ls"}, {}).settings;
+  CHECK(settings.seed == UINT64_MAX);
+  CHECK(settings.workers == 1);
+  CHECK(parse_options({"ls"}, {"TENDRIL_SEED=0"}).settings.seed == 0);
+  CHECK(!parse_options({"ls"}, {"TENDRIL_SEED="}).settings.seed);
+  CHECK(misuse_of({"--seed", "1", "--workers", "1", "ls"}) == "accepted");
+  CHECK(misuse_of({"--seed", "1", "--workers", "2", "ls"}).find("one worker") != std::string::npos);
+  CHECK(misuse_of({"--seed", "1", "ls"}, {"TENDRIL_WORKERS=2"}).find("one worker") !=
+        std::string::npos);
+  for (const char* bad : {"-1", "x", "1.5", "18446744073709551616"}) {
+    CAPTURE(bad);
+    CHECK(misuse_of({"--seed", bad, "ls"}).starts_with("--seed: '" + std::string(bad)));
+  }
+}
+
+TEST_CASE("what to do on a deadlock is report or exit") {
+  CHECK_FALSE(parse_options({"ls"}, {}).settings.exit_on_deadlock);
+  CHECK(parse_options({"--on-deadlock=exit", "ls"}, {}).settings.exit_on_deadlock);
+  CHECK(parse_options({"ls"}, {"TENDRIL_ON_DEADLOCK=exit"}).settings.exit_on_deadlock);
+  CHECK_FALSE(parse_options({"--on-deadlock", "report", "ls"}, {"TENDRIL_ON_DEADLOCK=exit"})
+                  .settings.exit_on_deadlock);
+  CHECK(misuse_of({"--on-deadlock", "panic", "ls"}).starts_with("--on-deadlock: 'panic'"));
+}
+
 TEST_CASE("a missing value never takes the program's name for it") {
-  for (const char* option : {"--workers", "--stack-size"}) {
+  for (const char* option : {"--workers", "--stack-size", "--seed", "--on-deadlock"}) {
     CHECK(misuse_of({option}).starts_with(std::string(option) + ": a value is missing"));
     CHECK(misuse_of({std::string(option) + "=", "ls"})
               .starts_with(std::string(option) + ": a value is missing"));
@@ -113,7 +138,8 @@ TEST_CASE("the last of several counts") {
 TEST_CASE("help and version are texts to print") {
   Options help = parse_options({"--help"}, {});
   CHECK(help.action == Action::kPrint);
-  for (const char* option : {"--workers", "--stack-size", "--stats", "--verbose", "--version"})
+  for (const char* option : {"--workers", "--stack-size", "--seed", "--on-deadlock", "--stats",
+                             "--verbose", "--version"})
     CHECK(help.text.find(option) != std::string::npos);
   CHECK(parse_options({"--version"}, {}).text == "tendril " TENDRIL_VERSION "\n");
 }

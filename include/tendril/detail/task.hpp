@@ -25,7 +25,12 @@ enum class TaskState : uint8_t {
   kDone,     // its handles only
 };
 
-enum class LinkWhen : uint8_t { kAlways, kValue, kException };
+enum class LinkWhen : uint8_t {
+  kAlways,
+  kValue,
+  kException,
+  kObserver,  // always, and does not count as somebody who got the exception
+};
 
 // Called once when the task is done.
 struct Link {

@@ -1,0 +1,12 @@
+// The switch point that the library of wrapped lock operations calls (interpose/switchpoints):
+// uncontended they make no system call, and would give no other thread a turn.
+#include "interpose/symbols/hook.hpp"
+
+extern "C" __attribute__((visibility("default"))) void tendril_switch_point() {
+  using namespace tendril;
+  if (!symbols::is_program_code()) return;
+  bool attention;
+  symbols::run_green(
+      false, [] { return 0L; }, &attention);
+  if (attention) trap::deliver_signals_by_trap();
+}
