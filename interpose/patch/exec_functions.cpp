@@ -42,6 +42,22 @@ long call_kernel(const Arguments& a, char* const* environment) noexcept {
              : rt::raw_syscall(SYS_execveat, a.directory, a.path, a.words, environment, a.flags);
 }
 
+// As program code does it: an instruction that Syscall User Dispatch looks at.
+long call_as_program(const Arguments& a) noexcept {
+  const bool by_path = a.number == SYS_execve;
+  const auto word = [](const void* pointer) { return reinterpret_cast<long>(pointer); };
+  long result;
+  register long r10 asm("r10") = word(a.environment);
+  register long r8 asm("r8") = a.flags;
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(a.number), "D"(by_path ? word(a.path) : a.directory),
+                 "S"(by_path ? word(a.words) : word(a.path)),
+                 "d"(by_path ? word(a.environment) : word(a.words)), "r"(r10), "r"(r8)
+               : "rcx", "r11", "memory");
+  return result;
+}
+
 __attribute__((noinline)) long exec_on_stack(const Arguments& a, const kernel::ChildPlan& plan) {
   char** list = kernel::compose_child_environment(plan, __builtin_alloca(plan.size));
   return call_kernel(a, list != nullptr ? list : a.environment);
@@ -69,7 +85,9 @@ bool is_trapped() noexcept {
 int exec(const Arguments& a) noexcept {
   kernel::ChildPlan plan;
   long result;
-  if (is_trapped() || !kernel::plan_child(a.directory, a.path, a.flags, a.environment, &plan)) {
+  if (is_trapped()) {
+    result = call_as_program(a);
+  } else if (!kernel::plan_child(a.directory, a.path, a.flags, a.environment, &plan)) {
     result = call_kernel(a, a.environment);
   } else {
     result = plan.size <= kMostOnStack ? exec_on_stack(a, plan) : exec_on_pages(a, plan);
