@@ -31,7 +31,7 @@ def wrk(server, connections, seconds, processors):
     if done.returncode != 0 or not requests or not rate or wrong:
         raise RuntimeError(wrong[0] if wrong else done.stdout.strip()[-200:])
     latency = {percent: value for percent, value in
-               re.findall(r"^ +(50|99)% +([\d.]+[a-z]+)$", done.stdout, re.MULTILINE)}
+               re.findall(r"^ +(50|99)% +([\d.]+[a-z]+) *$", done.stdout, re.MULTILINE)}
     return {"rate": float(rate[1]), "cpu": server_cpu / int(requests[1]),
             "client_busy": client_cpu / took, "server_busy": server_cpu / 1e9 / took,
             "p50": microseconds(latency["50"]), "p99": microseconds(latency["99"])}
@@ -39,4 +39,4 @@ def wrk(server, connections, seconds, processors):
 
 def microseconds(text):
     number, unit = re.fullmatch(r"([\d.]+)([a-z]+)", text).groups()
-    return float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
+    return float(number) * {"us": 1, "ms": 1e3, "s": 1e6, "m": 60e6}[unit]

@@ -8,7 +8,7 @@ HOGS = 9
 # About 2 ms of computing for each request: the load generator's part is then next to nothing.
 HANDLER_ROUNDS = 1_000_000
 HANDLER_CONNECTIONS = 16
-HANDLER_SECONDS = 3
+HANDLER_SECONDS = 2
 LARGEST_SHARE_OF_CLIENT = 0.1
 
 
@@ -16,8 +16,10 @@ def program_table(programs, cores, options):
     processors = len(cores.all)
     rows = []
     for label, metric, name, arguments in (
-            (f"{processors} threads that compute, wall", "wall", "cores_bench", ["cpu", str(processors)]),
-            (f"{4 * processors} threads that compute, wall", "wall", "cores_bench", ["cpu", str(4 * processors)]),
+            (f"{processors} threads that compute, wall (least)", "wall", "cores_bench", ["cpu", str(processors)]),
+            ("the same, CPU", "cpu", "", []),
+            (f"{4 * processors} threads that compute, wall (least)", "wall", "cores_bench",
+             ["cpu", str(4 * processors)]),
             ("the same, CPU", "cpu", "", []),
             (f"1 ms of sleep beside {HOGS} hogs, lateness p50", "p50", "cores_bench", ["hogs", str(HOGS)]),
             ("the same, p99", "p99", "", []),
@@ -32,13 +34,23 @@ def program_table(programs, cores, options):
         row = [label]
         for peer in (NATIVE, ONE, DEFAULT):
             mine = values.get(peer, {}).get(metric)
+            if mine and metric == "wall":
+                # Other work on the machine only ever makes it longer, and strikes few kernel threads harder than many.
+                mine = [min(map(float, mine))]
             if not mine or not native:
                 row.append("–")
+            elif peer == NATIVE:
+                native = mine
+                row.append(ns(mine))
             else:
-                row.append(ns(mine) + ("" if peer == NATIVE else f" ({ratio(mine, native)})"))
+                row.append(f"{ns(mine)} ({ratio(mine, native)})")
         rows.append(row)
     print(f"\nThreads on {processors} processors, ns (against native)\n")
     print(markdown(["", NATIVE, ONE, DEFAULT], rows))
+
+
+def most(results):
+    return max(result["rate"] for result in results)
 
 
 def scaling(programs, cores, options):
@@ -74,6 +86,7 @@ def scaling(programs, cores, options):
             continue
         rows.append([name, f"{median(results[name], 'rate'):,.0f}",
                      f"{against(results[name], results[base], 'rate'):.2f}",
+                     f"{most(results[name]) / most(results[base]):.2f}",
                      f"{median(results[name], 'server_busy'):.2f}",
                      f"{median(results[name], 'cpu') / 1000:,.0f} ({against(results[name], results[base], 'cpu'):.2f})",
                      f"{median(results[name], 'p50') / 1000:,.1f} / {median(results[name], 'p99') / 1000:,.1f}"])
@@ -81,7 +94,8 @@ def scaling(programs, cores, options):
         if share > LARGEST_SHARE_OF_CLIENT:
             note(f"handlers, {name}: the load generator took {share:.0%} of the machine.")
     print(f"\nHandlers heavy on CPU, {HANDLER_CONNECTIONS} connections\n")
-    print(markdown(["", "requests/s", "against 1", "cores used", "CPU µs a request (against 1)", "p50 / p99, ms"], rows))
+    print(markdown(["", "requests/s", "against 1", "most against most of 1", "cores used",
+                    "CPU µs a request (against 1)", "p50 / p99, ms"], rows))
 
 
 def run(programs, cores, options):
