@@ -43,6 +43,9 @@ def run(programs, cores, options):
               lambda results, name: compared(results, name, "rate"))
         table("The same: server CPU µs a request (against native)",
               lambda results, name: compared(results, name, "cpu", 1e-3, 1))
+        table("The same: cores used by the server / by the load generator",
+              lambda results, name: f"{median(results[name], 'server_busy'):.2f} / "
+                                    f"{median(results[name], 'client_busy'):.2f}" if results.get(name) else "–")
         table("The same: latency p50 / p99, ms",
               lambda results, name: f"{median(results[name], 'p50') / 1000:,.1f} / "
                                     f"{median(results[name], 'p99') / 1000:,.1f}" if results.get(name) else "–")
