@@ -191,7 +191,7 @@ void Worker::count_movable(const Fiber* fiber, int change) noexcept {
 
 void Worker::add_woken(Fiber* fiber) noexcept {
   QueueLock guard(*this);
-  fiber->worker = this;
+  if (fiber->worker != this) fiber->worker = this;  // those alone stay: any thread may look at it
   woken_.push(fiber);
   count_movable(fiber, 1);
 }
