@@ -1,5 +1,7 @@
 #include "tendril/run_workers.hpp"
 
+#include <cxxabi.h>
+
 #include <atomic>
 #include <exception>
 #include <string>
@@ -80,6 +82,8 @@ class Crew {
         go_.wait();
         work_(number);
       } catch (const GreenletExit&) {
+        throw;
+      } catch (const abi::__forced_unwind&) {
         throw;
       } catch (...) {
         fail(std::current_exception());
