@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "interpose/boot/settings.hpp"
+#include "interpose/kernel/aside.hpp"
 #include "interpose/kernel/credentials.hpp"
 #include "interpose/kernel/deadlock.hpp"
 #include "interpose/kernel/descriptors.hpp"
@@ -16,10 +17,14 @@
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/mappings.hpp"
 #include "interpose/kernel/report.hpp"
+#include "interpose/kernel/scheduling.hpp"
+#include "interpose/kernel/seccomp_filter.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/stack_arena.hpp"
 #include "interpose/kernel/stack_printer.hpp"
+#include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/thread_flag.hpp"
+#include "interpose/kernel/thread_limit.hpp"
 #include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/patch/patcher.hpp"
@@ -145,6 +150,13 @@ bool is_active() noexcept { return active; }
 void activate() noexcept {
   if (active) return;
   const boot::Settings& settings = boot::settings();
+  if (const char* forbidden = forbidden_in_this_process(); forbidden != nullptr) {
+    Report()
+        .text("tendril: cannot run this process green: its seccomp filter forbids ")
+        .text(forbidden)
+        .send();
+    for (;;) rt::raw_syscall(SYS_exit_group, 126);
+  }
   if (!trap::is_available()) give_up("the kernel has no Syscall User Dispatch (Linux 5.11)", 0);
   if (settings.seeded) {
     if (settings.workers > 1)
@@ -176,15 +188,17 @@ void activate() noexcept {
   constexpr long kPrGetName = 16;
   rt::raw_syscall(SYS_prctl, kPrGetName, main->name);
   __builtin_memcpy(fiber->name, main->name, sizeof main->name);
+  import_scheduling(&main->scheduling);
   threads().add(main, static_cast<int>(tid));
 
+  note_thread_limit();
   look_for_children();
   keep_report_descriptor();
   signals().import_from_kernel(main);  // everything is blocked until the worker is armed
   int error;
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
   if (worker == nullptr) give_up("no worker", error);
-  workers().open(worker, static_cast<size_t>(settings.workers), arm_worker);
+  workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);
   rt::process().add_fiber(fiber);
   rt::process().hooks.on_hub_turn = on_hub_turn;
   find_stack_printer();
@@ -208,6 +222,7 @@ uint64_t deactivate_in_child() noexcept {
   is_green_thread = false;
   rt::on_worker = false;
   uint64_t mask;
+  carry_scheduling_over(survivor->scheduling);
   rt::runtime_allocator_reset_after_fork();  // the others give memory back
   signals().reset_after_fork();
   signals().export_to_kernel(survivor, &mask);
@@ -221,12 +236,14 @@ uint64_t deactivate_in_child() noexcept {
   worker->forget_after_fork();
   workers().reset_after_fork();
   worker_calls_lock().reset_after_fork();
+  scheduling_calls_reset_after_fork();
   credentials_reset_after_fork();
   threads().reset_after_fork();
   futexes().reset_after_fork();
   mappings_reset_after_fork();
   stack_arenas().reset_after_fork();
   thread_timers().reset_after_fork();
+  aside_reset_after_fork();
   reset_report_descriptor_after_fork();
   return mask;
 }

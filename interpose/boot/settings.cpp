@@ -3,18 +3,19 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "interpose/kernel/child_environment.hpp"
 #include "runtime/platform/usable_cores.hpp"
 
 namespace tendril::boot {
 namespace {
 
 bool is_set(const char* name) noexcept {
-  const char* value = std::getenv(name);
+  const char* value = kernel::tendril_variable(name);
   return value != nullptr && value[0] != '\0' && !(value[0] == '0' && value[1] == '\0');
 }
 
 size_t number(const char* name, size_t otherwise) noexcept {
-  const char* value = std::getenv(name);
+  const char* value = kernel::tendril_variable(name);
   if (value == nullptr || *value == '\0') return otherwise;
   char* end;
   const unsigned long long parsed = std::strtoull(value, &end, 10);
@@ -23,20 +24,20 @@ size_t number(const char* name, size_t otherwise) noexcept {
 
 Settings read() noexcept {
   Settings s;
-  s.workers = static_cast<int>(number("TENDRIL_WORKERS", 0));
-  if (const char* seed = std::getenv("TENDRIL_SEED"); seed != nullptr && *seed != '\0') {
+  s.workers = static_cast<int>(number("WORKERS", 0));
+  if (const char* seed = kernel::tendril_variable("SEED"); seed != nullptr && *seed != '\0') {
     s.seeded = true;
-    s.seed = number("TENDRIL_SEED", 0);
+    s.seed = number("SEED", 0);
   }
   if (s.workers < 1) s.workers = s.seeded ? 1 : static_cast<int>(rt::usable_cores());
-  s.stack_size = number("TENDRIL_STACK_SIZE", 0);
-  const size_t slice = number("TENDRIL_SLICE_US", 10'000);
+  s.stack_size = number("STACK_SIZE", 0);
+  const size_t slice = number("SLICE_US", 10'000);
   if (slice >= 50 && slice <= 10'000'000) s.slice_microseconds = static_cast<int>(slice);
-  s.patch = std::getenv("TENDRIL_PATCH") == nullptr || is_set("TENDRIL_PATCH");
-  const char* on_deadlock = std::getenv("TENDRIL_ON_DEADLOCK");
+  s.patch = kernel::tendril_variable("PATCH") == nullptr || is_set("PATCH");
+  const char* on_deadlock = kernel::tendril_variable("ON_DEADLOCK");
   s.exit_on_deadlock = on_deadlock != nullptr && std::strcmp(on_deadlock, "exit") == 0;
-  s.statistics = is_set("TENDRIL_STATS");
-  s.verbose = is_set("TENDRIL_VERBOSE");
+  s.statistics = is_set("STATS");
+  s.verbose = is_set("VERBOSE");
   return s;
 }
 

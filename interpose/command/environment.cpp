@@ -1,5 +1,7 @@
 #include "interpose/command/environment.hpp"
 
+#include <algorithm>
+
 namespace tendril::command {
 namespace {
 
@@ -38,6 +40,16 @@ std::string tunables(std::string_view before) {
   return list + std::string(kRseqTunable) + "0";
 }
 
+// How many the shim will take out of the program's sight.
+size_t hidden_entries(const Environment& environment, const std::string& shim) {
+  const std::string preload = "LD_PRELOAD=" + shim;
+  const std::string tuned = "GLIBC_TUNABLES=" + std::string(kRseqTunable) + "0";
+  return static_cast<size_t>(
+      std::count_if(environment.begin(), environment.end(), [&](const std::string& entry) {
+        return entry == preload || entry == tuned || entry.starts_with("TENDRIL_");
+      }));
+}
+
 std::optional<std::string> flag(bool set) {
   return set ? std::optional<std::string>("1") : std::nullopt;
 }
@@ -63,8 +75,14 @@ std::optional<std::string_view> lookup(const Environment& environment, std::stri
 
 void assign(Environment& environment, std::string_view name,
             const std::optional<std::string>& value) {
-  std::erase_if(environment, [&](const std::string& entry) { return is_variable(entry, name); });
-  if (value) environment.push_back(std::string(name) + "=" + *value);
+  const auto has_name = [&](const std::string& entry) { return is_variable(entry, name); };
+  auto first = std::find_if(environment.begin(), environment.end(), has_name);
+  if (value && first == environment.end()) {
+    environment.push_back(std::string(name) + "=" + *value);
+    return;
+  }
+  if (value) *first++ = std::string(name) + "=" + *value;
+  environment.erase(std::remove_if(first, environment.end(), has_name), environment.end());
 }
 
 Environment green_environment(Environment environment, const std::string& shim,
@@ -89,6 +107,8 @@ Environment green_environment(Environment environment, const std::string& shim,
          settings.exit_on_deadlock ? std::optional<std::string>("exit") : std::nullopt);
   assign(environment, "TENDRIL_STATS", flag(settings.stats));
   assign(environment, "TENDRIL_VERBOSE", flag(settings.verbose));
+  assign(environment, "TENDRIL_EVEN", std::nullopt);
+  if (hidden_entries(environment, shim) % 2 != 0) assign(environment, "TENDRIL_EVEN", "1");
   return environment;
 }
 

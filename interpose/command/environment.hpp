@@ -29,7 +29,7 @@ Environment copy_environment(const char* const* variables);
 // The value of the first variable of that name; empty when there is none.
 std::optional<std::string_view> lookup(const Environment& environment, std::string_view name);
 
-// Leaves exactly one variable of that name, or none when `value` is empty.
+// Leaves exactly one variable of that name, at its place, or none when `value` is empty.
 void assign(Environment& environment, std::string_view name,
             const std::optional<std::string>& value);
 
@@ -40,7 +40,9 @@ std::string switchpoints_beside(const std::string& shim);
 // `environment` as a green program needs it: the shim first in LD_PRELOAD before what was there
 // (with the library of switch points after it under a seed, and without it otherwise),
 // glibc's rseq registration off in GLIBC_TUNABLES (a green thread cannot have one: its kernel
-// thread is shared), and the settings as TENDRIL_* in the one form that the shim reads.
+// thread is shared), and the settings as TENDRIL_* in the one form that the shim reads. One more is
+// added if the shim would otherwise hide an odd number of entries, which would leave the auxiliary
+// vector behind them out of step for who looks for it there.
 Environment green_environment(Environment environment, const std::string& shim,
                               const Settings& settings);
 

@@ -18,6 +18,12 @@
 #include "interpose/command/refusal.hpp"
 #include "interpose/command/shim.hpp"
 
+// By this the shim knows, if it is preloaded here, that TENDRIL_* are to be left to the command.
+extern "C" {
+extern __attribute__((visibility("default"))) const char tendril_command_marker;
+__attribute__((used)) const char tendril_command_marker = 1;
+}
+
 namespace tendril::command {
 namespace {
 

@@ -21,14 +21,13 @@ enum class Verdict : uint8_t {
   kGreen,    // done here; waits park the green thread
   kTracked,  // done by the kernel, and we take note
   kPass,     // done by the kernel: does not wait, or not for long
-  kBlocks,   // done by the kernel although it may block the worker: not green yet
   kRefused,  // not available in a green process: an errno
 };
 
 struct SyscallRow {
   const char* name;
   Verdict verdict;
-  long (*function)(Call& call);  // null for kPass and kBlocks
+  long (*function)(Call& call);  // null for kPass
   const char* reason;
 };
 

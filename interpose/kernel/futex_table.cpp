@@ -40,11 +40,37 @@ int wake_locked(FutexBucket& bucket, uintptr_t address, uint32_t bitset, int cou
     FutexWaiter* next = bucket.waiters.after(waiter);
     if (waiter->address == address && (waiter->bitset & bitset) != 0 && waiter->owner_tid == 0) {
       bucket.waiters.remove(waiter);
-      if (rt::wake(waiter->token)) ++woken;
+      if (const rt::WaitToken token = waiter->token; rt::claim(token)) {
+        waiter->woken = true;
+        rt::let_run(token.fiber);
+        ++woken;
+      }
     }
     waiter = next;
   }
   return woken;
+}
+
+// A requeue may move it from one bucket to another under our hands.
+void take_out(FutexWaiter& waiter) noexcept {
+  for (;;) {
+    FutexBucket* bucket = std::atomic_ref(waiter.bucket).load(std::memory_order_acquire);
+    rt::SpinGuard guard(bucket->lock);
+    if (bucket != waiter.bucket) continue;
+    if (waiter.linked()) bucket->waiters.remove(&waiter);
+    return;
+  }
+}
+
+long result_of(rt::WakeReason reason) noexcept {
+  switch (reason) {
+    case rt::WakeReason::kWoken:
+      return 0;
+    case rt::WakeReason::kTimeout:
+      return -ETIMEDOUT;
+    default:
+      return -EINTR;
+  }
 }
 
 int32_t sign_extended(uint32_t field) noexcept { return static_cast<int32_t>(field << 20) >> 20; }
@@ -56,21 +82,8 @@ FutexTable& futexes() noexcept { return rt::ProcessWide<FutexTable>::get(); }
 // Precondition: the waiter is queued, its wait open.
 long FutexTable::park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept {
   const rt::WakeReason reason = rt::park(deadline);
-  for (;;) {  // a requeue may move it from one bucket to another under our hands
-    FutexBucket* bucket = std::atomic_ref(waiter.bucket).load(std::memory_order_acquire);
-    rt::SpinGuard guard(bucket->lock);
-    if (bucket != waiter.bucket) continue;
-    if (waiter.linked()) bucket->waiters.remove(&waiter);
-    break;
-  }
-  switch (reason) {
-    case rt::WakeReason::kWoken:
-      return 0;
-    case rt::WakeReason::kTimeout:
-      return -ETIMEDOUT;
-    default:
-      return -EINTR;
-  }
+  take_out(waiter);
+  return result_of(reason);
 }
 
 long FutexTable::wait(uint32_t* word, uint32_t expected, uint32_t bitset,
@@ -89,6 +102,41 @@ long FutexTable::wait(uint32_t* word, uint32_t expected, uint32_t bitset,
     bucket.waiters.push_back(&waiter);
   }
   return park_on(waiter, deadline);
+}
+
+long FutexTable::wait_any(const FutexAlternative* words, size_t count, FutexWaiter* places,
+                          rt::Deadline deadline) noexcept {
+  const rt::WaitToken token = rt::begin_wait(rt::WaitKind::kFutex, words[0].word);
+  long error = 0;
+  size_t queued = 0;
+  for (; queued < count && error == 0; ++queued) {
+    FutexWaiter* waiter = new (&places[queued]) FutexWaiter;
+    waiter->token = token;
+    waiter->address = address_of(words[queued].word);
+    waiter->bitset = FUTEX_BITSET_MATCH_ANY;
+    waiter->bucket = &bucket_of(waiter->address);
+    rt::SpinGuard guard(waiter->bucket->lock);
+    uint32_t value;
+    if (tendril_user_load32(words[queued].word, &value) != 0) {
+      error = -EFAULT;
+    } else if (value != words[queued].expected) {
+      error = -EAGAIN;
+    } else {
+      waiter->bucket->waiters.push_back(waiter);
+    }
+  }
+  // Woken on an earlier word while a later one was looked at: that counts.
+  const bool parks = error == 0 || !rt::cancel_wait(token);
+  if (parks) {
+    const rt::WakeReason reason = rt::park(error == 0 ? deadline : rt::kForever);
+    if (error == 0) error = result_of(reason);
+  }
+  long index = -1;
+  for (size_t i = 0; i < queued; ++i) {
+    take_out(places[i]);
+    if (places[i].woken) index = static_cast<long>(i);
+  }
+  return index >= 0 ? index : error;
 }
 
 long FutexTable::wake(uintptr_t address, uint32_t bitset, int count) noexcept {

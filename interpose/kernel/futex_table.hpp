@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "runtime/fiber/intrusive_list.hpp"
@@ -18,6 +19,12 @@ struct FutexWaiter : rt::Waiter {
   uint32_t bitset = 0;
   FutexBucket* bucket = nullptr;  // changes when the waiter is requeued
   uint32_t owner_tid = 0;         // PI: who waits
+  bool woken = false;             // it was on this word that the wait ended
+};
+
+struct FutexAlternative {
+  uint32_t* word;
+  uint32_t expected;
 };
 
 struct FutexBucket {
@@ -34,6 +41,11 @@ class FutexTable {
   // Queues the caller if *word still is `expected`, and parks. 0 when woken; -EAGAIN, -EFAULT,
   // -ETIMEDOUT, -EINTR (interrupted).
   long wait(uint32_t* word, uint32_t expected, uint32_t bitset, rt::Deadline deadline) noexcept;
+
+  // Waits on all of the words: the index of the one that it was woken on, or as wait. `places` are
+  // as many.
+  long wait_any(const FutexAlternative* words, size_t count, FutexWaiter* places,
+                rt::Deadline deadline) noexcept;
 
   // Wakes up to `count` in the order of arrival. Returns how many.
   long wake(uintptr_t address, uint32_t bitset, int count) noexcept;

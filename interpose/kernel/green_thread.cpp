@@ -24,6 +24,7 @@ GreenThread* ThreadTable::create() noexcept { return rt::runtime_new<GreenThread
 
 void ThreadTable::destroy(GreenThread* thread) noexcept {
   thread->pending.drop(~uint64_t{0});
+  remember_affinity(&thread->scheduling, nullptr, 0);
   rt::runtime_delete(thread);
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "interpose/kernel/scheduling.hpp"
 #include "interpose/kernel/signal_queue.hpp"
 #include "runtime/fiber/fiber.hpp"
 #include "runtime/fiber/intrusive_list.hpp"
@@ -28,6 +29,8 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   // --- what glibc registers with the kernel; written by the thread itself ---
   uint32_t* clear_child_tid = nullptr;  // zeroed and woken when the thread has left its stack
   void* robust_list = nullptr;
+
+  Scheduling scheduling;  // guarded by ThreadTable::lock
 
   char name[16] = {};  // prctl(PR_SET_NAME)
   // Of the latest call that came by the trap or from a patched site, as every futex call of the C

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "interpose/kernel/failure_report.hpp"
+#include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_gate.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/interruptible_call.hpp"
@@ -55,7 +56,10 @@ DefaultAction default_action(int signal) noexcept {
 }
 
 void take_default_action(int signal) noexcept {
-  if (default_action(signal) == DefaultAction::kTerminate) report_seed_of_failure();
+  if (default_action(signal) == DefaultAction::kTerminate) {
+    report_seed_of_failure();
+    leave_robust_mutexes_to_successor();
+  }
   KernelAction ours;
   const KernelAction plain{};
   kernel_sigaction(signal, &plain, &ours);

@@ -33,6 +33,7 @@ long sys_set_credentials(Call& call) {
   const bool repetition = current_thread()->handling == kSigSetxid;
   rt::SpinGuard guard(round.lock);
   if (!round.begun) {
+    workers().retire_watchdog();
     round.result = pass(call);
     if (round.result >= 0) call_on_other_workers(call.number, call.arguments);
     rt::offload_retire_threads();  // they have the old ones

@@ -1,4 +1,5 @@
 // fork(2), vfork(2), clone(2) of processes, execve(2), exit_group(2), wait4(2), waitid(2)
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -7,6 +8,7 @@
 #include <cstring>
 
 #include "interpose/kernel/activation.hpp"
+#include "interpose/kernel/child_environment.hpp"
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/dispatch.hpp"
 #include "interpose/kernel/failure_report.hpp"
@@ -14,6 +16,7 @@
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
@@ -21,6 +24,7 @@
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
+#include "runtime/memory/pages.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -62,13 +66,17 @@ void on_borrowed_stack(const gregset_t*) {
       rt::raw_syscall(SYS_rt_sigaction, signal, &plain, nullptr, kSetSize);
     }
   }
+  carry_scheduling_over(current_thread()->scheduling);
   set_kernel_mask(current_thread()->blocked);
 }
 
 // A child of posix_spawn, which sets its dispositions itself, that borrows our memory while this
 // worker waits for its exec or exit: everything it does is native (dispatch is off in it, and hooks
 // see vfork_child_runs).
-void on_borrowed_memory(const gregset_t*) { set_kernel_mask(current_thread()->blocked); }
+void on_borrowed_memory(const gregset_t*) {
+  carry_scheduling_over(current_thread()->scheduling);
+  set_kernel_mask(current_thread()->blocked);
+}
 
 struct VforkPlan {
   const Call* call;
@@ -167,28 +175,52 @@ long sys_vfork(Call& call) { return clone_process(call, CLONE_VM | CLONE_VFORK, 
 
 // The new program inherits mask and pending signals from the kernel, which has to know them first.
 // Ignored dispositions it knows; the others end with exec.
-static long exec(const Call& call) noexcept {
+static long exec(const Call& call, const ChildPlan* plan, int environment_index) noexcept {
   GreenThread* thread = current_thread();
   rt::Worker* worker = rt::current_worker_unchecked();
   worker->forget_rings();
   if (attention_needed()) return -kRestartAlways;
+  long arguments[6];
+  std::memcpy(arguments, call.arguments, sizeof arguments);
+  const size_t bytes = plan != nullptr ? rt::round_up_to_page(plan->size) : 0;
+  void* pages = bytes != 0 ? rt::map_pages(bytes) : nullptr;
+  if (pages != nullptr) {
+    char** list = compose_child_environment(*plan, pages);
+    if (list != nullptr) arguments[environment_index] = reinterpret_cast<long>(list);
+  }
   set_kernel_mask(~uint64_t{0});
   signals().hand_pending_to_kernel(thread);
   state_of(worker)->has_program_mask = true;
   set_kernel_mask(thread->blocked);
   // A signal that comes before the exec is one for the old program: its handler runs first.
-  const long result = worker->call_unless_rung(call.number, call.arguments);
+  const long result = worker->call_unless_rung(call.number, arguments);
+  if (pages != nullptr) rt::unmap_pages(pages, bytes);
   state_of(worker)->has_program_mask = false;
   set_kernel_mask(
       signals().kernel_mask());  // it failed; what is pending comes back through our handlers
   return result == -EINTR ? -kRestartAlways : result;
 }
 
-long sys_execve(Call& call) { return exec(call); }
-long sys_execveat(Call& call) { return exec(call); }
+long sys_execve(Call& call) {
+  const long* a = call.arguments;
+  ChildPlan plan;
+  const bool planned = plan_child(AT_FDCWD, reinterpret_cast<const char*>(a[0]), 0,
+                                  reinterpret_cast<char* const*>(a[2]), &plan);
+  return exec(call, planned ? &plan : nullptr, 2);
+}
+
+long sys_execveat(Call& call) {
+  const long* a = call.arguments;
+  ChildPlan plan;
+  const bool planned =
+      plan_child(static_cast<int>(a[0]), reinterpret_cast<const char*>(a[1]),
+                 static_cast<int>(a[4]), reinterpret_cast<char* const*>(a[3]), &plan);
+  return exec(call, planned ? &plan : nullptr, 3);
+}
 
 long sys_exit_group(int status) {
   if ((status & 0xff) != 0) report_seed_of_failure();
+  leave_robust_mutexes_to_successor();
   report_statistics();
   for (;;) rt::raw_syscall(SYS_exit_group, status);
 }

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -14,7 +15,9 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/thread_flag.hpp"
+#include "interpose/kernel/thread_limit.hpp"
 #include "interpose/kernel/user_memory.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -58,6 +61,7 @@ void bury_green_thread(rt::Fiber* fiber) {
 namespace {
 
 long make_thread(const Call& call, const ThreadRequest& request) noexcept {
+  if (!thread_limit_allows_another()) return -EAGAIN;
   GreenThread* thread = threads().create();
   if (thread == nullptr) return -EAGAIN;
   GreenThread* parent = current_thread();
@@ -70,6 +74,12 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
     threads().destroy(thread);
     return -EAGAIN;
   }
+  // A thread inherits what its maker's kernel thread is.
+  if (rt::current_worker_unchecked()->reserved && !workers().bind(fiber)) {
+    threads().destroy(thread);
+    rt::give_back_fiber(fiber);
+    return -EAGAIN;
+  }
   thread->fiber = fiber;
   fiber->owner = thread;
   fiber->last_rites = bury_green_thread;
@@ -79,6 +89,10 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
   thread->start[REG_RSP] = static_cast<greg_t>(request.stack_top);
   thread->blocked = parent->blocked;
   std::memcpy(thread->name, parent->name, sizeof thread->name);
+  {
+    rt::SpinGuard guard(threads().lock);
+    inherit_scheduling(&thread->scheduling, parent->scheduling);
+  }
   if ((request.flags & CLONE_CHILD_CLEARTID) != 0) thread->clear_child_tid = request.child_tid;
 
   const int tid = threads().add_with_new_tid(thread);
@@ -176,6 +190,9 @@ long sys_rseq(void*, uint32_t, int, uint32_t signature) {
   return signature == kGlibcSignature ? 0 : -ENOSYS;
 }
 
+// Of the process; -1: none was set since it became green.
+static constinit std::atomic<int> parent_death_signal{-1};
+
 long sys_prctl(Call& call) {
   GreenThread* thread = current_thread();
   switch (call.arguments[0]) {
@@ -196,38 +213,31 @@ long sys_prctl(Call& call) {
     case PR_GET_NAME:
       return copy_out_bytes(reinterpret_cast<void*>(call.arguments[1]), thread->name,
                             sizeof thread->name);
+    case PR_SET_TIMERSLACK:
+      return set_timer_slack(static_cast<uint64_t>(call.arguments[1]));
+    case PR_GET_TIMERSLACK:
+      return timer_slack();
+    case PR_SET_PDEATHSIG: {
+      // Any kernel thread that has one sends it; the others must not keep an older one.
+      const long result = pass(call);
+      if (result == 0) {
+        call_on_other_workers(SYS_prctl, {PR_SET_PDEATHSIG, 0});
+        parent_death_signal.store(static_cast<int>(call.arguments[1]));
+      }
+      return result;
+    }
+    case PR_GET_PDEATHSIG: {
+      const int signal = parent_death_signal.load();
+      if (signal < 0) return pass(call);  // as before the process became green
+      return copy_out(reinterpret_cast<void*>(call.arguments[1]), signal);
+    }
+    case PR_SET_SECCOMP:
+      return prctl_seccomp(call);
     case 59:  // PR_SET_SYSCALL_USER_DISPATCH: ours
       return -EBUSY;
     default:
-      return pass(call);
-  }
-}
-
-// Scheduling questions about a green thread are answered for the worker that runs it; what a
-// program sets for one thread must not fall upon all that share the worker.
-long sys_sched_of_tid(Call& call) {
-  const auto tid = static_cast<int>(call.arguments[0]);
-  bool green;
-  {
-    rt::SpinGuard guard(threads().lock);
-    green = tid == 0 || threads().find(tid) != nullptr;
-  }
-  if (!green) return pass(call);
-  Call own = call;
-  own.arguments[0] = 0;
-  switch (call.number) {
-    case SYS_sched_setscheduler: {
-      const long policy = call.arguments[1] & ~long{SCHED_RESET_ON_FORK};
-      if (policy < 0 || policy > SCHED_DEADLINE || policy == 4) return -EINVAL;
-      return threads().count() == 1 ? pass(own) : 0;
-    }
-    case SYS_sched_setaffinity:
-    case SYS_sched_setparam:
-    case SYS_sched_setattr:
-      // Valid for the process as a whole or not at all.
-      return threads().count() == 1 ? pass(own) : 0;
-    default:
-      return pass(own);
+      return is_of_own_thread(call.arguments[0], call.arguments[1]) ? prctl_of_own_thread(call)
+                                                                    : pass(call);
   }
 }
 

@@ -16,6 +16,8 @@
 #include "interpose/kernel/dispatch.hpp"
 #include "interpose/kernel/signal_state.hpp"
 
+struct futex_waitv;
+
 namespace tendril::kernel {
 
 // sys_memory.cpp
@@ -70,6 +72,11 @@ long sys_sched_yield();
 // sys_futex.cpp
 long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* timeout,
                uint32_t* word2, uint32_t value3);
+long sys_futex_waitv(Call& call);
+long sys_futex_wake(uint32_t* word, uint64_t bitset, int count, uint32_t flags);
+long sys_futex_wait(uint32_t* word, uint64_t value, uint64_t bitset, uint32_t flags,
+                    const timespec* timeout, int clock);
+long sys_futex_requeue(const futex_waitv* list, uint32_t flags, int count, int move);
 
 // sys_credentials.cpp
 long sys_set_credentials(Call& call);
@@ -77,6 +84,21 @@ long sys_set_credentials(Call& call);
 // sys_timer.cpp
 long sys_timer_create(Call& call);
 long sys_timer_delete(Call& call);
+
+// sys_sched.cpp
+long sys_sched_set(Call& call);
+long sys_sched_setaffinity(Call& call);
+long sys_sched_getaffinity(Call& call);
+long sys_sched_getscheduler(int tid);
+long sys_sched_getparam(int tid, void* parameters);
+long sys_sched_getattr(Call& call);
+long sys_sched_rr_get_interval(Call& call);
+long sys_setpriority(Call& call);
+long sys_getpriority(Call& call);
+long sys_ioprio_set(Call& call);
+long sys_ioprio_get(Call& call);
+long set_timer_slack(uint64_t nanoseconds) noexcept;  // of the caller; 0: the default
+long timer_slack() noexcept;
 
 // sys_thread.cpp
 long sys_clone(Call& call);
@@ -88,7 +110,6 @@ long sys_set_robust_list(void* head, size_t size);
 long sys_get_robust_list(int tid, void** head, size_t* size);
 long sys_rseq(void* area, uint32_t size, int flags, uint32_t signature);
 long sys_prctl(Call& call);
-long sys_sched_of_tid(Call& call);
 
 // sys_process.cpp
 long sys_fork(Call& call);
@@ -142,6 +163,27 @@ long sys_vmsplice(Call& call);
 
 // sys_offload.cpp
 long sys_offloaded(Call& call);
+
+// sys_own_thread.cpp
+long sys_setfsid(Call& call);
+long sys_capget(Call& call);
+long sys_capset(Call& call);
+long sys_personality(Call& call);
+long sys_unshare(Call& call);
+long sys_setns(Call& call);
+// The running green thread gets an OS thread of its own. False, and a report: there are too many.
+bool bind_thread() noexcept;
+// Whether a prctl concerns the calling kernel thread alone; and doing it.
+bool is_of_own_thread(long option, long argument) noexcept;
+long prctl_of_own_thread(const Call& call) noexcept;
+
+// sys_seccomp.cpp
+long sys_seccomp(Call& call);
+long prctl_seccomp(Call& call);
+
+// thread_limit.cpp
+long sys_prlimit64(Call& call);
+long sys_setrlimit(Call& call);
 long sys_io_uring_enter(Call& call);
 
 }  // namespace tendril::kernel

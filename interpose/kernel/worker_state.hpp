@@ -35,6 +35,7 @@ struct WorkerState {
   // The kernel's mask is the program's for now, in an exec: our handlers leave it as it is.
   bool has_program_mask = false;
   stack_t alternate_stack{};  // of this OS thread, for faults
+  int slice_timer = -1;       // ticks for it; -1: none does
 };
 
 // Posts what has arrived on the calling worker. Runtime code only.

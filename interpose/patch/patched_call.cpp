@@ -28,6 +28,7 @@ struct Frame {  // as entry.S pushes it
   long rdi, rsi, rdx, r10, r8, r9;
   const uint64_t* record;  // R11; its first word: where the program goes on
   uint64_t rbp;
+  uint64_t flags;
   char red_zone[128];
   char program_stack[1];  // where RSP was
 };

@@ -16,6 +16,7 @@
 
 #include "interpose/kernel/failure_report.hpp"
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_gate.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/user_memory.hpp"
@@ -73,6 +74,7 @@ bool recover_user_copy(ucontext_t* frame) noexcept {
 // Lets the kernel do what it would have done: the instruction runs again and dies of it.
 void die_naturally(int signal) noexcept {
   kernel::report_seed_of_failure();
+  if (rt::current_worker() != nullptr) kernel::leave_robust_mutexes_to_successor();
   const kernel::KernelAction plain{};
   rt::raw_syscall(SYS_rt_sigaction, signal, &plain, nullptr, 8);
 }

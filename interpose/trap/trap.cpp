@@ -136,7 +136,7 @@ void on_kick(int, siginfo_t* info, void* context) {
 
 // Ticks for this OS thread. Short slices (for tests) need a clock that is finer than the kernel's
 // tick, and tick while the worker sleeps as well.
-bool start_slices(int os_tid, int microseconds) noexcept {
+bool start_slices(int os_tid, int microseconds, int* made) noexcept {
   constexpr int kFinestCpuTick = 4000;
   sigevent event{};
   event.sigev_notify = SIGEV_THREAD_ID;
@@ -145,6 +145,7 @@ bool start_slices(int os_tid, int microseconds) noexcept {
   int timer = 0;
   const long clock = microseconds < kFinestCpuTick ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
   if (rt::raw_syscall(SYS_timer_create, clock, &event, &timer) != 0) return false;
+  *made = timer;
   const timespec slice = rt::to_timespec(microseconds * rt::Nanoseconds{1000});
   const itimerspec period{slice, slice};
   return rt::raw_syscall(SYS_timer_settime, timer, 0, &period, nullptr) == 0;
@@ -193,9 +194,23 @@ bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
   rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
   const uint64_t mask = kernel::signals().kernel_mask();
   if (set_dispatch(kDispatchOn, &worker->selector) != 0) return false;
-  if (slice_microseconds != 0 && !start_slices(worker->os_tid, slice_microseconds)) return false;
+  if (slice_microseconds != 0 &&
+      !start_slices(worker->os_tid, slice_microseconds, &state->slice_timer)) {
+    return false;
+  }
   set_kernel_mask(mask);
   return true;
+}
+
+void disarm(rt::Worker* worker) noexcept {
+  kernel::WorkerState* state = kernel::state_of(worker);
+  if (state->slice_timer >= 0) rt::raw_syscall(SYS_timer_delete, state->slice_timer);
+  set_dispatch(kDispatchOff, nullptr);
+  const stack_t none{nullptr, SS_DISABLE, 0};
+  rt::raw_syscall(SYS_sigaltstack, &none, nullptr);
+  rt::unmap_pages(state->alternate_stack.ss_sp, kAlternateStackSize);
+  worker->layer_data = nullptr;
+  rt::unmap_pages(state, rt::round_up_to_page(sizeof *state));
 }
 
 }  // namespace tendril::trap

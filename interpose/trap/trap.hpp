@@ -16,4 +16,7 @@ void install() noexcept;
 // for its green threads (0: none). False on failure.
 bool arm(rt::Worker* worker, int slice_microseconds) noexcept;
 
+// The opposite, on this OS thread's hub, before it ends. All signals are blocked.
+void disarm(rt::Worker* worker) noexcept;
+
 }  // namespace tendril::trap

@@ -52,8 +52,10 @@ void* prepare_bare_thread(size_t stack_size, BareThread* thread) noexcept {
   return memory;
 }
 
-long start_bare_thread(BareThread* thread, void (*function)(void*), void* argument,
-                       uint64_t blocked_signals) noexcept {
+namespace {
+
+long start(long flags, BareThread* thread, void (*function)(void*), void* argument,
+           uint64_t blocked_signals) noexcept {
   // The mask is inherited, and nothing may arrive before the thread's registers are its own: it
   // would find its parent's worker. The function opens the mask, see below.
   struct Start {
@@ -73,13 +75,25 @@ long start_bare_thread(BareThread* thread, void (*function)(void*), void* argume
   const uint64_t everything = ~uint64_t{0};
   uint64_t old_mask = 0;
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &everything, &old_mask, sizeof old_mask);
-  constexpr long kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-                          CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
   void* top = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(start) & ~uintptr_t{15});
-  const long tid = tendril_clone_thread(kFlags, top, &thread->tid, thread->tls, main, start);
+  const long tid = tendril_clone_thread(flags, top, &thread->tid, thread->tls, main, start);
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask, nullptr, sizeof old_mask);
   if (tid < 0) thread->tid = 0;
   return tid;
+}
+
+}  // namespace
+
+long start_bare_thread(BareThread* thread, void (*function)(void*), void* argument,
+                       uint64_t blocked_signals) noexcept {
+  constexpr long kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                          CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+  return start(kFlags, thread, function, argument, blocked_signals);
+}
+
+long start_bare_process(BareThread* thread, void (*function)(void*), void* argument) noexcept {
+  constexpr long kFlags = CLONE_VM | CLONE_SETTLS | CLONE_PARENT_SETTID;
+  return start(kFlags, thread, function, argument, ~uint64_t{0});
 }
 
 void end_bare_thread() noexcept {

@@ -28,6 +28,10 @@ void* prepare_bare_thread(size_t stack_size, BareThread* thread) noexcept;
 long start_bare_thread(BareThread* thread, void (*function)(void*), void* argument,
                        uint64_t blocked_signals) noexcept;
 
+// As start_bare_thread, but what starts is a process of its own on this one's memory, with copies
+// of its descriptors and dispositions and every signal blocked. It tells nobody of its end.
+long start_bare_process(BareThread* thread, void (*function)(void*), void* argument) noexcept;
+
 [[noreturn]] void end_bare_thread() noexcept;
 
 }  // namespace tendril::rt

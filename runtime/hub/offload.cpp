@@ -9,6 +9,7 @@
 #include "runtime/hub/bare_thread.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/worker.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/platform/spin_lock.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -214,6 +215,10 @@ bool abort_job(Job* job) noexcept {
 }  // namespace
 
 long offload(long number, long a, long b, long c, long d, long e, long f) noexcept {
+  // What it was bound for holds on its own thread only.
+  if (Worker* worker = current_worker_unchecked(); worker->reserved) {
+    return worker->call_here(number, {a, b, c, d, e, f});
+  }
   Job job{number, {a, b, c, d, e, f}, 0, 0, {}, nullptr, 0, false};
   job.token = begin_wait(WaitKind::kOffload, nullptr);
   if (!submit(&job)) {

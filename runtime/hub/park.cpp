@@ -117,7 +117,10 @@ void interrupt(Fiber* fiber) noexcept {
   fiber->interrupt_pending.store(true, std::memory_order_seq_cst);
   uint64_t word = fiber->wait_word.load(std::memory_order_seq_cst);
   if (wait_word::reason(word) != WakeReason::kNone) return;
-  wake({fiber, word}, WakeReason::kInterrupted);
+  if (!wake({fiber, word}, WakeReason::kInterrupted)) return;
+  // It may be in a call of its own worker's, where no wake is seen.
+  Worker* worker = fiber->worker;
+  if (worker != nullptr && worker->reserved) worker->interrupt_call_here();
 }
 
 void yield() noexcept {

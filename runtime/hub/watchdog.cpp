@@ -32,6 +32,11 @@ Nanoseconds cpu_time_of(int tid) noexcept {
 void Watchdog::start(WorkerGroup* group) noexcept {
   if (started_.exchange(true)) return;
   group_ = group;
+  if (!thread_.has_ended()) {  // one that was retired: the next to wake tries again
+    started_ = false;
+    return;
+  }
+  stale_ = false;
   if (thread_.stack_top == nullptr && prepare_bare_thread(kStackSize, &thread_) == nullptr) {
     started_ = false;
     return;
@@ -45,11 +50,17 @@ void Watchdog::main(void* argument) {
   int quiet = 0;
   for (;;) {
     raw_syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, nullptr);
+    if (self->is_stale()) {
+      self->started_ = false;
+      return;
+    }
     quiet = self->look() ? 0 : quiet + 1;
     if (quiet < kQuietLooksBeforeRest) continue;
     self->resting_.store(1, std::memory_order_seq_cst);
     // Whoever wakes from now on sees it; who woke before, we see.
     if (!self->look()) {
+      // Nor may it rest when it is to end.
+      if (self->is_stale()) self->resting_.store(0, std::memory_order_relaxed);
       raw_syscall(SYS_futex, &self->resting_, FUTEX_WAIT_PRIVATE, 1, nullptr, nullptr, 0);
     }
     self->resting_.store(0, std::memory_order_relaxed);
@@ -90,6 +101,7 @@ bool Watchdog::look() noexcept {
 
 void Watchdog::reset_after_fork() noexcept {
   started_ = false;
+  stale_ = false;
   thread_ = {};
   resting_ = 0;
   seen_ = 0;

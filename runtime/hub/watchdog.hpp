@@ -23,10 +23,19 @@ class Watchdog {
   void start(WorkerGroup* group) noexcept;
   bool is_started() const noexcept { return started_.load(std::memory_order_relaxed); }
 
-  // A worker comes out of its sleep: it rests while all sleep.
+  // A worker comes out of its sleep: it rests while all sleep. On that worker's OS thread.
   void somebody_woke() noexcept {
     if (resting_.load(std::memory_order_relaxed) != 0) end_rest();
+    if (!started_.load(std::memory_order_relaxed)) start(group_);
   }
+
+  // What its OS thread has of the process (credentials, say) is about to be old: spare workers must
+  // not be made by it any more. It ends, and another is started by a worker.
+  void retire() noexcept {
+    stale_.store(true, std::memory_order_seq_cst);
+    end_rest();
+  }
+  bool is_stale() const noexcept { return stale_.load(std::memory_order_seq_cst); }
 
   uint64_t blocked_workers_seen() const noexcept { return seen_.load(std::memory_order_relaxed); }
 
@@ -41,6 +50,7 @@ class Watchdog {
   WorkerGroup* group_ = nullptr;
   BareThread thread_;
   std::atomic<bool> started_{false};
+  std::atomic<bool> stale_{false};
   std::atomic<uint32_t> resting_{0};  // futex
   uint32_t blocked_at_last_look_ = 0;
   std::atomic<uint64_t> seen_{0};  // workers that were found stuck, over time

@@ -46,7 +46,8 @@ void WorkerStats::add(const WorkerStats& other) noexcept {
 SpinLock& Worker::retired_workers_lock() noexcept { return retired_lock; }
 StackPool& Worker::hub_stacks() noexcept { return hub_stack_pool; }
 
-Worker* Worker::make(Poller* shared_poller) noexcept {
+Worker* Worker::make(Poller* shared_poller, Worker* reuse) noexcept {
+  if (reuse != nullptr) return make_again(reuse, shared_poller);
   if (shared_poller == nullptr) {
     SpinGuard guard(retired_lock);
     if (Worker* worker = retired) {
@@ -67,9 +68,9 @@ Worker* Worker::make(Poller* shared_poller) noexcept {
 }
 
 Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t hub_fs_base,
-                                  int* error) noexcept {
+                                  int* error, Worker* reuse) noexcept {
   *error = ENOMEM;
-  Worker* worker = make(shared_poller);
+  Worker* worker = make(shared_poller, reuse);
   if (worker == nullptr) return nullptr;
   const Stack stack = worker->hub.stack;
   worker->os_tid = static_cast<int>(raw_syscall(SYS_gettid));
@@ -210,6 +211,7 @@ void Worker::finish_switch(Fiber* left) noexcept {
       break;
     case FiberState::kDead:
       retire_context(*left);
+      deserted_ = reserved && left->worker == this;
       if (left->last_rites != nullptr) left->last_rites(left);
       break;
     case FiberState::kRunning:  // the hub, which is in no queue
@@ -302,7 +304,7 @@ void Worker::schedule(Fiber* fiber) noexcept {
       home->inbox.push(fiber);
       home->ring();
     }
-  } else if (here != nullptr && here->group == home->group) {
+  } else if (here != nullptr && here->group == home->group && !here->reserved) {
     here->add_woken(fiber);
     if (here->movable() > 1 || here->current != &here->hub) here->group->work_added(*here);
   } else {
@@ -350,7 +352,7 @@ void Worker::hub_entry(boost::context::detail::transfer_t transfer) {
 }
 
 Deadline Worker::nearest_timer() const noexcept {
-  return group != nullptr ? group->nearest_timer() : timers.nearest();
+  return group != nullptr && !reserved ? group->nearest_timer() : timers.nearest();
 }
 
 Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
@@ -386,7 +388,7 @@ void Worker::hub_turn() noexcept {
     stats.longest_without_hub = now - last_hub_time_;
   }
   timers.fire_due(now);
-  if (group != nullptr) group->look_for_work(*this, now);
+  if (group != nullptr && !reserved) group->look_for_work(*this, now);
 
   Nanoseconds timeout = anything_ready() ? 0 : time_to_sleep(now);
   const bool sleeps = timeout != 0;
@@ -395,15 +397,15 @@ void Worker::hub_turn() noexcept {
   only_yielded_ = true;
   if (sleeps) {
     const auto nothing_comes = [&] {
-      return timeout == kForever && poller->waiters() == 0 && !loop_is_alive();
+      return !reserved && timeout == kForever && poller->waiters() == 0 && !loop_is_alive();
     };
-    if (process().hooks.on_dead_end != nullptr && !loop_is_alive()) {
+    if (!reserved && process().hooks.on_dead_end != nullptr && !loop_is_alive()) {
       report_idle(timeout == kForever && poller->waiters() == 0);
       if (anything_ready()) timeout = 0;
     }
     // From here on whoever fills the inbox rings; what came before is seen now.
     sleeping_.store(true, std::memory_order_seq_cst);
-    if (group != nullptr) timeout = group->begin_sleep(*this, timeout);
+    if (group != nullptr && !reserved) timeout = group->begin_sleep(*this, timeout);
     if (!inbox.empty()) timeout = 0;
     if (process().hooks.on_standstill != nullptr && nothing_comes() &&
         (group == nullptr || group->everybody_sleeps())) {
@@ -411,10 +413,15 @@ void Worker::hub_turn() noexcept {
     }
     if (timeout != 0) ++stats.hub_sleeps;
   }
-  const Poller::Outcome outcome = poller->poll(&rung_, timeout);
+  Poller::Outcome outcome;
+  if (reserved) {
+    sleep_alone(timeout);
+  } else {
+    outcome = poller->poll(&rung_, timeout);
+  }
   if (sleeps) {
     sleeping_.store(false, std::memory_order_relaxed);
-    if (group != nullptr) group->end_sleep(*this);
+    if (group != nullptr && !reserved) group->end_sleep(*this);
   }
   if (outcome.rung && group != nullptr) group->was_rung(*this);
   drain_inbox();
@@ -431,6 +438,7 @@ void Worker::hub_turn() noexcept {
 
 void Worker::hub_main() noexcept {
   for (;;) {
+    if (deserted_) group->leave(*this);
     if (group != nullptr && group->is_surplus(*this)) {
       rung_ = 0;
       if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
@@ -440,6 +448,10 @@ void Worker::hub_main() noexcept {
     hub_turn();
     turns_left_ = kTurnsPerLook;
     looks_left_ = kLooksPerHubTurn;
+    if (reserved) {
+      if (anything_ready()) switch_away(&hub);
+      continue;
+    }
     if (group != nullptr) group->leave_hub(*this);
     if (anything_ready() || (group != nullptr && group->has_preempted())) switch_away(&hub);
   }

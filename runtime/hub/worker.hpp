@@ -74,6 +74,10 @@ class Worker {
   uint32_t spare_count = 0;
   static constexpr uint32_t kMostSpares = 256;
 
+  // Runs the one fiber that is bound to it and no other, see WorkerGroup::bind_current_fiber. Set
+  // before it runs anything.
+  bool reserved = false;
+
   int os_tid = 0;
   void* layer_data = nullptr;  // the layer above: interposition keeps its per-worker state here
 
@@ -82,8 +86,9 @@ class Worker {
   // Makes this OS thread a worker whose root fiber is the caller. `hub_fs_base`: 0, or a thread
   // control block for the hub alone (interposed processes). False, with errno-style code in
   // *error, when stacks or descriptors cannot be had.
+  // `reuse`: a reserved worker that has left its group and whose thread has ended, or null.
   static Worker* adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t hub_fs_base,
-                                   int* error) noexcept;
+                                   int* error, Worker* reuse = nullptr) noexcept;
 
   // The opposite, before a plain OS thread ends; called on the root fiber, which is given back,
   // when no other fiber of this worker is alive. The worker is kept for the next thread: late
@@ -115,6 +120,11 @@ class Worker {
   // The same from a signal handler on this worker's own thread: it may be just before its sleep.
   void ring_from_handler(ucontext_t* frame) noexcept;
 
+  // A reserved worker's fiber makes a call that may wait, here: nobody else would run meanwhile. As
+  // offload otherwise.
+  long call_here(long number, const long (&arguments)[6]) noexcept;
+  // Ends that call, if it is in one. Any thread.
+  void interrupt_call_here() noexcept;
   // A native call that ends with -EINTR if the worker is rung from now on, or was since
   // forget_rings. Own thread, runtime mode.
   long call_unless_rung(long number, const long (&arguments)[6]) noexcept;
@@ -173,7 +183,9 @@ class Worker {
   bool hub_is_due() noexcept;
   Deadline nearest_timer() const noexcept;
   [[noreturn]] void hub_main() noexcept;
-  static Worker* make(Poller* shared_poller) noexcept;
+  static Worker* make(Poller* shared_poller, Worker* reuse) noexcept;
+  static Worker* make_again(Worker* ended, Poller* shared_poller) noexcept;
+  void sleep_alone(Nanoseconds timeout) noexcept;
   void close_loop() noexcept;
   static void hub_entry(boost::context::detail::transfer_t transfer);
   void hub_turn() noexcept;
@@ -190,6 +202,7 @@ class Worker {
   LocalQueue woken_;    // came out of a wait: run before the others (bounded)
   LocalQueue yielded_;  // yielded or were preempted
   std::atomic<uint32_t> movable_{0};
+  bool deserted_ = false;       // reserved, and the bound fiber has ended
   bool preempting_ = false;     // the fiber being left was preempted
   bool group_is_next_ = false;  // whose turn it is: the group's preempted or the own yielded
   bool only_yielded_ = false;   // since the hub's last turn all that ran were fibers that yield
@@ -201,6 +214,8 @@ class Worker {
   int woken_streak_ = 0;
   std::atomic<bool> sleeping_{false};  // the hub is (about to be) in epoll_wait
   volatile int rung_ = 0;              // ends that wait, see interruptible_call
+
+  void* member_ = nullptr;  // its group's record of it
 
   // Of an idle worker in a group, see WorkerGroup; own thread only.
   bool watching_ = false;

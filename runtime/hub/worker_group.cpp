@@ -10,6 +10,7 @@
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
@@ -37,9 +38,14 @@ uint64_t switches_of(const Worker& worker) noexcept {
 struct WorkerGroup::Member {
   BareThread thread;
   WorkerGroup* group;
+  bool reserved = false;
+  Worker* reuse = nullptr;
+  Member* next_ended = nullptr;
+  std::atomic<Worker*> worker{nullptr};  // once it has begun
 };
 
-void WorkerGroup::open(Worker* first, size_t limit, Prepare prepare) noexcept {
+void WorkerGroup::open(Worker* first, size_t limit, Prepare prepare, Retire retire) noexcept {
+  retire_ = retire;
   limit_ = limit < 1 ? 1 : limit > kMostWorkers ? kMostWorkers : limit;
   prepare_ = prepare;
   made_.store(1, std::memory_order_relaxed);
@@ -52,14 +58,21 @@ void WorkerGroup::open(Worker* first, size_t limit, Prepare prepare) noexcept {
 void WorkerGroup::add_member(Worker* worker) noexcept {
   const size_t count = count_.load(std::memory_order_relaxed);
   workers_[count].store(worker, std::memory_order_relaxed);
-  if (count >= limit_) worker->spare_rank_ = static_cast<int64_t>(count - limit_);
+  size_t ordinary = 0;
+  for_each_worker([&](const Worker& other) { ordinary += other.reserved ? 0 : 1; });
+  if (!worker->reserved && ordinary >= limit_) {
+    worker->spare_rank_ = static_cast<int64_t>(ordinary - limit_);
+  }
   count_.store(count + 1, std::memory_order_release);
 }
 
 void WorkerGroup::grow(size_t limit) noexcept {
   SpinGuard guard(growth_lock_);
   const size_t made = made_.load(std::memory_order_relaxed);
-  if (made >= limit) return;
+  if (made - reserved_.load(std::memory_order_relaxed) >= limit ||
+      made >= kMostWorkers + kMostSpares)
+    return;
+  if (current_worker() == nullptr && watchdog_.is_stale()) return;
   BareThread thread;
   void* memory = prepare_bare_thread(kRootStackSize, &thread);
   if (memory == nullptr) return;  // fewer workers then; the next to need one tries again
@@ -70,16 +83,19 @@ void WorkerGroup::grow(size_t limit) noexcept {
 }
 
 void WorkerGroup::member_main(void* argument) {
-  const auto* member = static_cast<Member*>(argument);
+  auto* member = static_cast<Member*>(argument);
   WorkerGroup* group = member->group;
   Fiber* root = take_fiber();
   if (root == nullptr) fatal("out of memory for a worker");
   adopt_current_thread(*root, /*shared=*/false);
   int error;
   const auto tls = reinterpret_cast<uintptr_t>(member->thread.tls);
-  Worker* worker = Worker::adopt_this_thread(root, group->first()->poller, tls, &error);
+  Worker* worker =
+      Worker::adopt_this_thread(root, group->first()->poller, tls, &error, member->reuse);
   if (worker == nullptr) fatal("out of memory for a worker");
   worker->group = group;
+  worker->reserved = member->reserved;
+  worker->member_ = member;
   if (!group->prepare_(worker)) fatal("cannot arm a worker");
   {
     SpinGuard guard(group->growth_lock_);
@@ -87,10 +103,111 @@ void WorkerGroup::member_main(void* argument) {
   }
   // What the workers were told between our arming and our entry in the list, we look up now.
   interrupt_call(worker->os_tid);
+  member->worker.store(worker, std::memory_order_release);
   // From here on only the hub and the group's fibers run on this thread.
   begin_wait(WaitKind::kOther, group, /*shielded=*/true);
   park(kForever);
   fatal("a worker's root was woken");
+}
+
+// Precondition: growth_lock_. A record whose OS thread is gone; null if there is none.
+WorkerGroup::Member* WorkerGroup::take_ended() noexcept {
+  for (Member** link = &ended_; *link != nullptr; link = &(*link)->next_ended) {
+    Member* member = *link;
+    if (!member->thread.has_ended()) continue;
+    *link = member->next_ended;
+    return member;
+  }
+  return nullptr;
+}
+
+Worker* WorkerGroup::reserve() noexcept {
+  Member* member;
+  {
+    SpinGuard guard(growth_lock_);
+    const size_t made = made_.load(std::memory_order_relaxed);
+    if (made >= kMostWorkers) return nullptr;
+    member = take_ended();
+    if (member != nullptr) {
+      member->reuse = member->worker.load(std::memory_order_relaxed);
+      member->worker.store(nullptr, std::memory_order_relaxed);
+    } else {
+      BareThread thread;
+      void* memory = prepare_bare_thread(kRootStackSize, &thread);
+      if (memory == nullptr) return nullptr;
+      member = new (memory) Member{thread, this};
+      member->reserved = true;
+    }
+    constexpr uint64_t kAllSignals = ~uint64_t{0};
+    if (start_bare_thread(&member->thread, member_main, member, kAllSignals) < 0) {
+      member->worker.store(member->reuse, std::memory_order_relaxed);
+      if (member->reuse != nullptr) {
+        member->next_ended = ended_;
+        ended_ = member;
+      }
+      return nullptr;
+    }
+    made_.store(made + 1, std::memory_order_relaxed);
+    reserved_.fetch_add(1, std::memory_order_relaxed);
+  }
+  for (;;) {
+    if (Worker* worker = member->worker.load(std::memory_order_acquire)) return worker;
+    raw_syscall(SYS_sched_yield);
+  }
+}
+
+bool WorkerGroup::bind_current_fiber() noexcept {
+  RuntimeSection section;
+  Worker* worker = current_worker_unchecked();
+  if (worker->reserved) return true;
+  Worker* own = reserve();
+  if (own == nullptr) return false;
+  Fiber* self = worker->current;
+  self->pinned = true;
+  self->worker = own;
+  self->state.store(FiberState::kYielding, std::memory_order_relaxed);
+  Worker::switch_away(self);
+  return true;
+}
+
+bool WorkerGroup::bind(Fiber* fiber) noexcept {
+  RuntimeSection section;
+  Worker* own = reserve();
+  if (own == nullptr) return false;
+  fiber->pinned = true;
+  fiber->worker = own;
+  return true;
+}
+
+void WorkerGroup::leave(Worker& worker) noexcept {
+  {
+    // Nobody makes the workers do anything while this is held.
+    SpinGuard guard(growth_lock_);
+    const size_t count = count_.load(std::memory_order_relaxed);
+    size_t place = 0;
+    while (workers_[place].load(std::memory_order_relaxed) != &worker) ++place;
+    workers_[place].store(workers_[count - 1].load(std::memory_order_relaxed),
+                          std::memory_order_relaxed);
+    count_.store(count - 1, std::memory_order_release);
+    made_.store(made_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    reserved_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  const uint64_t everything = ~uint64_t{0};
+  raw_syscall(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, &everything, nullptr, sizeof everything);
+  // What has arrived here until now is passed on.
+  if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(&worker);
+  if (retire_ != nullptr) retire_(&worker);
+  Fiber* root = worker.root;
+  auto* member = static_cast<Member*>(worker.member_);
+  root->state.store(FiberState::kDead, std::memory_order_relaxed);
+  give_back_fiber(root);
+  {
+    SpinGuard guard(growth_lock_);
+    member->next_ended = ended_;
+    ended_ = member;
+  }
+  on_worker = false;  // the thread-locals are reused
+  end_bare_thread();
 }
 
 void WorkerGroup::lock_complete() noexcept {
@@ -108,8 +225,9 @@ void WorkerGroup::inject(Fiber* fiber) noexcept {
 }
 
 void WorkerGroup::work_added(Worker& worker) noexcept {
+  if (worker.reserved) return;  // what it has is its own, and a clone of its thread is not wanted
   if (sleepers_.load(std::memory_order_relaxed) == 0) {
-    if (made_.load(std::memory_order_relaxed) < limit_) grow(limit_);
+    if (ordinary_made() < limit_) grow(limit_);
     return;
   }
   if (watched_.load(std::memory_order_relaxed) || watched_.exchange(true)) return;
@@ -127,7 +245,7 @@ void WorkerGroup::add_preempted(Fiber* fiber) noexcept {
 }
 
 Fiber* WorkerGroup::take_preempted(Worker& worker) noexcept {
-  if (!has_preempted()) return nullptr;
+  if (worker.reserved || !has_preempted()) return nullptr;
   SpinGuard guard(preempted_lock_);
   Fiber* fiber = preempted_.pop();
   if (fiber == nullptr) return nullptr;
@@ -222,6 +340,7 @@ void WorkerGroup::end_sleep(Worker&) noexcept {
 }
 
 WorkerGroup::Situation WorkerGroup::situation_of(Worker& worker) noexcept {
+  if (worker.reserved) return Situation::kStandsBy;  // what it waits for concerns nobody else
   if (worker.sleeping_.load(std::memory_order_relaxed)) {
     return is_surplus(worker) ? Situation::kStandsBy : Situation::kSleeps;
   }
@@ -235,10 +354,10 @@ void WorkerGroup::want_spares(uint32_t count) noexcept {
   if (count > kMostSpares) count = kMostSpares;
   if (spares_wanted_.exchange(count) == count) return;
   if (count == 0) return;  // they see it at their next hub turn
-  while (made_.load(std::memory_order_relaxed) < limit_ + count) {
-    const size_t before = made_.load(std::memory_order_relaxed);
+  while (ordinary_made() < limit_ + count) {
+    const size_t before = ordinary_made();
     grow(limit_ + count);
-    if (made_.load(std::memory_order_relaxed) == before) break;  // out of memory or threads
+    if (ordinary_made() == before) break;  // out of memory or threads
   }
   raw_syscall(SYS_futex, &spares_wanted_, FUTEX_WAKE_PRIVATE, kMostSpares, nullptr, nullptr, 0);
 }
@@ -310,6 +429,8 @@ void WorkerGroup::leave_hub(Worker& worker) noexcept {
 void WorkerGroup::reset_after_fork() noexcept {
   count_ = 0;
   made_ = 0;
+  reserved_ = 0;
+  ended_ = nullptr;
   sleepers_ = 0;
   standing_by_ = 0;
   watched_ = false;

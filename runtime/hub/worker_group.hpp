@@ -38,10 +38,12 @@ class WorkerGroup {
 
   // On the new worker's OS thread before it runs any fiber: arms the front ends. False: give up.
   using Prepare = bool (*)(Worker* worker);
+  // The opposite, when a reserved worker leaves, on its hub.
+  using Retire = void (*)(Worker* worker);
 
   // `first` becomes the group's first worker; it has not run any fiber but its root. `limit`: at
   // most so many workers, clipped to kMostWorkers.
-  void open(Worker* first, size_t limit, Prepare prepare) noexcept;
+  void open(Worker* first, size_t limit, Prepare prepare, Retire retire = nullptr) noexcept;
 
   Worker* first() const noexcept { return workers_[0].load(std::memory_order_acquire); }
   size_t limit() const noexcept { return limit_; }
@@ -52,6 +54,18 @@ class WorkerGroup {
     const size_t count = count_.load(std::memory_order_acquire);
     for (size_t i = 0; i < count; ++i) visit(*workers_[i].load(std::memory_order_relaxed));
   }
+
+  // --- fibers with an OS thread of their own ---
+  //
+  // What a fiber does to the OS thread that it runs on (credentials, namespaces…) must not fall
+  // upon others. Its worker is made by a clone of the caller's thread, so it begins with all that
+  // this one has.
+
+  // The running fiber goes on on a worker that is reserved for it, for good. False: there can be no
+  // more workers.
+  bool bind_current_fiber() noexcept;
+  // For a fiber that has not been started: pins it to a new reserved worker.
+  bool bind(Fiber* fiber) noexcept;
 
   // --- by anybody ---
 
@@ -77,6 +91,8 @@ class WorkerGroup {
   void end_sleep(Worker& worker) noexcept;
   void was_rung(Worker& worker) noexcept;
   void leave_hub(Worker& worker) noexcept;
+  // The fiber of a reserved worker has ended: its OS thread does, too.
+  [[noreturn]] void leave(Worker& worker) noexcept;
   Deadline nearest_timer() const noexcept;
   // True for the last of those who begin to sleep or to stand by, perhaps for several at once.
   bool everybody_sleeps() const noexcept {
@@ -96,6 +112,10 @@ class WorkerGroup {
   Situation situation_of(Worker& worker) noexcept;
   void want_spares(uint32_t count) noexcept;
   const Watchdog& watchdog() const noexcept { return watchdog_; }
+
+  // Before something that belongs to OS threads is changed for the process: no worker is made by a
+  // thread that does not take part.
+  void retire_watchdog() noexcept { watchdog_.retire(); }
 
   // --- by a worker's hub ---
 
@@ -120,7 +140,12 @@ class WorkerGroup {
  private:
   struct Member;
   static void member_main(void* argument);
+  size_t ordinary_made() const noexcept {
+    return made_.load(std::memory_order_relaxed) - reserved_.load(std::memory_order_relaxed);
+  }
   void grow(size_t limit) noexcept;
+  Worker* reserve() noexcept;
+  Member* take_ended() noexcept;
   void add_member(Worker* worker) noexcept;
   bool anything_waits_elsewhere(const Worker& worker) const noexcept;
   void take_injected(Worker& worker) noexcept;
@@ -134,7 +159,10 @@ class WorkerGroup {
   Prepare prepare_ = nullptr;
 
   SpinLock growth_lock_;
-  std::atomic<size_t> made_{0};  // workers begun or about to; written under growth_lock_
+  std::atomic<size_t> made_{0};      // workers begun or about to; written under growth_lock_
+  std::atomic<size_t> reserved_{0};  // of these; likewise
+  Member* ended_ = nullptr;          // of reserved workers, to be reused; guarded by growth_lock_
+  Retire retire_ = nullptr;
 
   std::atomic<int> sleepers_{0};
   std::atomic<int> standing_by_{0};

@@ -45,6 +45,12 @@ static void* is_interrupted(void* argument) {
   return argument;
 }
 
+static void* waits_for_second_lock(void* argument) {
+  (void)argument;
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1};
+  return (void*)(intptr_t)(fcntl(held, F_SETLKW, &lock) == 0 ? 0 : errno);
+}
+
 int main(void) {
   CHECK_OK(sem_init(&tried, 0, 0));
   held = mkstemp(name);
@@ -93,6 +99,32 @@ int main(void) {
   CHECK_OK(fcntl(held, F_SETLKW, &lock));
   CHECK_EXITED(0, child);
   pass("F_SETLKW between processes");
+
+  // Each waits for what the other has: the one that would close the circle is told.
+  CHECK_OK(fcntl(held, F_SETLK, &lock));
+  child = fork();
+  CHECK_OK(child);
+  if (child == 0) {
+    struct flock second = lock;
+    second.l_start = 1;
+    CHECK_OK(fcntl(held, F_SETLK, &second));
+    CHECK_EQ(1, write(report[1], "l", 1));
+    read_all(release[0], &c, 1);
+    // The parent's thread waits, or soon will: until then this waits for the parent, or is told.
+    const int rc = fcntl(held, F_SETLKW, &lock);
+    _exit(rc == -1 && errno == EDEADLK ? 20 : rc == 0 ? 21 : 22);
+  }
+  read_all(report[0], &c, 1);
+  pthread_t closing = start_thread(waits_for_second_lock, NULL);
+  settle();
+  CHECK_EQ(1, write(release[1], "r", 1));
+  const int told = (int)(intptr_t)join_thread(closing);
+  lock.l_type = F_UNLCK;
+  lock.l_len = 2;
+  CHECK_OK(fcntl(held, F_SETLK, &lock));
+  CHECK_EXITED(told == EDEADLK ? 21 : 20, child);
+  CHECK(told == EDEADLK || told == 0);
+  pass("EDEADLK");
 
   struct sigaction action = {.sa_handler = on_signal};
   CHECK_OK(sigaction(SIGUSR1, &action, NULL));

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "http_client.hpp"
+#include "tendril/event.hpp"
 #include "tendril/subprocess.hpp"
 #include "tests/io/io_tests.hpp"
 
@@ -13,6 +14,9 @@ using tendril::SocketAddress;
 using namespace std::chrono_literals;
 
 namespace {
+
+// Of a request for /held.
+tendril::Event held, let_go;
 
 void handle(HttpRequest& request, HttpResponse& response) {
   const auto path = request.path();
@@ -26,6 +30,10 @@ void handle(HttpRequest& request, HttpResponse& response) {
   } else if (path == "/slow") {
     tendril::sleep(20ms);
     response.send("slow");
+  } else if (path == "/held") {
+    held.set();
+    let_go.wait();
+    response.send("held");
   } else if (path == "/teapot") {
     throw tendril::HttpError(418, "short and stout");
   } else if (path == "/short") {
@@ -142,10 +150,14 @@ TEST_CASE("a graceful stop answers who is being served and closes idle connectio
   idle.say(get("/"));
   CHECK(idle.answer() == "200 hello /");
   RawClient busy(server.port());
-  busy.say(get("/slow"));
-  tendril::sleep(5ms);
+  busy.say(get("/held"));
+  CHECK(held.wait(20s));
+  auto later = tendril::spawn([] {
+    tendril::sleep(50ms);  // the stop has begun
+    let_go.set();
+  });
   CHECK(server.stop(20s));
-  CHECK(busy.answer() == "200 slow");
+  CHECK(busy.answer() == "200 held");
   CHECK(busy.head.find("Connection: close") != std::string::npos);
   CHECK(idle.answer() == "end");
   running.get();

@@ -1,0 +1,18 @@
+// RLIMIT_NPROC, where the program itself has set it.
+//
+// The Linux kernel counts the processes and kernel threads of a user, and green threads are none:
+// a limit that was there before need not bound them. One that the program sets is meant to.
+#pragma once
+
+namespace tendril::kernel {
+
+// When the shim is loaded: what was there before.
+void note_inherited_thread_limit() noexcept;
+
+// When the process becomes green, and after each call that may have changed it.
+void note_thread_limit() noexcept;
+
+// False: one more green thread would be above it. It does not hold for root, as in the kernel.
+bool thread_limit_allows_another() noexcept;
+
+}  // namespace tendril::kernel

@@ -1,0 +1,54 @@
+// What a worker that is reserved for one fiber does otherwise than others: it sleeps alone, and its
+// fiber makes the calls that may wait itself.
+#include <new>
+
+#include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/park.hpp"
+#include "runtime/hub/process.hpp"
+#include "runtime/hub/worker.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::rt {
+
+Worker* Worker::make_again(Worker* ended, Poller* shared_poller) noexcept {
+  const Stack stack = ended->hub.stack;
+  auto* worker = new (ended) Worker;
+  worker->hub.stack = stack;
+  worker->poller = shared_poller;
+  return worker;
+}
+
+// The readiness set is watched by the others: a bell that a reserved worker hears is lost to them.
+void Worker::sleep_alone(Nanoseconds timeout) noexcept {
+  if (timeout == 0) return;
+  const timespec limit = to_timespec(timeout == kForever ? 0 : timeout);
+  const long arguments[6] = {0, 0, timeout == kForever ? 0 : reinterpret_cast<long>(&limit),
+                             0, 0, 0};
+  interruptible_call(&rung_, SYS_ppoll, arguments);
+}
+
+long Worker::call_here(long number, const long (&arguments)[6]) noexcept {
+  Fiber* self = current;
+  const WaitToken token = begin_wait(WaitKind::kOffload, nullptr);
+  const auto is_open = [&] {
+    return self->wait_word.load(std::memory_order_seq_cst) == token.open_word &&
+           !self->interrupt_pending.load(std::memory_order_seq_cst);
+  };
+  long result = -EINTR;
+  for (;;) {
+    rung_ = 0;  // before we look for what we were rung for
+    if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
+    if (!is_open()) break;
+    result = interruptible_call(&rung_, number, arguments);
+    if (result != -EINTR) break;
+  }
+  if (!cancel_wait(token)) park(kForever);
+  return result;
+}
+
+void Worker::interrupt_call_here() noexcept {
+  rung_ = 1;
+  interrupt_call(os_tid);
+}
+
+}  // namespace tendril::rt
