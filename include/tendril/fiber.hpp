@@ -17,6 +17,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "tendril/detail/task.hpp"
 #include "tendril/errors.hpp"
@@ -93,6 +94,9 @@ class FiberHandle {
   // Small, unique among the living, reused. (gevent: minimal_ident)
   unsigned ident() const { return detail::ident_of_task(task_); }
   std::source_location spawned_at() const noexcept { return task_->where; }
+  // The stack of who spawned it, innermost first, as backtrace_symbols(3) shows it; empty unless
+  // set_spawning_stack_limit() was called before. (gevent: spawning_stack)
+  std::vector<std::string> spawning_stack() const { return detail::spawning_stack_of_task(task_); }
 
   friend bool operator==(const FiberHandle& a, const FiberHandle& b) noexcept {
     return a.task_ == b.task_;

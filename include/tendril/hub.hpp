@@ -55,6 +55,11 @@ enum class Threads { kThis, kAll };
 // The fibers of the calling thread, or of all threads that have used the API.
 std::vector<FiberInfo> list_fibers(Threads threads = Threads::kAll);
 
+// How many frames of its spawner's stack each fiber remembers that is spawned from now on, on any
+// thread; at most 64. At first 0, since it makes a spawn several times as dear. Returns what it was
+// before. (gevent: Greenlet.spawning_stack_limit)
+size_t set_spawning_stack_limit(size_t frames) noexcept;
+
 // The spawned fibers as a tree of who spawned whom, one a line: name, where it was spawned, what it
 // waits for. Of all threads: below a line for each. (gevent: util.format_run_info)
 std::string fiber_tree(Threads threads = Threads::kThis);

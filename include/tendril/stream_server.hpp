@@ -20,7 +20,7 @@ namespace tendril {
 struct StreamServerOptions {
   size_t max_connections = 10'000;  // served at once; others wait in the listener's queue
   int backlog = 1024;
-  bool reuse_port = false;
+  bool reuse_port = false;  // SO_REUSEPORT: servers of several hubs, or processes, on one port
   std::optional<TlsContext> tls = {};  // then clients speak TLS
   Duration handshake_timeout = std::chrono::seconds(10);
 };

@@ -22,6 +22,7 @@
 #include "tendril/priority_queue.hpp"
 #include "tendril/queue.hpp"
 #include "tendril/resolver.hpp"
+#include "tendril/run_workers.hpp"
 #include "tendril/rwlock.hpp"
 #include "tendril/scope.hpp"
 #include "tendril/select.hpp"

@@ -120,6 +120,44 @@ void Worker::release_this_thread() noexcept {
   retired = worker;
 }
 
+// What gave up the processor by itself and what was made to take turns.
+inline Fiber* Worker::pick_second_class() noexcept {
+  if (group == nullptr) return yielded_.pop();
+  group_is_next_ = !group_is_next_;
+  Fiber* fiber = nullptr;
+  if (group_is_next_) fiber = group->take_preempted(*this);
+  if (fiber == nullptr && !yielded_.empty()) {
+    QueueLock guard(*this);
+    fiber = yielded_.pop();
+    if (fiber != nullptr) count_movable(fiber, -1);
+  }
+  if (fiber == nullptr && !group_is_next_) fiber = group->take_preempted(*this);
+  return fiber;
+}
+
+inline Fiber* Worker::pick_next() noexcept {
+  if (--turns_left_ <= 0 && current != &hub && hub_is_due()) return &hub;
+  if (seeded_schedule().is_on()) [[unlikely]]
+    return pick_by_seed();
+  // The queues may only shrink behind our back: whoever looks empty is.
+  if (!woken_.empty() && (woken_streak_ < kWokenInARow || yielded_.empty())) {
+    QueueLock guard(*this);
+    if (Fiber* fiber = woken_.pop()) {
+      ++woken_streak_;
+      only_yielded_ = false;
+      count_movable(fiber, -1);
+      return fiber;
+    }
+  }
+  woken_streak_ = 0;
+  if (Fiber* fiber = pick_second_class()) return fiber;
+  if (current->state.load(std::memory_order_relaxed) == FiberState::kYielding &&
+      current->worker == this) {
+    return inbox.empty() ? current : &hub;
+  }
+  return &hub;
+}
+
 void Worker::switch_away(Fiber* self) noexcept {
   Worker* worker = current_worker_unchecked();
   Fiber* next = worker->pick_next();
@@ -132,7 +170,16 @@ void Worker::switch_away(Fiber* self) noexcept {
   ++worker->stats.switches;
   const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
   Context* left = switch_context(*self, *next, dying);
-  current_worker_unchecked()->finish_switch(static_cast<Fiber*>(left));
+  worker = current_worker_unchecked();
+  auto* yielded = static_cast<Fiber*>(left);
+  if (worker->group == nullptr &&
+      yielded->state.load(std::memory_order_relaxed) == FiberState::kYielding) {
+    yielded->state.store(FiberState::kReady, std::memory_order_relaxed);  // as finish_switch does
+    worker->preempting_ = false;
+    worker->yielded_.push(yielded);
+    return;
+  }
+  worker->finish_switch(yielded);
 }
 
 // The fiber that was left is off its stack now, and its context is complete: only from here on may
@@ -193,7 +240,7 @@ void Worker::count_movable(const Fiber* fiber, int change) noexcept {
 
 void Worker::add_woken(Fiber* fiber) noexcept {
   QueueLock guard(*this);
-  fiber->worker = this;
+  if (fiber->worker != this) fiber->worker = this;  // those alone stay: any thread may look at it
   woken_.push(fiber);
   count_movable(fiber, 1);
 }
@@ -202,22 +249,6 @@ void Worker::add_yielded(Fiber* fiber) noexcept {
   QueueLock guard(*this);
   yielded_.push(fiber);
   count_movable(fiber, 1);
-}
-
-// What gave up the processor by itself and what was made to take turns.
-Fiber* Worker::pick_second_class() noexcept {
-  group_is_next_ = !group_is_next_;
-  Fiber* fiber = nullptr;
-  if (group != nullptr && group_is_next_) fiber = group->take_preempted(*this);
-  if (fiber == nullptr && !yielded_.empty()) {
-    QueueLock guard(*this);
-    fiber = yielded_.pop();
-    if (fiber != nullptr) count_movable(fiber, -1);
-  }
-  if (fiber == nullptr && group != nullptr && !group_is_next_) {
-    fiber = group->take_preempted(*this);
-  }
-  return fiber;
 }
 
 // Any that is ready, the one that yields among them. Alone in its group.
@@ -232,29 +263,6 @@ Fiber* Worker::pick_by_seed() noexcept {
   Fiber* fiber = choice < woken ? woken_.take(choice) : yielded_.take(choice - woken);
   count_movable(fiber, -1);
   return fiber;
-}
-
-Fiber* Worker::pick_next() noexcept {
-  if (--turns_left_ <= 0 && current != &hub && hub_is_due()) return &hub;
-  if (seeded_schedule().is_on()) [[unlikely]]
-    return pick_by_seed();
-  // The queues may only shrink behind our back: whoever looks empty is.
-  if (!woken_.empty() && (woken_streak_ < kWokenInARow || yielded_.empty())) {
-    QueueLock guard(*this);
-    if (Fiber* fiber = woken_.pop()) {
-      ++woken_streak_;
-      only_yielded_ = false;
-      count_movable(fiber, -1);
-      return fiber;
-    }
-  }
-  woken_streak_ = 0;
-  if (Fiber* fiber = pick_second_class()) return fiber;
-  if (current->state.load(std::memory_order_relaxed) == FiberState::kYielding &&
-      current->worker == this) {
-    return inbox.empty() ? current : &hub;
-  }
-  return &hub;
 }
 
 uint32_t Worker::give_to(Worker& thief, uint32_t most) noexcept {

@@ -9,6 +9,7 @@
 #include "runtime/sync/inspection.hpp"
 #include "runtime/sync/locals.hpp"
 #include "runtime/sync/report.hpp"
+#include "runtime/sync/spawning_stack.hpp"
 #include "runtime/sync/task_list.hpp"
 #include "runtime/sync/wait_list.hpp"
 #include "tendril/errors.hpp"
@@ -83,6 +84,7 @@ void discard(Task* task) noexcept {
   if (task->has_callable && task->type->drop_callable != nullptr) task->type->drop_callable(task);
   if (task->has_value && task->type->drop_value != nullptr) task->type->drop_value(task);
   delete task->name;
+  if (task->spawning_stack != nullptr) forget_spawning_stack(task->spawning_stack);
   give_back_ident(*task);
   const size_t bytes = task->type->bytes;
   task->~Task();
@@ -102,6 +104,10 @@ void start_task(Task* task, std::source_location where, size_t stack_size, std::
       const FiberRecord& spawner = record_of(self);
       if (spawner.task != nullptr) task->spawned_by = spawner.task->number;
       task->record.thread = spawner.thread;
+    }
+    if (const size_t limit = spawning_stack_limit.load(std::memory_order_relaxed);
+        __builtin_expect(limit > 0, false)) {
+      task->spawning_stack = remember_spawning_stack(limit);
     }
     rt::Fiber* fiber = new_fiber(task_main, task, stack_size);
     if (fiber == nullptr) throw std::bad_alloc();

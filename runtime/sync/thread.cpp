@@ -89,6 +89,7 @@ FiberRecord& make_record(rt::Fiber* fiber) {
   thread->tid.store(gettid(), std::memory_order_relaxed);
   thread->own = &foreign_record;
   thread->greenlet_trace = nullptr;
+  thread->in_run_workers = false;
   foreign_record.thread = thread;
   foreign_record.fiber = fiber;
   std::atomic_ref(fiber->api).store(&foreign_record, std::memory_order_release);

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include <cctype>
 #include <mutex>

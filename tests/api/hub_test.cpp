@@ -127,3 +127,24 @@ TEST_CASE("others may look while fibers come and go") {
   over = true;
   other.join();
 }
+
+__attribute__((noinline)) static tendril::Fiber<> spawn_from_here() {
+  auto fiber = tendril::spawn([] {});
+  asm volatile("" ::: "memory");  // no tail call: the frame stays
+  return fiber;
+}
+
+TEST_CASE("a fiber remembers the stack it was spawned from, if that is asked for") {
+  Clean clean;
+  CHECK(tendril::spawn([] {}).spawning_stack().empty());
+  CHECK(tendril::set_spawning_stack_limit(8) == 0);
+  auto outer = tendril::spawn([] { return spawn_from_here().spawning_stack(); });
+  const std::vector<std::string> inner_stack = outer.get();
+  CHECK(inner_stack.size() >= 2);
+  CHECK(inner_stack.size() <= 8);
+  CHECK(inner_stack.front().find("hub_test") != std::string::npos);
+  CHECK(outer.spawning_stack().front().find("hub_test") != std::string::npos);
+  CHECK(tendril::set_spawning_stack_limit(0) == 8);
+  CHECK(tendril::spawn([] {}).spawning_stack().empty());
+  tendril::this_hub().join();
+}

@@ -19,6 +19,7 @@ struct ThreadRecord {
   std::atomic<int> tid{0};
   const FiberRecord* own = nullptr;    // of the flow that the thread began with
   void (*greenlet_trace)() = nullptr;  // a GreenletTrace; the thread's own fibers only
+  bool in_run_workers = false;         // the thread's own fibers only
 };
 
 struct FiberRecord {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "tendril/detail/fiber_record.hpp"
 #include "tendril/detail/sync_state.hpp"
@@ -48,6 +49,8 @@ struct TaskType {
   void (*drop_value)(Task*);     // with the last handle; null: nothing to do
 };
 
+struct SpawningStack;
+
 struct Task {
   FiberRecord record;
   const TaskType* type = nullptr;
@@ -61,12 +64,13 @@ struct Task {
   BiasedLock lock;  // guards joiners, links and the step to kDone
   WaitList joiners;
   Link* links = nullptr;
-  std::source_location where;      // of the spawn
-  uint64_t spawned_by = 0;         // the fiber that did: its number
-  uint64_t number = 0;             // never reused
-  std::atomic<uint32_t> ident{0};  // small and reused; 0: nobody asked yet
-  std::string* name = nullptr;     // null: none given
-  Duration delay{};                // sleeps so long before it begins
+  std::source_location where;               // of the spawn
+  uint64_t spawned_by = 0;                  // the fiber that did: its number
+  uint64_t number = 0;                      // never reused
+  std::atomic<uint32_t> ident{0};           // small and reused; 0: nobody asked yet
+  std::string* name = nullptr;              // null: none given
+  SpawningStack* spawning_stack = nullptr;  // written before it runs; null: not remembered
+  Duration delay{};                         // sleeps so long before it begins
 };
 
 // Where handles find the value.
@@ -143,6 +147,7 @@ bool kill_task(Task* task, std::exception_ptr exception, bool block, Duration ti
 unsigned long link_task(Task* task, Link* link);
 bool unlink_task(Task* task, unsigned long id) noexcept;
 std::string name_of_task(const Task* task);
+std::vector<std::string> spawning_stack_of_task(const Task* task);
 void name_task(Task* task, std::string_view name);
 uint32_t ident_of_task(Task* task);
 Task* current_task() noexcept;  // null: not in a spawned fiber
