@@ -17,6 +17,7 @@
 #include <string>
 
 #include "runtime/hub/offload.hpp"
+#include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/uv_requests.hpp"
 #include "runtime/hub/worker_group.hpp"
@@ -144,9 +145,15 @@ void tell(const Victim& victim) noexcept {
   if (!rt::wake({victim.fiber, victim.word}, rt::WakeReason::kInterrupted)) told.store(nullptr);
 }
 
+// What a worker of the group may have begun to wait for since the caller looked.
+bool group_waits_for_more(const rt::Worker* me) noexcept {
+  return me != nullptr && me->group != nullptr &&
+         (me->group->nearest_timer() != rt::kForever || me->poller->waiters() != 0);
+}
+
 void look(const rt::Worker* me, size_t ending) noexcept {
   const uint64_t before = others_sleep(me);
-  if (before == 0 || strangers_exist(me, ending)) return;
+  if (before == 0 || group_waits_for_more(me) || strangers_exist(me, ending)) return;
   if (!all_wait_for_fibers() || others_sleep(me) != before) return;
   if (const Victim victim = find_victim(me); victim.fiber != nullptr) tell(victim);
 }
