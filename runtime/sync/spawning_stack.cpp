@@ -17,17 +17,22 @@ constinit std::atomic<size_t> spawning_stack_limit{0};
 
 namespace {
 constexpr size_t kMostFrames = 64;
-constexpr size_t kOurs = 2;  // remember_spawning_stack and start_task
+constexpr size_t kMostOurs = 4;  // backtrace's own, a sanitizer's, this function's, start_task's
 }  // namespace
 
 __attribute__((noinline)) SpawningStack* remember_spawning_stack(size_t limit) {
-  void* frames[kMostFrames + kOurs];
-  const int seen = backtrace(frames, static_cast<int>(std::min(limit, kMostFrames) + kOurs));
-  const size_t count = seen > static_cast<int>(kOurs) ? static_cast<size_t>(seen) - kOurs : 0;
+  void* frames[kMostFrames + kMostOurs];
+  const size_t wanted = std::min(limit, kMostFrames);
+  const int seen = backtrace(frames, static_cast<int>(wanted + kMostOurs));
+  // We return into start_task; whoever called that is the first of interest.
+  void** const end = frames + seen;
+  void** first = std::find(frames, end, __builtin_return_address(0));
+  if (first != end) ++first;
+  const size_t count = std::min(static_cast<size_t>(end - first), wanted);
   auto* stack = static_cast<SpawningStack*>(
       ::operator new(offsetof(SpawningStack, frames) + count * sizeof(void*)));
   stack->count = static_cast<int>(count);
-  std::memcpy(stack->frames, frames + kOurs, count * sizeof(void*));
+  std::memcpy(stack->frames, first, count * sizeof(void*));
   return stack;
 }
 
