@@ -352,7 +352,12 @@ void Worker::hub_entry(boost::context::detail::transfer_t transfer) {
 }
 
 Deadline Worker::nearest_timer() const noexcept {
-  return group != nullptr && !reserved ? group->nearest_timer() : timers.nearest();
+  // Its own in any case: a worker that leaves the group at this moment moves another in the list,
+  // which who walks it may miss. The one that was missed then answers for its own timers.
+  const Deadline own = timers.nearest();
+  if (group == nullptr || reserved) return own;
+  const Deadline all = group->nearest_timer();
+  return all < own ? all : own;
 }
 
 Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
