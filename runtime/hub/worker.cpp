@@ -158,6 +158,19 @@ inline Fiber* Worker::pick_next() noexcept {
   return &hub;
 }
 
+// Runs next instead of self, which comes back from here.
+inline void Worker::switch_to(Fiber* next, Fiber* self) noexcept {
+  next->state.store(FiberState::kRunning, std::memory_order_relaxed);
+  current = next;
+  ++stats.switches;
+  const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
+  auto* left = static_cast<Fiber*>(switch_context(*self, *next, dying));
+  Worker* worker = current_worker_unchecked();
+  if (left->state.load(std::memory_order_relaxed) != FiberState::kReady) {
+    worker->finish_switch(left);
+  }
+}
+
 void Worker::switch_away(Fiber* self) noexcept {
   Worker* worker = current_worker_unchecked();
   Fiber* next = worker->pick_next();
@@ -165,21 +178,23 @@ void Worker::switch_away(Fiber* self) noexcept {
     self->state.store(FiberState::kRunning, std::memory_order_relaxed);
     return;
   }
-  next->state.store(FiberState::kRunning, std::memory_order_relaxed);
-  worker->current = next;
-  ++worker->stats.switches;
-  const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
-  Context* left = switch_context(*self, *next, dying);
-  worker = current_worker_unchecked();
-  auto* yielded = static_cast<Fiber*>(left);
-  if (worker->group == nullptr &&
-      yielded->state.load(std::memory_order_relaxed) == FiberState::kYielding) {
-    yielded->state.store(FiberState::kReady, std::memory_order_relaxed);  // as finish_switch does
-    worker->preempting_ = false;
-    worker->yielded_.push(yielded);
+  worker->switch_to(next, self);
+}
+
+void Worker::yield_current(Worker* worker) noexcept {
+  Fiber* self = worker->current;
+  if (worker->group == nullptr && worker->turns_left_ > 1 && worker->woken_.empty() &&
+      !worker->yielded_.empty() && !seeded_schedule().is_on()) [[likely]] {
+    // The usual case of pick_next and finish_switch in one. Nobody else takes from the queue of a
+    // worker alone, so the fiber may stand in it before it has left its stack.
+    --worker->turns_left_;
+    worker->woken_streak_ = 0;
+    self->state.store(FiberState::kReady, std::memory_order_relaxed);
+    worker->switch_to(worker->yielded_.exchange(self), self);
     return;
   }
-  worker->finish_switch(yielded);
+  self->state.store(FiberState::kYielding, std::memory_order_relaxed);
+  switch_away(self);
 }
 
 // The fiber that was left is off its stack now, and its context is complete: only from here on may
@@ -216,7 +231,7 @@ void Worker::finish_switch(Fiber* left) noexcept {
       break;
     case FiberState::kRunning:  // the hub, which is in no queue
       break;
-    case FiberState::kReady:
+    case FiberState::kReady:  // see yield_current: never comes here
     case FiberState::kParked:
       fatal("a fiber left its stack in a state that is not its own");
   }

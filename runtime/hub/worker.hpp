@@ -99,6 +99,10 @@ class Worker {
   // perhaps on another worker.
   static void switch_away(Fiber* self) noexcept;
 
+  // The running fiber lets others run: goes to the end of the queue of those that yield. Own
+  // thread, runtime mode. Returns at once if nothing else is ready.
+  static void yield_current(Worker* worker) noexcept;
+
   Nanoseconds cpu_time_at_look = 0;  // the watchdog's
 
   // Set when the hub has nothing left to do but what the clock or a descriptor of the group may
@@ -175,6 +179,7 @@ class Worker {
     SpinLock* const lock_;
   };
 
+  void switch_to(Fiber* next, Fiber* self) noexcept;
   Fiber* pick_next() noexcept;
   Fiber* pick_second_class() noexcept;
   Fiber* pick_by_seed() noexcept;
