@@ -207,7 +207,7 @@ bool activate() noexcept {
 
   note_thread_limit();
   look_for_children();
-  keep_report_descriptor();
+  keep_report_descriptor(/*beyond_close=*/settings.statistics);
   signals().import_from_kernel(main);  // everything is blocked until the worker is armed
   int error;
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
