@@ -107,10 +107,10 @@ class ThreadTable {
   rt::SpinLock lock;
 
  private:
-  // Green tids lie above every pid the kernel gives out (2^22) and below bit 30, which futex words
-  // use for flags.
+  // Green tids lie above every pid the kernel gives out (2^22), and below 2^28: the id of a
+  // thread's CPU clock has room for no more (futex words use the bits from 30 on for flags).
   static constexpr uint32_t kFirstTid = 1U << 22;
-  static constexpr uint32_t kTidSpan = (1U << 29) - kFirstTid;
+  static constexpr uint32_t kTidSpan = (1U << 28) - kFirstTid;
   static uint32_t start_of_tids() noexcept;
 
   static constexpr size_t kBuckets = 4096;
