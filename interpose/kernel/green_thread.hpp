@@ -31,6 +31,9 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   void* robust_list = nullptr;
 
   Scheduling scheduling;  // guarded by ThreadTable::lock
+  // Somebody has set what takes a kernel thread of its own. Set by any thread, cleared by its own.
+  std::atomic<bool> scheduling_to_carry_out{false};
+  bool bound_for_scheduling = false;  // and for nothing else; own only
 
   char name[16] = {};  // prctl(PR_SET_NAME)
   // Of the latest call that came by the trap or from a patched site, as every futex call of the C
