@@ -38,6 +38,11 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   CallSite call_site;
   int standing_index = 0;  // while a standstill is looked at; guarded by ThreadTable::lock
 
+  // Its stack, if it was made with one whose size is known: its frames lie there, up to the top.
+  // Written before it runs.
+  uintptr_t stack_bottom = 0;
+  uintptr_t stack_top = 0;
+
   gregset_t start{};    // registers with which the thread begins
   bool trying = false;  // a symbol hook's try: do not park, say kWouldWait
   size_t progress = 0;  // bytes that such a try has moved already; the full call goes on there

@@ -87,6 +87,10 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
   thread->start[REG_RAX] = 0;
   thread->start[REG_RCX] = thread->start[REG_RIP];
   thread->start[REG_RSP] = static_cast<greg_t>(request.stack_top);
+  if (call.number == SYS_clone3) {
+    thread->stack_bottom = request.stack_top - request.stack_size;
+    thread->stack_top = request.stack_top;
+  }
   thread->blocked = parent->blocked;
   std::memcpy(thread->name, parent->name, sizeof thread->name);
   {

@@ -1,9 +1,12 @@
 #include "runtime/hub/poller.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <cerrno>
 #include <new>
 
@@ -25,6 +28,10 @@ constexpr uint32_t kInternalFd = UINT32_MAX;
 constexpr uint32_t kAllEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;
 constexpr uint32_t kWriteEvents = EPOLLOUT | EPOLLHUP | EPOLLERR;
+
+// The end, an error or urgent data may follow what a short read has taken, without an edge of their
+// own. Who has seen the edge that they came with has seen the note of them as well.
+constexpr uint32_t kEndEvents = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 constexpr int kEventBatch = 256;
 
@@ -137,6 +144,10 @@ bool Poller::ensure_registered(int fd, FdState& s) noexcept {
   }
   if (result == -EPERM) s.always_ready = true;
   s.registered = result == 0;
+  if (!s.registered) {  // no edge will ever say that there is something again
+    s.drained[0].store(0, std::memory_order_relaxed);
+    s.drained[1].store(0, std::memory_order_relaxed);
+  }
   return s.registered;
 }
 
@@ -185,6 +196,29 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
   return reason;
 }
 
+// Other streams end a read before something special, as a Unix socket before descriptors.
+FdState::Rest Poller::ask_rest(int fd, FdState& s, uint32_t generation) noexcept {
+  RuntimeSection section;
+  int protocol = 0;
+  socklen_t size = sizeof protocol;
+  const bool is_tcp =
+      raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+      protocol == IPPROTO_TCP;
+  SpinGuard guard(s.lock);
+  if (s.generation != generation) return FdState::Rest::kMaybeSome;
+  if (s.rest.load(std::memory_order_relaxed) == FdState::Rest::kNotAsked) {
+    s.rest.store(is_tcp ? FdState::Rest::kNothing : FdState::Rest::kMaybeSome,
+                 std::memory_order_relaxed);
+  }
+  return s.rest.load(std::memory_order_relaxed);
+}
+
+bool Poller::is_readable(int fd) noexcept {
+  pollfd probe{fd, POLLIN, 0};
+  const timespec none{};
+  return raw_syscall(SYS_ppoll, &probe, 1, &none, nullptr, 0) != 0;
+}
+
 bool Poller::add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept {
   SpinGuard guard(s.lock);
   const bool registered = ensure_registered(fd, s);
@@ -221,6 +255,7 @@ uint32_t Poller::forget_locked(int fd, FdState& s) noexcept {
     s.registered = false;
   }
   s.always_ready = false;
+  s.rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
   s.facts.store(0, std::memory_order_relaxed);
   for (int side = 0; side < 2; ++side) {
     s.drained[side].store(0, std::memory_order_relaxed);
@@ -263,6 +298,7 @@ void Poller::begin_anew(int fd) noexcept {
   if (s->registered) {
     forget_locked(fd, *s);
   } else {
+    s->rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
     s->drained[0].store(0, std::memory_order_relaxed);
     s->drained[1].store(0, std::memory_order_relaxed);
     ++s->generation;
@@ -281,6 +317,12 @@ void Poller::on_event(uint64_t data, uint32_t events) noexcept {
 // Precondition: s.lock held.
 void Poller::on_edges(FdState& s, uint32_t events) noexcept {
   const bool broken = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  if ((events & EPOLLPRI) != 0) {
+    s.rest.store(FdState::Rest::kMaybeUrgent, std::memory_order_relaxed);
+  } else if ((events & kEndEvents) != 0 &&
+             s.rest.load(std::memory_order_relaxed) != FdState::Rest::kMaybeUrgent) {
+    s.rest.store(FdState::Rest::kMaybeSome, std::memory_order_relaxed);
+  }
   for (const Direction d : {Direction::kRead, Direction::kWrite}) {
     const int side = static_cast<int>(d);
     if ((events & (d == Direction::kRead ? kReadEvents : kWriteEvents)) == 0) continue;
