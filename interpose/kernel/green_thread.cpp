@@ -16,10 +16,6 @@ uint32_t ThreadTable::start_of_tids() noexcept {
 
 ThreadTable& threads() noexcept { return rt::ProcessWide<ThreadTable>::get(); }
 
-GreenThread* current_thread() noexcept {
-  return static_cast<GreenThread*>(rt::current_fiber()->owner);
-}
-
 GreenThread* ThreadTable::create() noexcept { return rt::runtime_new<GreenThread>(); }
 
 void ThreadTable::destroy(GreenThread* thread) noexcept {

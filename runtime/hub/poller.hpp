@@ -25,6 +25,8 @@
 #include "runtime/platform/clock.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
+struct epoll_event;
+
 namespace tendril::rt {
 
 enum class Direction : uint8_t { kRead = 0, kWrite = 1 };
@@ -34,24 +36,32 @@ struct PollWaiter : Waiter {
 };
 
 // One descriptor number. The generation tells its successive owners apart.
-struct FdState {
+//
+// A server with many connections finds each of these cold: what an edge that wakes a reader touches
+// is in the first cache line. The first who waits has a place there, so that the waker need not
+// look at that fiber's stack; those behind it are in the lists.
+struct alignas(64) FdState {
   SpinLock lock;
   bool registered = false;    // guarded by lock
   bool always_ready = false;  // the kernel refuses to poll it: a regular file; guarded by lock
   // What a short read leaves behind; written under lock.
   enum class Rest : uint8_t { kNotAsked, kNothing, kMaybeSome, kMaybeUrgent };
   std::atomic<Rest> rest{Rest::kNotAsked};
+  bool polled = false;      // pollers is not empty; guarded by lock
   uint32_t generation = 0;  // guarded by lock; read without it as a hint
   std::atomic<uint32_t> edges[2] = {0, 0};
-  std::atomic<uint32_t> waiting[2] = {0, 0};  // sizes of the lists below
+  std::atomic<uint32_t> waiting[2] = {0, 0};  // who waits to transfer, in all
   // edges + 1 when a transfer last found nothing (0: unknown): until the next edge there is no
   // point in asking again.
   std::atomic<uint32_t> drained[2] = {0, 0};
-  IntrusiveList<Waiter> transferrers[2];  // guarded by lock
-  IntrusiveList<PollWaiter> pollers;      // guarded by lock
   // For the layer above: what it knows about this descriptor; guarded by its own rules.
   std::atomic<uint64_t> facts{0};
+  WaitToken first[2];  // who waits longest, if it did not have to queue; guarded by lock
+
+  IntrusiveList<Waiter> queue[2];     // guarded by lock
+  IntrusiveList<PollWaiter> pollers;  // guarded by lock
 };
+static_assert(offsetof(FdState, first) + sizeof(WaitToken) == 64);
 
 class Poller {
  public:
@@ -150,6 +160,8 @@ class Poller {
  private:
   Poller() = default;
   bool ensure_registered(int fd, FdState& s) noexcept;
+  bool take_waiter(FdState& s, int side, WaitToken* token) noexcept;
+  void prefetch_for(const epoll_event* events, long count, long at) const noexcept;
   uint32_t forget_locked(int fd, FdState& s) noexcept;
   static FdState::Rest ask_rest(int fd, FdState& s, uint32_t generation) noexcept;
   static bool is_readable(int fd) noexcept;
