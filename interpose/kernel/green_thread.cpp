@@ -61,6 +61,13 @@ GreenThread* ThreadTable::find(int tid) noexcept {
   return nullptr;
 }
 
+bool ThreadTable::is_tid_word(const uint32_t* word, uint32_t tid) noexcept {
+  if (!could_be_tid(tid)) return false;
+  rt::SpinGuard guard(lock);
+  const GreenThread* thread = find(static_cast<int>(tid));
+  return thread != nullptr && thread->clear_child_tid == word;
+}
+
 bool ThreadTable::remove(GreenThread* thread) noexcept {
   rt::SpinGuard guard(lock);
   HashLink** link = &buckets_[static_cast<uint32_t>(thread->tid) % kBuckets];

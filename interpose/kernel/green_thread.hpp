@@ -101,6 +101,10 @@ class ThreadTable {
   // `lock`, or runs on the only worker.
   GreenThread* find(int tid) noexcept;
 
+  // True if a green thread of that tid clears the word when it ends: whoever joins it waits there,
+  // with an operation for words that processes share, and we are who wakes it.
+  bool is_tid_word(const uint32_t* word, uint32_t tid) noexcept;
+
   template <typename Visit>
   void for_each(Visit&& visit) {
     rt::SpinGuard guard(lock);

@@ -7,13 +7,13 @@
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/poller.hpp"
+#include "runtime/hub/prefetch_following.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker_group.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/memory/stack_pool.hpp"
-#include "runtime/platform/prefetch.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
@@ -136,32 +136,11 @@ inline Fiber* Worker::pick_second_class() noexcept {
   return fiber;
 }
 
-// Among thousands of connections whoever runs next finds everything cold: its record, its frames,
-// its thread-locals. That is a tenth of what a request costs, so it comes while others run: the
-// record of the next but two, and what the record of the next but one leads to.
-inline void prefetch_following(const Fiber* next_but_one, uintptr_t fs_base_here) noexcept {
-  if (next_but_one == nullptr) return;
-  constexpr size_t kLine = 64;
-  constexpr size_t kSavedRegisters = kLine;
-  constexpr size_t kRedZone = 128;  // which nobody reads
-  constexpr size_t kFrames = 768;   // up to the program's, in a hook that waits for a descriptor
-  const auto* top = static_cast<const char*>(next_but_one->handle);
-  prefetch(top);
-  for (size_t at = kSavedRegisters + kRedZone; at < kFrames; at += kLine) prefetch(top + at);
-  if (next_but_one->fs_base != fs_base_here) {  // a green thread
-    const auto* block = reinterpret_cast<const char*>(next_but_one->fs_base);
-    for (const int offset : {-128, -64, 0, 0x300}) prefetch(block + offset);
-    prefetch(next_but_one->owner);
-    prefetch(static_cast<const char*>(next_but_one->owner) + kLine - 1);
-  }
-  if (const Fiber* behind = next_but_one->next_ready) {
-    prefetch(behind);
-    prefetch(reinterpret_cast<const char*>(behind) + kLine);
-  }
-}
-
 inline Fiber* Worker::pick_next() noexcept {
-  if (--turns_left_ <= 0 && current != &hub && hub_is_due()) return &hub;
+  if (--turns_left_ <= 0 && current != &hub && hub_is_due()) {
+    hub_due_ = true;
+    return &hub;
+  }
   if (seeded_schedule().is_on()) [[unlikely]]
     return pick_by_seed();
   // The queues may only shrink behind our back: whoever looks empty is.
@@ -411,6 +390,7 @@ void Worker::report_idle(bool for_ever) noexcept {
 
 void Worker::hub_turn() noexcept {
   ++stats.hub_turns;
+  hub_due_ = false;
   rung_ = 0;  // before we look for what we were rung for
   if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
   drain_inbox();
@@ -485,6 +465,9 @@ void Worker::hub_main() noexcept {
     }
     if (group != nullptr) group->leave_hub(*this);
     if (anything_ready() || (group != nullptr && group->has_preempted())) switch_away(&hub);
+    // The last rites of who ended may have made somebody ready (who joins it): no reason to look
+    // around, unless it is time.
+    while (!hub_due_ && inbox.empty() && anything_ready() && --turns_left_ > 0) switch_away(&hub);
   }
 }
 
