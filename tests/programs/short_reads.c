@@ -8,7 +8,7 @@
 
 enum { kPairs = 8, kTurns = 1500, kStream = 1 << 20, kSegment = 100, kSegments = 200 };
 
-static sem_t arrived;
+static sem_t began, arrived;
 static int end_of[2];
 
 static void text(int fd, const char* expected) {
@@ -32,6 +32,7 @@ struct scene {
 static void* act(void* argument) {
   struct scene* scene = argument;
   text(scene->pair[1], "first");
+  sem_post(&began);
   sem_take(&arrived);
   scene->rest(scene->pair[1]);
   return NULL;
@@ -48,7 +49,7 @@ static void play(const char* property, int unix_pair, void (*prepare)(int fd),
   pthread_t thread = start_thread(act, &scene);
   settle();  // it waits
   put(scene.pair[0], "first", 0);
-  settle();
+  sem_take(&began);
   if (prepare != NULL) prepare(scene.pair[0]);
   settle();
   sem_post(&arrived);
@@ -255,6 +256,7 @@ static void many_readers(void) {
 }
 
 int main(void) {
+  sem_init(&began, 0, 0);
   sem_init(&arrived, 0, 0);
   play("data and the end together", 0, send_and_end, expect_end);
   play("data after an urgent mark", 0, send_urgent, expect_mark);
