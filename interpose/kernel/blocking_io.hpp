@@ -6,6 +6,7 @@
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
+#include "runtime/memory/pages.hpp"
 
 namespace tendril::kernel {
 
@@ -17,6 +18,27 @@ struct Transfer {
   rt::Direction direction;
   rt::Deadline deadline;
 };
+
+// Where a read puts what it gets, if it is one piece of memory. None: nothing follows from a short
+// read.
+struct Destination {
+  const void* buffer = nullptr;
+  size_t size = 0;
+};
+
+// True if `got` bytes are less than was asked for, and that not because the rest of the buffer
+// cannot be written, which is no error once something has been copied. It certainly can on the page
+// that was just written to, and in this thread's frames.
+inline bool is_short(const Destination& to, long got) noexcept {
+  const auto begin = reinterpret_cast<uintptr_t>(to.buffer);
+  const uintptr_t end = begin + to.size;
+  const uintptr_t written = begin + static_cast<size_t>(got);
+  if (got <= 0 || end <= written) return false;
+  if (((written - 1) ^ (end - 1)) < rt::kPageSize) return true;
+  const GreenThread* thread = current_thread();
+  const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  return thread->stack_bottom <= frame && frame <= begin && end <= thread->stack_top;
+}
 
 // Looks the descriptor up. 0 or -EBADF.
 inline long begin_transfer(int fd, rt::Direction direction, Transfer* transfer) noexcept {
@@ -72,16 +94,20 @@ inline long end_transfer(long result, size_t done) noexcept {
 // `try_once` makes one attempt that does not block: a result, or -EAGAIN. Precondition: the program
 // has not asked for a non-blocking call.
 template <typename Try>
-long blocking_transfer(Transfer& transfer, Try&& try_once) {
+long blocking_transfer(Transfer& transfer, Try&& try_once, const Destination& to = {}) {
   rt::FdState& s = *transfer.state;
   for (;;) {
     const uint32_t seen = rt::Poller::edges(s, transfer.direction);
     if (!rt::Poller::is_drained(s, transfer.direction)) {
       const long result = try_once();
       if (result != -EAGAIN) {
+        if (is_short(to, result) && transfer.facts.bytes_only) {
+          rt::Poller::note_short_read(transfer.fd, s, transfer.generation, seen);
+        }
         poller().pass_on(s, transfer.direction);
         return result;
       }
+      if (!rt::Poller::is_nothing_there(transfer.fd, s, transfer.direction)) continue;
       rt::Poller::note_drained(s, transfer.direction, seen);
     }
     if (const long result = wait_for_readiness(transfer, seen); result != 0) return result;

@@ -143,6 +143,8 @@ long DescriptorTable::facts(int fd, rt::FdState& s, Facts* facts) noexcept {
     s.facts.compare_exchange_strong(expected, word, std::memory_order_acq_rel);
   }
   *facts = unpack(word);
+  facts->bytes_only = facts->kind == FdKind::kStream && !facts->shared_outside &&
+                      !protocol_added_.load(std::memory_order_relaxed);
   return 0;
 }
 
@@ -197,6 +199,10 @@ void DescriptorTable::limits_changed(int fd) noexcept {
 
 void DescriptorTable::refuses_nowait(rt::FdState& s, rt::Direction direction) noexcept {
   s.facts.fetch_or(direction == rt::Direction::kRead ? kNoNowaitRead : kNoNowaitWrite);
+}
+
+void DescriptorTable::protocol_added() noexcept {
+  protocol_added_.store(true, std::memory_order_relaxed);
 }
 
 void DescriptorTable::passed_outside() noexcept {

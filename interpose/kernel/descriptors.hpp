@@ -27,6 +27,7 @@ enum class FdKind : uint8_t {
 
 struct Facts {
   FdKind kind = FdKind::kUnknown;
+  bool bytes_only = false;             // a stream: nobody has put another protocol on top of it
   bool nonblocking = false;            // the program set O_NONBLOCK
   bool shared_outside = true;          // the description may be shared with another process
   bool maybe_duplicated = false;       // or with another descriptor of this one
@@ -51,6 +52,7 @@ class DescriptorTable {
   void set_nonblocking(int fd, bool value) noexcept;
   void limits_changed(int fd) noexcept;
   void refuses_nowait(rt::FdState& s, rt::Direction direction) noexcept;
+  void protocol_added() noexcept;  // to some stream socket
   void passed_outside() noexcept;  // fork, or sent over a Unix socket: everything may be shared now
 
   // Time limit of a wait: SO_RCVTIMEO or SO_SNDTIMEO.
@@ -59,6 +61,7 @@ class DescriptorTable {
  private:
   std::atomic<uint16_t> epoch_{1};    // of changes to descriptions that may be duplicated
   std::atomic<uint16_t> outside_{0};  // times that everything was shared outside
+  std::atomic<bool> protocol_added_{false};
 };
 
 DescriptorTable& descriptors() noexcept;

@@ -14,7 +14,8 @@ namespace tendril::kernel {
 struct Call {
   long number;
   long arguments[6];
-  ucontext_t* frame;  // of the trap; null when the call came through a symbol hook
+  ucontext_t* frame;                     // of the trap; null when the call came by another way
+  const gregset_t* registers = nullptr;  // the program's; null where the call has no use for them
 };
 
 enum class Verdict : uint8_t {

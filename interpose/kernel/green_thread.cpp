@@ -16,10 +16,6 @@ uint32_t ThreadTable::start_of_tids() noexcept {
 
 ThreadTable& threads() noexcept { return rt::ProcessWide<ThreadTable>::get(); }
 
-GreenThread* current_thread() noexcept {
-  return static_cast<GreenThread*>(rt::current_fiber()->owner);
-}
-
 GreenThread* ThreadTable::create() noexcept { return rt::runtime_new<GreenThread>(); }
 
 void ThreadTable::destroy(GreenThread* thread) noexcept {
@@ -63,6 +59,13 @@ GreenThread* ThreadTable::find(int tid) noexcept {
     if (link->thread->tid == tid) return link->thread;
   }
   return nullptr;
+}
+
+bool ThreadTable::is_tid_word(const uint32_t* word, uint32_t tid) noexcept {
+  if (!could_be_tid(tid)) return false;
+  rt::SpinGuard guard(lock);
+  const GreenThread* thread = find(static_cast<int>(tid));
+  return thread != nullptr && thread->clear_child_tid == word;
 }
 
 bool ThreadTable::remove(GreenThread* thread) noexcept {

@@ -11,6 +11,7 @@
 #include "interpose/kernel/signal_queue.hpp"
 #include "runtime/fiber/fiber.hpp"
 #include "runtime/fiber/intrusive_list.hpp"
+#include "runtime/hub/worker.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
 namespace tendril::kernel {
@@ -25,6 +26,18 @@ struct CallSite {
 struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   rt::Fiber* fiber = nullptr;
   int tid = 0;
+
+  // --- what every call looks at, side by side ---
+  bool trying = false;  // a symbol hook's try: do not park, say kWouldWait
+  // Until the trap that delivers signals no other way may do so: a handler that ran in between
+  // would not be known to the call, which would be restarted where it had to end with EINTR. Own
+  // only.
+  bool hold_delivery = false;
+  size_t progress = 0;  // bytes that such a try has moved already; the full call goes on there
+  // Its stack, if it was made with one whose size is known: its frames lie there, up to the top.
+  // Written before it runs.
+  uintptr_t stack_bottom = 0;
+  uintptr_t stack_top = 0;
 
   // --- what glibc registers with the kernel; written by the thread itself ---
   uint32_t* clear_child_tid = nullptr;  // zeroed and woken when the thread has left its stack
@@ -41,9 +54,7 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   CallSite call_site;
   int standing_index = 0;  // while a standstill is looked at; guarded by ThreadTable::lock
 
-  gregset_t start{};    // registers with which the thread begins
-  bool trying = false;  // a symbol hook's try: do not park, say kWouldWait
-  size_t progress = 0;  // bytes that such a try has moved already; the full call goes on there
+  gregset_t start{};  // registers with which the thread begins
 
   // --- signals; guarded by SignalState::lock unless said otherwise ---
   uint64_t blocked = 0;      // what the program set; SIGSYS may be in it, the kernel never sees it
@@ -58,9 +69,6 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   // What a patched call or a hook came to, for the trap that delivers signals after it; own only.
   long deferred_number = -1;
   long deferred_result = 0;
-  // Until that trap no other way may deliver: a handler that ran in between would not be known to
-  // the call, which would be restarted where it had to end with EINTR.
-  bool hold_delivery = false;
 
   int handling = 0;  // the signal whose handler runs; own only
 
@@ -69,7 +77,9 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
 };
 
 // Precondition: on a worker, in a green thread.
-GreenThread* current_thread() noexcept;
+inline GreenThread* current_thread() noexcept {
+  return static_cast<GreenThread*>(rt::current_worker_unchecked()->current->owner);
+}
 
 // Last rites of a green thread's fiber: on another thread's stack, so that the C library may reuse
 // this one's. Clears and wakes the tid word, for pthread_join; gives thread and fiber back.
@@ -93,6 +103,10 @@ class ThreadTable {
   // Null if there is no such green thread. The caller must know why it stays alive: it holds
   // `lock`, or runs on the only worker.
   GreenThread* find(int tid) noexcept;
+
+  // True if a green thread of that tid clears the word when it ends: whoever joins it waits there,
+  // with an operation for words that processes share, and we are who wakes it.
+  bool is_tid_word(const uint32_t* word, uint32_t tid) noexcept;
 
   template <typename Visit>
   void for_each(Visit&& visit) {

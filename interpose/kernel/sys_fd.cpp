@@ -49,9 +49,11 @@ constexpr unsigned kTtyMajor = 4;  // serial lines wait for the carrier
 // Opening one end of a FIFO waits for the other; everything else opens at once (disk aside).
 long open_file(const Call& call, int directory, const char* path, int flags) noexcept {
   struct stat status;
+  // A FIFO is no directory, and what is certain to be new is a regular file.
+  const bool never_waits = (flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)) != 0 ||
+                           (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
   const bool may_wait =
-      (flags & (O_NONBLOCK | O_PATH)) == 0 &&
-      rt::raw_syscall(SYS_newfstatat, directory, path, &status, 0) == 0 &&
+      !never_waits && rt::raw_syscall(SYS_newfstatat, directory, path, &status, 0) == 0 &&
       (S_ISFIFO(status.st_mode) || (S_ISCHR(status.st_mode) && major(status.st_rdev) == kTtyMajor));
   const long result = may_wait ? offload_call(call) : pass(call);
   if (result >= 0) descriptors().created(static_cast<int>(result), /*shared_outside=*/may_wait);

@@ -38,7 +38,8 @@ long wait(uint32_t* word, int operation, uint32_t value, const timespec* timeout
                                                           : CLOCK_MONOTONIC)
                         : rt::deadline_after(rt::to_nanoseconds(limit));
   }
-  if ((operation & FUTEX_PRIVATE_FLAG) == 0 && is_shared_mapping(word)) {
+  if ((operation & FUTEX_PRIVATE_FLAG) == 0 && !threads().is_tid_word(word, value) &&
+      is_shared_mapping(word)) {
     // Another process may be on the other side: wait in the kernel.
     const long result =
         rt::offload(SYS_futex, reinterpret_cast<long>(word), operation, static_cast<long>(value),

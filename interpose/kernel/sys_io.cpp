@@ -63,10 +63,13 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
   if (facts.nonblocking || facts.kind == FdKind::kFile || size == 0) return native();
   if (facts.no_nowait[0]) return transfer_unnowaitable(transfer, number, data, size);
   const bool plain = number == SYS_read && is_socket(facts);
-  const long result = blocking_transfer(transfer, [&] {
-    return plain ? rt::raw_syscall(SYS_recvfrom, fd, data, size, MSG_DONTWAIT, nullptr, nullptr)
-                 : try_vectors(true, fd, vectors, count);
-  });
+  const long result = blocking_transfer(
+      transfer,
+      [&] {
+        return plain ? rt::raw_syscall(SYS_recvfrom, fd, data, size, MSG_DONTWAIT, nullptr, nullptr)
+                     : try_vectors(true, fd, vectors, count);
+      },
+      plain ? Destination{data, static_cast<size_t>(size)} : Destination{});
   if (result != -EOPNOTSUPP || is_socket(facts)) return result;
   descriptors().refuses_nowait(*transfer.state, rt::Direction::kRead);
   return transfer_unnowaitable(transfer, number, data, size);

@@ -1,4 +1,6 @@
 // recv*(2) and send*(2); setsockopt(2) for the time limits
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "interpose/kernel/blocking_io.hpp"
@@ -51,9 +53,12 @@ long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
   if (is_native(fd, flags, rt::Direction::kRead, &transfer)) return attempt(0, 0);
   const bool until_full = (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0 &&
                           transfer.facts.kind == FdKind::kStream;
+  const bool takes_data = (flags & ~MSG_WAITALL) == 0;
   size_t done = resume_progress();
   for (;;) {
-    const long result = blocking_transfer(transfer, [&] { return attempt(done, MSG_DONTWAIT); });
+    const long result = blocking_transfer(
+        transfer, [&] { return attempt(done, MSG_DONTWAIT); },
+        takes_data ? Destination{static_cast<char*>(buffer) + done, length - done} : Destination{});
     if (result < 0) return end_transfer(result, done);
     done += static_cast<size_t>(result);
     if (!until_full || done >= length || result == 0) return static_cast<long>(done);
@@ -225,6 +230,7 @@ long sys_setsockopt(Call& call) {
   const bool limits = level == SOL_SOCKET && (option == SO_RCVTIMEO || option == SO_SNDTIMEO ||
                                               option == 66 /* …_NEW */ || option == 67);
   if (result == 0 && limits) descriptors().limits_changed(static_cast<int>(call.arguments[0]));
+  if (level == IPPROTO_TCP && option == TCP_ULP) descriptors().protocol_added();
   return result;
 }
 

@@ -96,10 +96,14 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
   thread->fiber = fiber;
   fiber->owner = thread;
   fiber->last_rites = bury_green_thread;
-  std::memcpy(&thread->start, &call.frame->uc_mcontext.gregs, sizeof thread->start);
+  std::memcpy(&thread->start, call.registers, sizeof thread->start);
   thread->start[REG_RAX] = 0;
   thread->start[REG_RCX] = thread->start[REG_RIP];
   thread->start[REG_RSP] = static_cast<greg_t>(request.stack_top);
+  if (call.number == SYS_clone3) {
+    thread->stack_bottom = request.stack_top - request.stack_size;
+    thread->stack_top = request.stack_top;
+  }
   thread->blocked = parent->blocked;
   std::memcpy(thread->name, parent->name, sizeof thread->name);
   {
@@ -129,6 +133,15 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
 
 }  // namespace
 
+bool makes_thread(const Call& call) noexcept {
+  auto flags = static_cast<uint64_t>(call.arguments[0]);
+  if (call.number == SYS_clone3 &&
+      copy_in(&flags, reinterpret_cast<const uint64_t*>(call.arguments[0])) != 0) {
+    return false;
+  }
+  return (flags & CLONE_THREAD) != 0;
+}
+
 long sys_clone(Call& call) {
   const auto flags = static_cast<uint64_t>(call.arguments[0]);
   const auto stack = static_cast<uintptr_t>(call.arguments[1]);
@@ -151,6 +164,7 @@ long sys_clone3(Call& call) {
     return -EFAULT;
   }
   if ((args.flags & CLONE_THREAD) == 0) {
+    if (call.frame == nullptr) return -EINVAL;  // it was a thread's when makes_thread looked
     const uint64_t top = args.stack != 0 ? args.stack + args.stack_size : 0;
     return clone_process(call, args.flags, reinterpret_cast<void*>(top));
   }

@@ -107,6 +107,8 @@ long set_timer_slack(uint64_t nanoseconds) noexcept;  // of the caller; 0: the d
 long timer_slack() noexcept;
 
 // sys_thread.cpp
+// Whether a clone or clone3 makes a thread; such a one needs no trap's frame.
+bool makes_thread(const Call& call) noexcept;
 long sys_clone(Call& call);
 long sys_clone3(Call& call);
 [[noreturn]] long sys_exit(int status);

@@ -84,10 +84,11 @@ tendril_patched_entry:
     movzbl (%rcx,%rax), %ecx
     cmpl $CALL_GREEN, %ecx
     jb tendril_patched_native       // "pass": never leaves assembly
-    ja .Ltrap
+    ja .Lspecial
+.Lgreen:
     // Green. Below the red zone:
-    //   | flags | rbp | r11 | r9 | r8 | r10 | rdx | rsi | rdi | rax | … | XSAVE area, aligned |
-    //                                                             ^ the frame that C sees
+    //   | flags | rbp | r11 | r9 | r8 | r10 | rdx | rsi | rdi | rax | rbx | r12 | r13 | r14 | r15 | …
+    //                                                      the frame that C sees begins here ^
     // and below that the vector state, aligned: | XINUSE, MXCSR | XSAVE area, or our own |
     .cfi_remember_state
     movq 8(%rsp), %rax
@@ -113,6 +114,11 @@ tendril_patched_entry:
     pushq %rsi
     pushq %rdi
     pushq %rax
+    pushq %rbx                      // these are kept by C; a new thread begins with them
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
     movq %rsp, %rdi
     subq tendril_vector_area(%rip), %rsp
     andq $-64, %rsp
@@ -187,14 +193,19 @@ tendril_patched_entry:
     jmp *0(%r11)
 .Ldeliver:                          // signals, or the end of a time slice: with a trap's full frame
     .cfi_def_cfa_offset 136
-    popfq
+    cmpl $CALL_BY_TRAP, %ecx
+    je 1f
+    movl $DELIVER_NUMBER, %eax
+1:  popfq
     .cfi_def_cfa_offset 128
     leaq 128(%rsp), %rsp
     .cfi_def_cfa_offset 0
-    movl $DELIVER_NUMBER, %eax
     jmp *8(%r11)
-.Ltrap:
+.Lspecial:
     .cfi_restore_state
+    cmpl $CALL_CLONE, %ecx
+    je .Lgreen
+.Ltrap:
     movq 8(%rsp), %rax
     addb $0x7f, %al
     sahf
@@ -239,7 +250,7 @@ tendril_patched_native:
     ja 1f
     leaq tendril_call_class(%rip), %rcx
     cmpb $CALL_TRAP, (%rcx,%rax)    // a clone's child would not find R11 on its stack
-    je 2f
+    jae 2f
     .cfi_remember_state
 1:  movq 8(%rsp), %rax
     addb $0x7f, %al

@@ -5,6 +5,12 @@
 #define CALL_NATIVE 0  // the kernel does it, straight from assembly
 #define CALL_GREEN 1   // the dispatcher does it, without a signal frame
 #define CALL_TRAP 2    // needs the signal frame of a trap
+#define CALL_CLONE 3   // green if it makes a thread, else needs that frame
+
+// What tendril_patched_call says.
+#define CALL_DONE 0
+#define CALL_DELIVER 1  // signals have to be delivered, or the time slice has ended
+#define CALL_BY_TRAP 2  // nothing is done yet
 
 #define DELIVER_NUMBER 0x54454e44
 

@@ -6,6 +6,7 @@
 #include "interpose/kernel/dispatch.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/syscalls.hpp"
 #include "interpose/patch/layout.h"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/selector.hpp"
@@ -24,6 +25,7 @@ __attribute__((visibility("hidden"))) uint8_t tendril_has_avx;
 namespace tendril::patch {
 
 struct Frame {  // as entry.S pushes it
+  long r15, r14, r13, r12, rbx;
   long number_and_result;
   long rdi, rsi, rdx, r10, r8, r9;
   const uint64_t* record;  // R11; its first word: where the program goes on
@@ -42,17 +44,41 @@ uint64_t enabled_components() noexcept {
   return uint64_t{high} << 32 | low;
 }
 
-bool needs_frame(long number) noexcept {
+uint8_t class_of(long number) noexcept {
+  const kernel::SyscallRow& row = kernel::syscall_row(number);
   switch (number) {
     case SYS_clone:
     case SYS_clone3:
+      return CALL_CLONE;
     case SYS_fork:
     case SYS_vfork:
     case SYS_rt_sigreturn:
-      return true;
+      return CALL_TRAP;
     default:
-      return false;
+      break;
   }
+  if (row.function != nullptr) return CALL_GREEN;
+  if (row.verdict != kernel::Verdict::kPass) return CALL_TRAP;
+  return rt::seeded_schedule().is_on() ? CALL_GREEN : CALL_NATIVE;  // there it is a switch point
+}
+
+// The program's, as they are after the call.
+void collect_registers(const Frame& frame, gregset_t& registers) noexcept {
+  registers[REG_R8] = frame.r8;
+  registers[REG_R9] = frame.r9;
+  registers[REG_R10] = frame.r10;
+  registers[REG_R12] = frame.r12;
+  registers[REG_R13] = frame.r13;
+  registers[REG_R14] = frame.r14;
+  registers[REG_R15] = frame.r15;
+  registers[REG_RDI] = frame.rdi;
+  registers[REG_RSI] = frame.rsi;
+  registers[REG_RBP] = static_cast<greg_t>(frame.rbp);
+  registers[REG_RBX] = frame.rbx;
+  registers[REG_RDX] = frame.rdx;
+  registers[REG_RSP] = reinterpret_cast<greg_t>(frame.program_stack);
+  registers[REG_RIP] = static_cast<greg_t>(frame.record[0]);
+  registers[REG_EFL] = static_cast<greg_t>(frame.flags);
 }
 
 }  // namespace
@@ -70,30 +96,33 @@ bool prepare_calls() noexcept {
   tendril_vectors_told = (eax & kXgetbv1) != 0 &&
                          ((enabled & kAvx512) == 0 || __builtin_cpu_supports("avx512bw") != 0);
   for (long number = 0; number < CALL_CLASSES; ++number) {
-    const kernel::SyscallRow& row = kernel::syscall_row(number);
-    tendril_call_class[number] = needs_frame(number)                     ? CALL_TRAP
-                                 : row.function != nullptr               ? CALL_GREEN
-                                 : row.verdict != kernel::Verdict::kPass ? CALL_TRAP
-                                 : rt::seeded_schedule().is_on() ? CALL_GREEN  // a switch point
-                                                                 : CALL_NATIVE;
+    tendril_call_class[number] = class_of(number);
   }
   return true;
 }
 
 }  // namespace tendril::patch
 
-// Returns 0 when the call is done, 1 when signals have to be delivered or the time slice has ended:
-// the entry then traps, for the frame that this needs.
+// Unless the call is done, the entry traps, for the frame that what is left to do needs.
 extern "C" __attribute__((visibility("hidden"))) int tendril_patched_call(
     tendril::patch::Frame* frame) {
   using namespace tendril;
   trap::enter_runtime();
-  ++rt::current_worker_unchecked()->stats.calls_by_patch;
-  kernel::current_thread()->call_site = {
-      frame->record[0], reinterpret_cast<uint64_t>(frame->program_stack), frame->rbp};
   const long number = frame->number_and_result;
   kernel::Call call{
       number, {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9}, nullptr};
+  gregset_t registers;
+  if (tendril_call_class[number] == CALL_CLONE) {
+    if (!kernel::makes_thread(call)) {
+      trap::leave_runtime();
+      return CALL_BY_TRAP;
+    }
+    patch::collect_registers(*frame, registers);
+    call.registers = &registers;
+  }
+  ++rt::current_worker_unchecked()->stats.calls_by_patch;
+  kernel::current_thread()->call_site = {
+      frame->record[0], reinterpret_cast<uint64_t>(frame->program_stack), frame->rbp};
   const long result = kernel::dispatch(call);
   const bool deliver = kernel::is_restart_code(result) || kernel::attention_needed();
   if (deliver) {
@@ -105,5 +134,5 @@ extern "C" __attribute__((visibility("hidden"))) int tendril_patched_call(
     frame->number_and_result = result;
   }
   trap::leave_runtime();
-  return deliver ? 1 : 0;
+  return deliver ? CALL_DELIVER : CALL_DONE;
 }

@@ -1,6 +1,7 @@
 #include "interpose/patch/sites.hpp"
 
 #include <emmintrin.h>
+#include <sys/syscall.h>
 
 #include "runtime/memory/pages.hpp"
 
@@ -110,9 +111,34 @@ class Walk {
   uint8_t* starts_[kHistory];
 };
 
+// glibc ends a thread in a loop around exit, which is never gone round:
+//
+//   mov $60,%edx | (nop) | xor %edi,%edi | mov %edx,%eax | syscall | jmp to the xor
+bool is_exit_loop(const Decoder& decoder, const Walk& walk, const uint8_t* at) noexcept {
+  constexpr uint8_t kLoop[] = {0x31, 0xff, 0x89, 0xd0, 0x0f, 0x05, 0xeb, 0xf8};
+  constexpr uint8_t kNumber[] = {0xba, SYS_exit, 0, 0, 0};
+  constexpr ptrdiff_t kBefore = 4;
+  if (at - walk.first() < kBefore + static_cast<ptrdiff_t>(sizeof kNumber) ||
+      walk.last() - at < static_cast<ptrdiff_t>(sizeof kLoop) - kBefore ||
+      __builtin_memcmp(at - kBefore, kLoop, sizeof kLoop) != 0) {
+    return false;
+  }
+  const uint8_t* before = walk.back(3);
+  ZydisDecodedInstruction instruction;
+  if (before == nullptr || !decoder.at(before, at, &instruction)) return false;
+  // `66 90` is one of the forms of `xchg %ax,%ax`.
+  const bool pads = instruction.meta.category == ZYDIS_CATEGORY_NOP ||
+                    instruction.meta.category == ZYDIS_CATEGORY_WIDENOP ||
+                    (before[0] == 0x66 && before[1] == 0x90);
+  if (pads) before = walk.back(4);
+  return before != nullptr && __builtin_memcmp(before, kNumber, sizeof kNumber) == 0;
+}
+
 // May control come to the middle of the window from elsewhere in its function? By a direct branch,
-// or by a table of a `switch`, which is not looked at.
+// or by a table of a `switch`, which is not looked at. Not by the one that is never taken.
 bool is_entered(const Decoder& decoder, const Walk& walk, const Site& site) noexcept {
+  const uint8_t* never_taken =
+      is_exit_loop(decoder, walk, site.syscall) ? site.syscall + kSyscallSize : nullptr;
   ZydisDecodedInstruction instruction;
   for (const uint8_t* p = walk.first(); p < walk.last(); p += instruction.length) {
     if (!decoder.at(p, walk.last(), &instruction)) {
@@ -123,7 +149,7 @@ bool is_entered(const Decoder& decoder, const Walk& walk, const Site& site) noex
         instruction.raw.imm[0].is_relative == 0) {
       return true;
     }
-    const uint8_t* target = branch_target(instruction, p);
+    const uint8_t* target = p == never_taken ? nullptr : branch_target(instruction, p);
     if (target != nullptr && target > site.window && target < site.syscall) return true;
   }
   return false;

@@ -66,8 +66,10 @@ void on_system_call(int, siginfo_t* info, void* context) {
     deliver_signals(frame, 0, -1);
   } else {
     greg_t* r = frame->uc_mcontext.gregs;
-    kernel::Call call{
-        r[REG_RAX], {r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9]}, frame};
+    kernel::Call call{r[REG_RAX],
+                      {r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9]},
+                      frame,
+                      &frame->uc_mcontext.gregs};
     const long number = call.number;
     if (number == kDeliverNumber) {
       kernel::GreenThread* thread = kernel::current_thread();

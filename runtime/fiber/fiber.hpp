@@ -31,21 +31,22 @@ const char* fiber_state_name(FiberState state) noexcept;
 
 using FiberEntry = void (*)(Fiber* self, void* argument);
 
-struct Fiber : Context, ListLink {  // ListLink: the process's list of fibers
+// What a wake and a switch touch lies in two cache lines.
+struct alignas(64) Fiber : Context, ListLink {  // ListLink: the process's list of fibers
   // --- what a switch touches, beside Context ---
   std::atomic<FiberState> state{FiberState::kDead};
-  Fiber* next_ready = nullptr;  // link of the queue that state names
+  bool pinned = false;  // never leaves its worker; written by the fiber itself or before it runs
+  // Someone wants attention (signal, kill): checked when a wait opens. Set by any thread.
+  std::atomic<bool> interrupt_pending{false};
+  Relaxed<WaitKind> wait_kind{WaitKind::kNone};  // written by the fiber itself
+  Fiber* next_ready = nullptr;                   // link of the queue that state names
   // Where it runs, or waits to run, or last ran. A fiber of a group moves: written by whoever has
   // the right to queue it.
   Worker* worker = nullptr;
   std::atomic<uint64_t> wait_word{wait_word::pack(0, WakeReason::kNotWaiting)};
-  bool pinned = false;  // never leaves its worker; written by the fiber itself or before it runs
-  // Someone wants attention (signal, kill): checked when a wait opens. Set by any thread.
-  std::atomic<bool> interrupt_pending{false};
-
-  Relaxed<WaitKind> wait_kind{WaitKind::kNone};  // written by the fiber itself
-  Relaxed<const void*> wait_object{nullptr};     // what it waits on: an fd, an address
-  Timer timer;                                   // deadline of the open wait
+  Relaxed<const void*> wait_object{nullptr};  // what it waits on: an fd, an address
+  void* owner = nullptr;                      // interposition: the green thread's Thread
+  Timer timer;                                // deadline of the open wait
 
   // --- life ---
   Stack stack;  // empty: not ours (an OS thread's, or one that glibc mapped)
@@ -54,7 +55,6 @@ struct Fiber : Context, ListLink {  // ListLink: the process's list of fibers
   // Called once the fiber has left its stack for ever, on the next fiber's stack and thread-locals:
   // must not block, allocate from libc or throw. Frees what belongs to the fiber.
   void (*last_rites)(Fiber* self) = nullptr;
-  void* owner = nullptr;  // interposition: the green thread's Thread
   void* api =
       nullptr;  // the explicit API: its FiberRecord; written by the fiber itself or before it runs
 

@@ -1,9 +1,12 @@
 #include "runtime/hub/poller.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <cerrno>
 #include <new>
 
@@ -11,6 +14,7 @@
 #include "runtime/hub/park.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/memory/reserve.hpp"
+#include "runtime/platform/prefetch.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -26,6 +30,10 @@ constexpr uint32_t kInternalFd = UINT32_MAX;
 constexpr uint32_t kAllEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;
 constexpr uint32_t kWriteEvents = EPOLLOUT | EPOLLHUP | EPOLLERR;
+
+// The end, an error or urgent data may follow what a short read has taken, without an edge of their
+// own. Who has seen the edge that they came with has seen the note of them as well.
+constexpr uint32_t kEndEvents = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 constexpr int kEventBatch = 256;
 
@@ -138,6 +146,10 @@ bool Poller::ensure_registered(int fd, FdState& s) noexcept {
   }
   if (result == -EPERM) s.always_ready = true;
   s.registered = result == 0;
+  if (!s.registered) {  // no edge will ever say that there is something again
+    s.drained[0].store(0, std::memory_order_relaxed);
+    s.drained[1].store(0, std::memory_order_relaxed);
+  }
   return s.registered;
 }
 
@@ -147,6 +159,8 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
   const int side = static_cast<int>(d);
   Waiter waiter;
   bool registered = false;
+  bool waits = false;
+  bool queued = false;
   waiter.token = begin_wait(d == Direction::kRead ? WaitKind::kReadable : WaitKind::kWritable,
                             reinterpret_cast<const void*>(static_cast<intptr_t>(fd)));
   {
@@ -162,22 +176,33 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
       if (cancel_wait(waiter.token)) return at_once;
       // An interrupt came first: fall through to park, which collects it.
     } else {
-      s.transferrers[side].push_back(&waiter);
+      queued = s.waiting[side].load(std::memory_order_relaxed) != 0;
+      if (queued) {
+        s.queue[side].push_back(&waiter);
+      } else {
+        s.first[side] = waiter.token;
+      }
       s.waiting[side].fetch_add(1, std::memory_order_relaxed);
+      waits = true;
       waiters_.fetch_add(1, std::memory_order_relaxed);
     }
   }
   Deadline until = deadline;
-  const bool slow_poll = waiter.linked() && !registered;
+  const bool slow_poll = waits && !registered;
   if (slow_poll) {
     const Deadline soon = deadline_after(kUnregisteredRetry);
     if (soon < until) until = soon;
   }
   const WakeReason reason = park(until);
-  {
+  // Who wakes for a reason of the descriptor's has taken us out before.
+  if (waits && reason != WakeReason::kWoken && reason != WakeReason::kClosed) {
     SpinGuard guard(s.lock);
-    if (waiter.linked()) {
-      IntrusiveList<Waiter>::remove(&waiter);
+    const bool still_first = !queued && s.first[side].fiber == waiter.token.fiber &&
+                             s.first[side].open_word == waiter.token.open_word;
+    if (still_first) s.first[side].fiber = nullptr;
+    const bool still_queued = waiter.linked();
+    if (still_queued) IntrusiveList<Waiter>::remove(&waiter);
+    if (still_first || still_queued) {
       s.waiting[side].fetch_sub(1, std::memory_order_relaxed);
       waiters_.fetch_sub(1, std::memory_order_relaxed);
     }
@@ -186,11 +211,35 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
   return reason;
 }
 
+// Other streams end a read before something special, as a Unix socket before descriptors.
+FdState::Rest Poller::ask_rest(int fd, FdState& s, uint32_t generation) noexcept {
+  RuntimeSection section;
+  int protocol = 0;
+  socklen_t size = sizeof protocol;
+  const bool is_tcp =
+      raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+      protocol == IPPROTO_TCP;
+  SpinGuard guard(s.lock);
+  if (s.generation != generation) return FdState::Rest::kMaybeSome;
+  if (s.rest.load(std::memory_order_relaxed) == FdState::Rest::kNotAsked) {
+    s.rest.store(is_tcp ? FdState::Rest::kNothing : FdState::Rest::kMaybeSome,
+                 std::memory_order_relaxed);
+  }
+  return s.rest.load(std::memory_order_relaxed);
+}
+
+bool Poller::is_readable(int fd) noexcept {
+  pollfd probe{fd, POLLIN, 0};
+  const timespec none{};
+  return raw_syscall(SYS_ppoll, &probe, 1, &none, nullptr, 0) != 0;
+}
+
 bool Poller::add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept {
   SpinGuard guard(s.lock);
   const bool registered = ensure_registered(fd, s);
   if (!registered) return false;
   s.pollers.push_back(&waiter);
+  s.polled = true;
   waiters_.fetch_add(1, std::memory_order_relaxed);
   return true;
 }
@@ -199,7 +248,22 @@ void Poller::remove_poller(FdState& s, PollWaiter& waiter) noexcept {
   SpinGuard guard(s.lock);
   if (!waiter.linked()) return;
   IntrusiveList<PollWaiter>::remove(&waiter);
+  s.polled = !s.pollers.empty();
   waiters_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// Precondition: s.lock held. Takes out who has waited longest; false if nobody waits.
+bool Poller::take_waiter(FdState& s, int side, WaitToken* token) noexcept {
+  if (s.waiting[side].load(std::memory_order_relaxed) == 0) return false;
+  if (s.first[side].fiber != nullptr) {
+    *token = s.first[side];
+    s.first[side].fiber = nullptr;
+  } else {
+    *token = s.queue[side].pop_front()->token;
+  }
+  s.waiting[side].fetch_sub(1, std::memory_order_relaxed);
+  waiters_.fetch_sub(1, std::memory_order_relaxed);
+  return true;
 }
 
 // A waiter's node lives on its stack: the waker unlinks it under the lock, before the wake, and
@@ -207,10 +271,8 @@ void Poller::remove_poller(FdState& s, PollWaiter& waiter) noexcept {
 void Poller::wake_next(FdState& s, Direction d) noexcept {
   const int side = static_cast<int>(d);
   SpinGuard guard(s.lock);
-  while (Waiter* waiter = s.transferrers[side].pop_front()) {
-    s.waiting[side].fetch_sub(1, std::memory_order_relaxed);
-    waiters_.fetch_sub(1, std::memory_order_relaxed);
-    if (wake(waiter->token)) break;
+  for (WaitToken token; take_waiter(s, side, &token);) {
+    if (wake(token)) break;
   }
 }
 
@@ -222,19 +284,17 @@ uint32_t Poller::forget_locked(int fd, FdState& s) noexcept {
     s.registered = false;
   }
   s.always_ready = false;
+  s.rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
   s.facts.store(0, std::memory_order_relaxed);
   for (int side = 0; side < 2; ++side) {
     s.drained[side].store(0, std::memory_order_relaxed);
-    while (Waiter* waiter = s.transferrers[side].pop_front()) {
-      s.waiting[side].fetch_sub(1, std::memory_order_relaxed);
-      waiters_.fetch_sub(1, std::memory_order_relaxed);
-      wake(waiter->token, WakeReason::kClosed);
-    }
+    for (WaitToken token; take_waiter(s, side, &token);) wake(token, WakeReason::kClosed);
   }
   while (PollWaiter* waiter = s.pollers.pop_front()) {
     waiters_.fetch_sub(1, std::memory_order_relaxed);
     wake(waiter->token, WakeReason::kClosed);
   }
+  s.polled = false;
   return ++s.generation;
 }
 
@@ -264,6 +324,7 @@ void Poller::begin_anew(int fd) noexcept {
   if (s->registered) {
     forget_locked(fd, *s);
   } else {
+    s->rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
     s->drained[0].store(0, std::memory_order_relaxed);
     s->drained[1].store(0, std::memory_order_relaxed);
     ++s->generation;
@@ -282,16 +343,21 @@ void Poller::on_event(uint64_t data, uint32_t events) noexcept {
 // Precondition: s.lock held.
 void Poller::on_edges(FdState& s, uint32_t events) noexcept {
   const bool broken = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  if ((events & EPOLLPRI) != 0) {
+    s.rest.store(FdState::Rest::kMaybeUrgent, std::memory_order_relaxed);
+  } else if ((events & kEndEvents) != 0 &&
+             s.rest.load(std::memory_order_relaxed) != FdState::Rest::kMaybeUrgent) {
+    s.rest.store(FdState::Rest::kMaybeSome, std::memory_order_relaxed);
+  }
   for (const Direction d : {Direction::kRead, Direction::kWrite}) {
     const int side = static_cast<int>(d);
     if ((events & (d == Direction::kRead ? kReadEvents : kWriteEvents)) == 0) continue;
     s.edges[side].fetch_add(1, std::memory_order_release);
-    while (Waiter* waiter = s.transferrers[side].pop_front()) {
-      s.waiting[side].fetch_sub(1, std::memory_order_relaxed);
-      waiters_.fetch_sub(1, std::memory_order_relaxed);
-      if (wake(waiter->token) && !broken) break;
+    for (WaitToken token; take_waiter(s, side, &token);) {
+      if (wake(token) && !broken) break;
     }
   }
+  if (!s.polled) return;
   for (PollWaiter* waiter = s.pollers.front(); waiter != nullptr;) {
     PollWaiter* next = s.pollers.after(waiter);
     if (broken || (waiter->events & events) != 0) {
@@ -300,6 +366,31 @@ void Poller::on_edges(FdState& s, uint32_t events) noexcept {
       wake(waiter->token);
     }
     waiter = next;
+  }
+  s.polled = !s.pollers.empty();
+}
+
+// What on_event will touch in a moment: the descriptor's state, and when that is here, the fiber
+// that waits. It is looked at without the lock, as a hint: fibers are never unmapped.
+void Poller::prefetch_for(const epoll_event* events, long count, long at) const noexcept {
+  constexpr long kStates = 8;
+  constexpr long kFibers = 4;
+  const auto state_of = [&](long index) -> FdState* {
+    const auto fd = static_cast<uint32_t>(events[index].data.u64);
+    if (index >= count || fd >= kChunks * kChunk) return nullptr;
+    FdState* chunk = chunks_[fd >> kChunkBits].load(std::memory_order_acquire);
+    return chunk != nullptr ? &chunk[fd & (kChunk - 1)] : nullptr;
+  };
+  if (at + kStates < count) {
+    if (const FdState* s = state_of(at + kStates)) prefetch(s);
+  }
+  if (at + kFibers < count) {
+    const FdState* s = state_of(at + kFibers);
+    if (s == nullptr) return;
+    if (const Fiber* fiber = __atomic_load_n(&s->first[0].fiber, __ATOMIC_RELAXED)) {
+      prefetch(fiber);
+      prefetch(&fiber->wait_word);
+    }
   }
 }
 
@@ -326,6 +417,7 @@ Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeou
   const long count = interruptible_call(interrupted, SYS_epoll_pwait2, arguments);
   Outcome outcome;
   for (long i = 0; i < count; ++i) {
+    prefetch_for(events, count, i);
     const uint64_t data = events[i].data.u64;
     if (static_cast<uint32_t>(data) != kInternalFd) {
       on_event(data, events[i].events);

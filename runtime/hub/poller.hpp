@@ -9,6 +9,12 @@
 //
 // An edge wakes one of those who wait to transfer data (readers or writers), who must call
 // pass_on after a successful transfer, since there may be more for the next; and all who poll.
+//
+// A try that says EAGAIN has found the end of what was there, and so has a short read of a TCP
+// socket: note_drained and note_short_read remember that, and until the next edge nobody asks
+// again. Whoever notes has read the count of edges *before* the try, so an edge that comes in
+// between, on whichever worker, makes the note void; and a note that comes so late that the number
+// has a new owner is void too, or as true of that one: no edge of its own has been counted.
 #pragma once
 
 #include <atomic>
@@ -19,6 +25,8 @@
 #include "runtime/platform/clock.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
+struct epoll_event;
+
 namespace tendril::rt {
 
 enum class Direction : uint8_t { kRead = 0, kWrite = 1 };
@@ -28,21 +36,32 @@ struct PollWaiter : Waiter {
 };
 
 // One descriptor number. The generation tells its successive owners apart.
-struct FdState {
+//
+// A server with many connections finds each of these cold: what an edge that wakes a reader touches
+// is in the first cache line. The first who waits has a place there, so that the waker need not
+// look at that fiber's stack; those behind it are in the lists.
+struct alignas(64) FdState {
   SpinLock lock;
   bool registered = false;    // guarded by lock
   bool always_ready = false;  // the kernel refuses to poll it: a regular file; guarded by lock
-  uint32_t generation = 0;    // guarded by lock; read without it as a hint
+  // What a short read leaves behind; written under lock.
+  enum class Rest : uint8_t { kNotAsked, kNothing, kMaybeSome, kMaybeUrgent };
+  std::atomic<Rest> rest{Rest::kNotAsked};
+  bool polled = false;      // pollers is not empty; guarded by lock
+  uint32_t generation = 0;  // guarded by lock; read without it as a hint
   std::atomic<uint32_t> edges[2] = {0, 0};
-  std::atomic<uint32_t> waiting[2] = {0, 0};  // sizes of the lists below
+  std::atomic<uint32_t> waiting[2] = {0, 0};  // who waits to transfer, in all
   // edges + 1 when a transfer last found nothing (0: unknown): until the next edge there is no
   // point in asking again.
   std::atomic<uint32_t> drained[2] = {0, 0};
-  IntrusiveList<Waiter> transferrers[2];  // guarded by lock
-  IntrusiveList<PollWaiter> pollers;      // guarded by lock
   // For the layer above: what it knows about this descriptor; guarded by its own rules.
   std::atomic<uint64_t> facts{0};
+  WaitToken first[2];  // who waits longest, if it did not have to queue; guarded by lock
+
+  IntrusiveList<Waiter> queue[2];     // guarded by lock
+  IntrusiveList<PollWaiter> pollers;  // guarded by lock
 };
+static_assert(offsetof(FdState, first) + sizeof(WaitToken) == 64);
 
 class Poller {
  public:
@@ -63,6 +82,21 @@ class Poller {
   // holds.
   static void note_drained(FdState& s, Direction d, uint32_t seen) noexcept {
     s.drained[static_cast<int>(d)].store(seen + 1, std::memory_order_relaxed);
+  }
+  // The same after a read of data that took less than it asked for. Precondition: it was not short
+  // because the rest of the buffer cannot be written, and nobody has put a protocol on top of TCP
+  // (TCP_ULP), whose records end reads.
+  static void note_short_read(int fd, FdState& s, uint32_t generation, uint32_t seen) noexcept {
+    FdState::Rest rest = s.rest.load(std::memory_order_relaxed);
+    if (rest == FdState::Rest::kNotAsked) rest = ask_rest(fd, s, generation);
+    if (rest == FdState::Rest::kNothing) note_drained(s, Direction::kRead, seen);
+  }
+  // False if a try may have said EAGAIN though there is something: before an urgent mark, Linux
+  // says so of a socket while a signal is pending, and no edge follows.
+  static bool is_nothing_there(int fd, const FdState& s, Direction d) noexcept {
+    return d == Direction::kWrite ||
+           s.rest.load(std::memory_order_relaxed) != FdState::Rest::kMaybeUrgent ||
+           !is_readable(fd);
   }
   static bool is_drained(const FdState& s, Direction d) noexcept {
     return s.drained[static_cast<int>(d)].load(std::memory_order_relaxed) == edges(s, d) + 1;
@@ -126,7 +160,11 @@ class Poller {
  private:
   Poller() = default;
   bool ensure_registered(int fd, FdState& s) noexcept;
+  bool take_waiter(FdState& s, int side, WaitToken* token) noexcept;
+  void prefetch_for(const epoll_event* events, long count, long at) const noexcept;
   uint32_t forget_locked(int fd, FdState& s) noexcept;
+  static FdState::Rest ask_rest(int fd, FdState& s, uint32_t generation) noexcept;
+  static bool is_readable(int fd) noexcept;
   void wake_next(FdState& s, Direction d) noexcept;
   void on_event(uint64_t data, uint32_t events) noexcept;
   void on_edges(FdState& s, uint32_t events) noexcept;

@@ -5,6 +5,7 @@
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/poller.hpp"
+#include "runtime/hub/prefetch_following.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker_group.hpp"
@@ -43,13 +44,17 @@ inline Fiber* Worker::pick_second_class() noexcept {
 }
 
 inline Fiber* Worker::pick_next() noexcept {
-  if (--turns_left_ <= 0 && current != &hub && hub_is_due()) return &hub;
+  if (--turns_left_ <= 0 && current != &hub && hub_is_due()) {
+    hub_due_ = true;
+    return &hub;
+  }
   if (seeded_schedule().is_on()) [[unlikely]]
     return pick_by_seed();
   // The queues may only shrink behind our back: whoever looks empty is.
   if (!woken_.empty() && (woken_streak_ < kWokenInARow || yielded_.empty())) {
     QueueLock guard(*this);
     if (Fiber* fiber = woken_.pop()) {
+      prefetch_following(woken_.front(), hub.fs_base);
       ++woken_streak_;
       only_yielded_ = false;
       count_movable(fiber, -1);
@@ -309,6 +314,7 @@ void Worker::report_idle(bool for_ever) noexcept {
 
 void Worker::hub_turn() noexcept {
   ++stats.hub_turns;
+  hub_due_ = false;
   rung_ = 0;  // before we look for what we were rung for
   if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
   drain_inbox();
@@ -383,6 +389,9 @@ void Worker::hub_main() noexcept {
     }
     if (group != nullptr) group->leave_hub(*this);
     if (anything_ready() || (group != nullptr && group->has_preempted())) switch_away(&hub);
+    // The last rites of who ended may have made somebody ready (who joins it): no reason to look
+    // around, unless it is time.
+    while (!hub_due_ && inbox.empty() && anything_ready() && --turns_left_ > 0) switch_away(&hub);
   }
 }
 

@@ -219,6 +219,7 @@ class Worker {
   bool group_is_next_ = false;  // whose turn it is: the group's preempted or the own yielded
   bool only_yielded_ = false;   // since the hub's last turn all that ran were fibers that yield
 
+  bool hub_due_ = false;  // the hub runs because its budget is used up, and must look around
   int turns_left_ = kTurnsPerLook;
   int looks_left_ = kLooksPerHubTurn;
   uint64_t last_hub_cycles_ = 0;

@@ -408,8 +408,12 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
   } else if (anything_waits_elsewhere(worker)) {
     work_added(worker);
   }
+  const bool timers_left = nearest_timer() != kForever;
+  // Its own are the others' from now on, and one who sleeps may have looked before they were armed.
+  // (A ring that comes just before a sleep ends it.)
+  if (timers_left) worker.poller->ring();
   if (process().hooks.on_dead_end != nullptr) {
-    worker.report_idle(nearest_timer() == kForever && worker.poller->waiters() == 0);
+    worker.report_idle(!timers_left && worker.poller->waiters() == 0);
   }
   worker.sleeping_.store(true, std::memory_order_seq_cst);
   standing_by_.fetch_add(1, std::memory_order_seq_cst);

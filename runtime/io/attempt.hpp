@@ -27,10 +27,11 @@ inline bool is_ready_now(int fd, Direction direction) noexcept {
   return rt::raw_syscall(SYS_ppoll, &p, 1, &none, nullptr, 0) > 0;
 }
 
-// Calls `attempt` until it says something else than -EAGAIN, waiting between.
+// Calls `attempt` until it says something else than -EAGAIN, waiting between. `asked`: of a read,
+// how much it may bring.
 template <typename Attempt, typename Blocking>
 long retry(int fd, Direction direction, Duration timeout, const char* what, Attempt&& attempt,
-           Blocking&& blocking) {
+           Blocking&& blocking, size_t asked = 0) {
   rt::Worker* me = detail::this_worker();
   rt::FdState* state = me->poller->state(fd);
   if (state == nullptr) fail(EBADF, what);
@@ -43,9 +44,13 @@ long retry(int fd, Direction direction, Duration timeout, const char* what, Atte
       if (result == -EINTR) continue;
       if (result != -EAGAIN) {
         if (result < 0) fail(-result, what);
+        if (result > 0 && static_cast<size_t>(result) < asked) {
+          rt::Poller::note_short_read(fd, *state, generation, seen);
+        }
         me->poller->pass_on(*state, direction);
         return result;
       }
+      if (!rt::Poller::is_nothing_there(fd, *state, direction)) continue;
       if (state->always_ready) {  // a file: it waits for the disk only
         const long done = blocking();
         if (done < 0) fail(-done, what);

@@ -117,7 +117,7 @@ class Remaining {
 size_t read(int fd, void* buffer, size_t bytes, Duration timeout) {
   return static_cast<size_t>(retry(
       fd, Direction::kRead, timeout, "read", [&] { return try_read(fd, buffer, bytes); },
-      [&] { return raw_syscall(SYS_read, fd, buffer, bytes); }));
+      [&] { return raw_syscall(SYS_read, fd, buffer, bytes); }, bytes));
 }
 
 size_t read_all(int fd, void* buffer, size_t bytes, Duration timeout) {

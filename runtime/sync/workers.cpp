@@ -57,8 +57,8 @@ void forget_everywhere(int fd) noexcept {
 void forget_if_stale(rt::Poller& poller, int fd, rt::FdState& state) noexcept {
   {
     rt::SpinGuard guard(state.lock);
-    if (!state.registered || !state.pollers.empty() || !state.transferrers[0].empty() ||
-        !state.transferrers[1].empty()) {
+    if (!state.registered || state.polled || state.waiting[0].load() != 0 ||
+        state.waiting[1].load() != 0) {
       return;
     }
   }

@@ -36,6 +36,14 @@ def disassemble(objdump, path):
     return instructions, targets
 
 
+def ends_a_thread(instructions, syscall):
+    """glibc's loop around exit: the jump behind the system call is never taken."""
+    before = [instructions[a] for a in range(syscall - 20, syscall) if a in instructions]
+    before = [text for text in before if not re.match(r"nop|xchg\s+%ax,%ax|data16", text)]
+    return [re.sub(r"\s+", " ", text) for text in before[-3:]] == [
+        "mov $0x3c,%edx", "xor %edi,%edi", "mov %edx,%eax"]
+
+
 def check(path, found, sites, objdump):
     instructions, targets = disassemble(objdump, path)
 
@@ -58,6 +66,8 @@ def check(path, found, sites, objdump):
                 fail(site, f"has an instruction that must not move: {instructions[address]}")
         for address in range(window + 1, syscall):
             for source in targets.get(address, []):
+                if source == syscall + 2 and ends_a_thread(instructions, syscall):
+                    continue
                 fail(site, f"is entered at {address:x} from {source:x}")
     real = sum(1 for text in instructions.values() if text == "syscall")
     if found < real:

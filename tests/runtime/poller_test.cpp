@@ -1,7 +1,9 @@
 #include "runtime/hub/poller.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <thread>
@@ -127,4 +129,60 @@ TEST_CASE("what cannot be polled is always ready; absurd numbers are refused") {
   CHECK(here.worker()->poller->state(1 << 30) == nullptr);
   CHECK(rt::is_hidden_descriptor(here.worker()->poller->epoll_fd()));
   CHECK(!rt::is_hidden_descriptor(0));
+}
+
+TEST_CASE("a short read of a TCP socket is the end of what is there until the next edge") {
+  OnWorker here;
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {}};
+  socklen_t size = sizeof address;
+  REQUIRE(bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  REQUIRE(listen(listener, 1) == 0);
+  REQUIRE(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  const int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE(connect(peer, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  REQUIRE(fd >= 0);
+
+  rt::Poller* poller = here.worker()->poller;
+  rt::FdState* state = poller->state(fd);
+  const auto note_after = [&](uint32_t seen) {
+    rt::Poller::note_short_read(fd, *state, state->generation, seen);
+    return rt::Poller::is_drained(*state, rt::Direction::kRead);
+  };
+  const auto edges = [&] { return rt::Poller::edges(*state, rt::Direction::kRead); };
+  const auto next_edge = [&](uint32_t before) {
+    while (edges() == before) rt::sleep_until(rt::deadline_after(100'000));
+  };
+  CHECK(wait_readable(fd, 1'000'000) == rt::WakeReason::kTimeout);  // registered from here on
+  uint32_t before = edges();
+  CHECK(send(peer, "x", 1, 0) == 1);
+  next_edge(before);
+  CHECK_FALSE(note_after(before));  // the edge came in between
+  CHECK(note_after(edges()));
+  before = edges();
+  CHECK(send(peer, "x", 1, 0) == 1);
+  next_edge(before);
+  CHECK_FALSE(rt::Poller::is_drained(*state, rt::Direction::kRead));
+  before = edges();
+  CHECK(shutdown(peer, SHUT_WR) == 0);
+  next_edge(before);
+  CHECK_FALSE(note_after(edges()));  // the end may be all that is left
+  poller->forget(fd);
+  for (const int each : {fd, peer, listener}) ::close(each);
+}
+
+TEST_CASE("a short read of another stream means nothing") {
+  OnWorker here;
+  int pair[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+  rt::Poller* poller = here.worker()->poller;
+  rt::FdState* state = poller->state(pair[0]);
+  rt::Poller::note_short_read(pair[0], *state, state->generation,
+                              rt::Poller::edges(*state, rt::Direction::kRead));
+  CHECK_FALSE(rt::Poller::is_drained(*state, rt::Direction::kRead));
+  for (const int each : pair) {
+    poller->forget(each);
+    ::close(each);
+  }
 }
