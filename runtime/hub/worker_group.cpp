@@ -379,6 +379,8 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
   } else if (anything_waits_elsewhere(worker)) {
     work_added(worker);
   }
+  // Who sleeps does not know of the timers that were armed here since.
+  if (worker.timers.nearest() != kForever) worker.poller->ring();
   if (process().hooks.on_dead_end != nullptr) {
     worker.report_idle(nearest_timer() == kForever && worker.poller->waiters() == 0);
   }
