@@ -138,6 +138,9 @@ long sys_tgkill(int pid, int tid, int signal);
 long sys_rt_sigqueueinfo(int pid, int signal, siginfo_t* info);
 long sys_rt_tgsigqueueinfo(int pid, int tid, int signal, siginfo_t* info);
 
+// sys_pidfd.cpp
+long sys_pidfd_send_signal(int fd, int signal, siginfo_t* info, unsigned flags);
+
 // sys_fd.cpp
 long sys_close(int fd);
 long sys_close_range(unsigned first, unsigned last, unsigned flags);
