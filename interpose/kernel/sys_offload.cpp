@@ -1,5 +1,8 @@
 // Calls whose whole green form is "on a pool thread": flock(2), fsync(2), msgrcv(2), semop(2),
-// mq_*(3), io_getevents(2); and the waiting half of io_uring_enter(2)
+// mq_*(3), io_getevents(2); and what waits of msync(2), membarrier(2) and io_uring_enter(2)
+#include <linux/membarrier.h>
+#include <sys/mman.h>
+
 #include <cerrno>
 
 #include "interpose/kernel/green_thread.hpp"
@@ -17,6 +20,20 @@ long sys_offloaded(Call& call) {
   const bool restarts =
       call.number == SYS_flock || call.number == SYS_fsync || call.number == SYS_fdatasync;
   return result == -EINTR && restarts ? -kRestartSys : result;
+}
+
+// Signals do not interrupt these two: what was interrupted for ours is made again.
+long sys_msync(Call& call) {
+  if ((call.arguments[2] & MS_SYNC) == 0) return pass(call);
+  const long result = sys_offloaded(call);
+  return result == -EINTR ? -kRestartAlways : result;
+}
+
+// That of all processes waits until every processor has been through the kernel.
+long sys_membarrier(Call& call) {
+  if (call.arguments[0] != MEMBARRIER_CMD_GLOBAL) return pass(call);
+  const long result = sys_offloaded(call);
+  return result == -EINTR ? -kRestartAlways : result;
 }
 
 long sys_io_uring_enter(Call& call) {

@@ -174,6 +174,7 @@ long sys_capset(Call& call);
 long sys_personality(Call& call);
 long sys_unshare(Call& call);
 long sys_setns(Call& call);
+long sys_landlock_restrict_self(Call& call);
 // The running green thread gets an OS thread of its own. False, and a report: there are too many.
 bool bind_thread() noexcept;
 // Whether a prctl concerns the calling kernel thread alone; and doing it.
@@ -187,6 +188,8 @@ long prctl_seccomp(Call& call);
 // thread_limit.cpp
 long sys_prlimit64(Call& call);
 long sys_setrlimit(Call& call);
+long sys_msync(Call& call);
+long sys_membarrier(Call& call);
 long sys_io_uring_enter(Call& call);
 
 }  // namespace tendril::kernel
