@@ -42,6 +42,7 @@ NOT_RUN = {
     "brk": "takes all memory of the machine",
     "oom-pipe": "takes all memory of the machine",
     "stack": "takes all memory of the machine",
+    "hrtimers": "takes all signals that a user may have pending, those of the others too",
     "forkheavy": "takes the whole disk of the machine",
     "resources": "takes the whole disk of the machine",
     "swap": "takes all memory of the machine",
