@@ -51,6 +51,7 @@ NOT_RUN = {
     "exec": "its children take the file that they execute from each other",
     "ptrace": "its tracer passes no signal on, and SIGSYS is one that green programs need",
     "vm-segv": "its tracer passes no signal on, and SIGSYS is one that green programs need",
+    "mincore": "expects that nobody else maps memory where it has unmapped some, and the runtime may",
     "opcode": "executes random instructions: no two runs are alike",
 }
 # Bounds of size and number where stress-ng's own are large.
