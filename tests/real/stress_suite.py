@@ -93,7 +93,7 @@ class Suite:
         if self.user:
             shutil.chown(sandbox, self.user)
         words = [STRESS_NG, f"--{stressor}", "2", "--timeout", f"{self.seconds}s", "--verify", "--metrics-brief",
-                 "--no-rand-seed", "--oomable", "--temp-path", sandbox, *BOUNDS.get(stressor, [])]
+                 "--verbose", "--no-rand-seed", "--oomable", "--temp-path", sandbox, *BOUNDS.get(stressor, [])]
         if green:
             words = [self.tendril, "--", *words]
         begin = time.monotonic()
@@ -130,7 +130,9 @@ def all_stressors():
 
 
 def tail(run):
-    lines = [line for line in run.output.splitlines() if " info: " not in line and " metrc: " not in line]
+    dull = re.compile(r" info: | metrc: | debug: .*(invoked with|system:|RAM total|temporary|processors online"
+                      r"|cache allocate|starting|started|exited|metrics-check|shared heap|oom_score|stress-ng \d)")
+    lines = [line for line in run.output.splitlines() if not dull.search(line)]
     return "".join(f"      {line}\n" for line in lines[-12:])
 
 
