@@ -212,6 +212,7 @@ bool activate() noexcept {
   int error;
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
   if (worker == nullptr) give_up("no worker", error);
+  rt::begin_cpu_account(*worker, *fiber);
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);
   rt::process().add_fiber(fiber);
   rt::process().hooks.on_hub_turn = on_hub_turn;
@@ -250,6 +251,7 @@ uint64_t deactivate_in_child() noexcept {
   worker->poller->abandon_after_fork();
   worker->forget_after_fork();
   workers().reset_after_fork();
+  rt::cpu_times_reset_after_fork(*worker, *survivor->fiber);
   worker_calls_lock().reset_after_fork();
   scheduling_calls_reset_after_fork();
   credentials_reset_after_fork();

@@ -67,6 +67,8 @@ inline Fiber* Worker::pick_next() noexcept {
 
 // Runs next instead of self, which comes back from here.
 inline void Worker::switch_to(Fiber* next, Fiber* self) noexcept {
+  if (cpu_times_are_counted.load(std::memory_order_relaxed)) [[unlikely]]
+    charge(*this, *self);
   next->state.store(FiberState::kRunning, std::memory_order_relaxed);
   current = next;
   ++stats.switches;

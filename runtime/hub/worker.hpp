@@ -17,6 +17,7 @@
 #include "runtime/fiber/fiber.hpp"
 #include "runtime/fiber/run_queue.hpp"
 #include "runtime/fiber/timer.hpp"
+#include "runtime/hub/cpu_time.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
 struct uv_loop_s;
@@ -67,6 +68,7 @@ class Worker {
   Poller* poller = nullptr;      // shared by the workers of a group
   WorkerGroup* group = nullptr;  // null: a worker alone. Set before it runs anything
   WorkerStats stats;
+  CpuAccount cpu_account;
 
   // Ended fibers of create_fiber that keep their default stack, linked by next_ready: spawning
   // takes no lock. Own thread only.

@@ -30,20 +30,25 @@ def peers(programs, command, names=(NATIVE, ONE, DEFAULT)):
 
 
 class Server:
-    """One that says "listening PORT", and ends with whoever started it."""
+    """One that says "listening PORT" or "listening PORT PID", and ends with whoever started it."""
 
     def __init__(self, command):
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                                         preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
-        self.pid = self.process.pid
         line = self.process.stdout.readline().split()
-        if len(line) != 2 or line[0] != "listening":
+        if len(line) not in (2, 3) or line[0] != "listening":
             self.stop()
             raise RuntimeError(f"{' '.join(map(str, command))} did not start")
         self.port = int(line[1])
+        self.pid = int(line[2]) if len(line) == 3 else self.process.pid  # who serves
 
     def stop(self):
-        self.process.kill()
+        if self.process.poll() is None:
+            self.process.terminate()  # it may have children to end
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
         self.process.wait()
         self.process.stdout.close()
 
@@ -72,11 +77,11 @@ def against(results, baseline, key):
     return statistics.median(mine[key] / theirs[key] for mine, theirs in zip(results, baseline))
 
 
-def compared(results, name, key, scale=1.0, digits=0):
-    """A cell of a table: the value, and in brackets what it is against the native one."""
+def compared(results, name, key, scale=1.0, digits=0, baseline=NATIVE):
+    """A cell of a table: the value, and in brackets what it is against the baseline's."""
     if name not in results:
         return "–"
     cell = f"{median(results[name], key) * scale:,.{digits}f}"
-    if name == NATIVE or NATIVE not in results:
+    if name == baseline or baseline not in results:
         return cell
-    return f"{cell} ({against(results[name], results[NATIVE], key):.2f})"
+    return f"{cell} ({against(results[name], results[baseline], key):.2f})"
