@@ -13,6 +13,7 @@
 
 #include "interpose/command/file.hpp"
 #include "interpose/command/refusal.hpp"
+#include "runtime/platform/elf_sections.hpp"
 
 namespace tendril::command {
 namespace {
@@ -121,6 +122,12 @@ std::string dynamic_loader(int fd, const std::string& subject) {
   if (::access(loader->c_str(), F_OK) != 0)
     throw Refusal(kNotFoundStatus, subject + ": needs the loader " + *loader + " (" +
                                        std::strerror(errno) + "); install it");
+  if (rt::has_go_code(fd, *header))
+    throw Refusal(kCannotRunStatus,
+                  subject +
+                      ": is a Go program, whose stacks are too small for the signal frames "
+                      "that tendril needs (goroutines are green already); run it without "
+                      "tendril");
   return *loader;
 }
 

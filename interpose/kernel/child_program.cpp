@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "runtime/platform/elf_sections.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -67,7 +68,7 @@ const char* why_not_elf(const File& file, const Elf64_Ehdr& header) noexcept {
         std::memcmp(name, kGlibcLoader, kName) != 0) {
       return "is loaded by another C library's loader";
     }
-    return nullptr;
+    return rt::has_go_code(file.fd, header) ? "is a Go program" : nullptr;
   }
   // What has no interpreter is static, unless it is a loader, called as a program.
   return header.e_type == ET_DYN && !is_position_independent_program(file, dynamic)

@@ -1,5 +1,8 @@
 // Calls whose whole green form is "on a pool thread": flock(2), fsync(2), msgrcv(2), semop(2),
-// mq_*(3), io_getevents(2); and the waiting half of io_uring_enter(2)
+// mq_*(3), io_getevents(2); and what waits of msync(2), membarrier(2) and io_uring_enter(2)
+#include <linux/membarrier.h>
+#include <sys/mman.h>
+
 #include <cerrno>
 
 #include "interpose/kernel/green_thread.hpp"
@@ -13,10 +16,31 @@ namespace tendril::kernel {
 long sys_offloaded(Call& call) {
   const long* a = call.arguments;
   const long result = rt::offload(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
-  // signal(7): flock restarts; System V waits, io_getevents and message queues with a limit do not.
-  const bool restarts =
-      call.number == SYS_flock || call.number == SYS_fsync || call.number == SYS_fdatasync;
-  return result == -EINTR && restarts ? -kRestartSys : result;
+  if (result != -EINTR) return result;
+  switch (call.number) {
+    // Signals do not interrupt these: what was interrupted for ours is made again.
+    case SYS_fsync:
+    case SYS_fdatasync:
+    case SYS_sync:
+    case SYS_syncfs:
+    case SYS_sync_file_range:
+    case SYS_msync:
+    case SYS_membarrier:
+      return -kRestartAlways;
+    case SYS_flock:
+      return -kRestartSys;
+    default:  // signal(7): System V waits, io_getevents and message queues with a limit
+      return result;
+  }
+}
+
+long sys_msync(Call& call) {
+  return (call.arguments[2] & MS_SYNC) != 0 ? sys_offloaded(call) : pass(call);
+}
+
+// That of all processes waits until every processor has been through the kernel.
+long sys_membarrier(Call& call) {
+  return call.arguments[0] == MEMBARRIER_CMD_GLOBAL ? sys_offloaded(call) : pass(call);
 }
 
 long sys_io_uring_enter(Call& call) {

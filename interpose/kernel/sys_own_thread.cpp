@@ -1,5 +1,5 @@
-// setfsuid(2), setfsgid(2), capset(2), capget(2), personality(2), unshare(2), setns(2) and the
-// prctl(2)s that concern one kernel thread
+// setfsuid(2), setfsgid(2), capset(2), capget(2), personality(2), unshare(2), setns(2),
+// landlock_restrict_self(2) and the prctl(2)s that concern one kernel thread
 //
 // What a green thread does to its kernel thread must not fall upon the others that share it. So the
 // thread that does it goes on on a kernel thread of its own, for good (it is bound); the threads
@@ -157,6 +157,8 @@ long sys_unshare(Call& call) {
 }
 
 long sys_setns(Call& call) { return try_then_do(call, Scope::kRepeatable); }
+
+long sys_landlock_restrict_self(Call& call) { return try_then_do(call, Scope::kRepeatable); }
 
 bool is_of_own_thread(long option, long argument) noexcept {
   constexpr long kAmbientIsSet = 1;

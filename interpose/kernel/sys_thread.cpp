@@ -240,6 +240,8 @@ long sys_prctl(Call& call) {
     case PR_GET_NAME:
       return copy_out_bytes(reinterpret_cast<void*>(call.arguments[1]), thread->name,
                             sizeof thread->name);
+    case PR_GET_TID_ADDRESS:
+      return copy_out(reinterpret_cast<uint32_t**>(call.arguments[1]), thread->clear_child_tid);
     case PR_SET_TIMERSLACK:
       return set_timer_slack(static_cast<uint64_t>(call.arguments[1]));
     case PR_GET_TIMERSLACK:

@@ -146,6 +146,9 @@ long sys_tgkill(int pid, int tid, int signal);
 long sys_rt_sigqueueinfo(int pid, int signal, siginfo_t* info);
 long sys_rt_tgsigqueueinfo(int pid, int tid, int signal, siginfo_t* info);
 
+// sys_pidfd.cpp
+long sys_pidfd_send_signal(int fd, int signal, siginfo_t* info, unsigned flags);
+
 // sys_fd.cpp
 long sys_close(int fd);
 long sys_close_range(unsigned first, unsigned last, unsigned flags);
@@ -179,6 +182,7 @@ long sys_capset(Call& call);
 long sys_personality(Call& call);
 long sys_unshare(Call& call);
 long sys_setns(Call& call);
+long sys_landlock_restrict_self(Call& call);
 // The running green thread gets an OS thread of its own. False, and a report: there are too many.
 bool bind_thread() noexcept;
 // Whether a prctl concerns the calling kernel thread alone; and doing it.
@@ -192,6 +196,8 @@ long prctl_seccomp(Call& call);
 // thread_limit.cpp
 long sys_prlimit64(Call& call);
 long sys_setrlimit(Call& call);
+long sys_msync(Call& call);
+long sys_membarrier(Call& call);
 long sys_io_uring_enter(Call& call);
 
 }  // namespace tendril::kernel

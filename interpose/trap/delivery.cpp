@@ -38,10 +38,12 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
   mask_of(frame) = resume_mask;  // the handler may look at it, and change it
   frame->uc_stack = thread->alternate_stack;
 
+  // That of a fault has been moved to the alternate stack, and so have we: see fault.cpp.
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   void* stack = nullptr;
   if ((action.flags & SA_ONSTACK) != 0 && thread->alternate_stack.ss_size != 0 &&
       (thread->alternate_stack.ss_flags & SS_DISABLE) == 0 &&
-      !is_on(thread->alternate_stack, static_cast<uintptr_t>(frame->uc_mcontext.gregs[REG_RSP]))) {
+      !is_on(thread->alternate_stack, here)) {
     const auto top = reinterpret_cast<uintptr_t>(thread->alternate_stack.ss_sp) +
                      thread->alternate_stack.ss_size;
     stack = reinterpret_cast<void*>(top & ~uintptr_t{15});

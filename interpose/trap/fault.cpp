@@ -8,6 +8,7 @@
 //   thread's stack (or its alternate stack)
 //   ...  | interrupted code's data | 128 bytes red zone | FaultFrame, FP state | deliver_fault ...
 //                                                       <- grows
+#include <sys/prctl.h>
 #include <sys/ucontext.h>
 
 #include <cerrno>
@@ -63,6 +64,29 @@ bool recover_user_copy(ucontext_t* frame) noexcept {
   return true;
 }
 
+// A thread that has forbidden itself to read the time stamp counter (PR_SET_TSC) has forbidden it
+// to the runtime on its kernel thread as well, which reads it for its own purposes and in the vDSO.
+// Reads it in the runtime's stead.
+bool recover_counter(ucontext_t* frame) noexcept {
+  greg_t* registers = frame->uc_mcontext.gregs;
+  const auto* at = reinterpret_cast<const unsigned char*>(registers[REG_RIP]);
+  const bool plain = at[0] == 0x0f && at[1] == 0x31;                      // rdtsc
+  const bool with_cpu = at[0] == 0x0f && at[1] == 0x01 && at[2] == 0xf9;  // rdtscp
+  if (!plain && !with_cpu) return false;
+  int mode = PR_TSC_ENABLE;
+  rt::raw_syscall(SYS_prctl, PR_GET_TSC, &mode);
+  if (mode != PR_TSC_SIGSEGV) return false;
+  rt::raw_syscall(SYS_prctl, PR_SET_TSC, PR_TSC_ENABLE);
+  unsigned cpu = 0;
+  const uint64_t counter = __builtin_ia32_rdtscp(&cpu);
+  rt::raw_syscall(SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV);
+  registers[REG_RAX] = static_cast<greg_t>(counter & 0xffffffff);
+  registers[REG_RDX] = static_cast<greg_t>(counter >> 32);
+  if (with_cpu) registers[REG_RCX] = static_cast<greg_t>(cpu);
+  registers[REG_RIP] += plain ? 2 : 3;
+  return true;
+}
+
 // On the thread's stack, in runtime mode; the selector says so already.
 [[noreturn]] void deliver_fault(FaultFrame* fault) {
   kernel::signals().post(fault->info, kernel::current_thread()->tid);
@@ -83,6 +107,8 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   auto* frame = static_cast<ucontext_t*>(context);
   if (recover_user_copy(frame)) return;
   const bool from_cpu = info->si_code > 0;
+  const bool runtimes_own = rt::current_worker() == nullptr || in_runtime();
+  if (info->si_code == SI_KERNEL && runtimes_own && recover_counter(frame)) return;
   if (rt::current_worker() == nullptr) return die_naturally(signal);
   if (in_runtime()) {
     if (from_cpu) return die_naturally(signal);

@@ -31,6 +31,19 @@ void forward(int signal, siginfo_t* info) noexcept {
   rt::raw_syscall(SYS_rt_tgsigqueueinfo, rt::raw_syscall(SYS_getpid), forward_target, signal, info);
 }
 
+// Held back while the inbox is full. Not what a system call of the program or a copy routine
+// raises: the kernel kills who has that blocked.
+constexpr uint64_t kHeldBack =
+    kAllSignals &
+    ~(kernel::signal_bit(SIGSYS) | kernel::signal_bit(SIGSEGV) | kernel::signal_bit(SIGBUS) |
+      kernel::signal_bit(SIGFPE) | kernel::signal_bit(SIGILL) | kernel::signal_bit(SIGTRAP));
+
+// There is no room for it, and it will be held back: it comes again, to this OS thread.
+void put_back(int signal, siginfo_t* info) noexcept {
+  rt::raw_syscall(SYS_rt_tgsigqueueinfo, rt::raw_syscall(SYS_getpid), rt::raw_syscall(SYS_gettid),
+                  signal, info);
+}
+
 // All signals are blocked while this runs, so arrivals are recorded one at a time.
 void on_signal(int signal, siginfo_t* info, void* context) {
   rt::Worker* worker = rt::current_worker();
@@ -38,18 +51,24 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   const bool was_in_runtime = in_runtime();
   kernel::SignalInbox& inbox = kernel::state_of(worker)->inbox;
   const uint32_t tail = inbox.tail.load(std::memory_order_relaxed);
-  kernel::SignalInbox::Arrival& arrival = inbox.arrivals[tail % kernel::SignalInbox::kSize];
-  arrival.info = *info;
-  arrival.info.si_signo = signal;
-  const bool for_current =
-      signal == SIGPIPE && info->si_code <= 0 && info->si_pid == rt::raw_syscall(SYS_getpid);
-  const auto* current = static_cast<const kernel::GreenThread*>(worker->current->owner);
-  arrival.tid = for_current && current != nullptr ? current->tid : 0;
-  inbox.tail.store(tail + 1, std::memory_order_release);
+  uint32_t waiting = tail - inbox.head.load(std::memory_order_acquire);
+  if (waiting < kernel::SignalInbox::kSize) {
+    kernel::SignalInbox::Arrival& arrival = inbox.arrivals[tail % kernel::SignalInbox::kSize];
+    arrival.info = *info;
+    arrival.info.si_signo = signal;
+    const bool for_current =
+        signal == SIGPIPE && info->si_code <= 0 && info->si_pid == rt::raw_syscall(SYS_getpid);
+    const auto* current = static_cast<const kernel::GreenThread*>(worker->current->owner);
+    arrival.tid = for_current && current != nullptr ? current->tid : 0;
+    inbox.tail.store(tail + 1, std::memory_order_release);
+    ++waiting;
+  } else {
+    put_back(signal, info);
+  }
   auto* frame = static_cast<ucontext_t*>(context);
-  if (tail + 1 - inbox.head.load(std::memory_order_acquire) == kernel::SignalInbox::kSize) {
+  if (waiting == kernel::SignalInbox::kSize) {
     inbox.throttled.store(true, std::memory_order_release);
-    std::memcpy(&frame->uc_sigmask, &kAllSignals, sizeof kAllSignals);
+    std::memcpy(&frame->uc_sigmask, &kHeldBack, sizeof kHeldBack);
   }
   if (was_in_runtime || !settle(frame)) {
     worker->ring_from_handler(frame);

@@ -35,7 +35,8 @@ bool read_account(const Fiber& fiber, Nanoseconds* time) noexcept {
 
 }  // namespace
 
-void charge(Worker& worker, Fiber& running) noexcept {
+void charge_and_set_current(Worker& worker, Fiber& next) noexcept {
+  Fiber& running = *worker.current;
   CpuAccount& account = worker.cpu_account;
   const Nanoseconds now = own_clock();
   const uint32_t version = account.version.load(std::memory_order_relaxed);
@@ -48,6 +49,9 @@ void charge(Worker& worker, Fiber& running) noexcept {
   }
   account.charged.store(now, std::memory_order_relaxed);
   account.open.store(true, std::memory_order_relaxed);
+  // Between the versions: or the rest of the switch would count to the one that has been charged,
+  // and be lost to it again.
+  std::atomic_ref(worker.current).store(&next, std::memory_order_relaxed);
   account.version.store(version + 2, std::memory_order_release);
 }
 
@@ -62,7 +66,7 @@ Nanoseconds cpu_time_of(Fiber& fiber) noexcept {
   if (!cpu_times_are_counted.exchange(true, std::memory_order_seq_cst)) {
     here.cpu_account.open.store(true, std::memory_order_relaxed);  // since its thread became one
   }
-  charge(here, *here.current);
+  charge_and_set_current(here, *here.current);
   Nanoseconds time = fiber.cpu_time.load(std::memory_order_relaxed);
   if (&fiber == here.current) return time;
   // A worker between two versions is a few instructions from the next; one that is held up there

@@ -26,8 +26,9 @@ struct CpuAccount {
 // What the OS thread has used before it became a worker is the fiber's that it was. Own thread.
 void begin_cpu_account(Worker& worker, Fiber& running) noexcept;
 
-// Charges the running fiber with what the worker has used since the last charge. Own thread.
-void charge(Worker& worker, Fiber& running) noexcept;
+// Charges Worker::current with what the worker has used since the last charge; what it uses from
+// here on is `next`'s, which becomes current. Own thread.
+void charge_and_set_current(Worker& worker, Fiber& next) noexcept;
 
 // Precondition: the fiber stays alive. Any thread of a worker, in runtime mode.
 Nanoseconds cpu_time_of(Fiber& fiber) noexcept;

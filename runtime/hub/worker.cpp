@@ -72,10 +72,12 @@ inline Fiber* Worker::pick_next() noexcept {
 
 // Runs next instead of self, which comes back from here.
 inline void Worker::switch_to(Fiber* next, Fiber* self) noexcept {
-  if (cpu_times_are_counted.load(std::memory_order_relaxed)) [[unlikely]]
-    charge(*this, *self);
   next->state.store(FiberState::kRunning, std::memory_order_relaxed);
-  current = next;
+  if (cpu_times_are_counted.load(std::memory_order_relaxed)) [[unlikely]] {
+    charge_and_set_current(*this, *next);
+  } else {
+    current = next;
+  }
   ++stats.switches;
   const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
   auto* left = static_cast<Fiber*>(switch_context(*self, *next, dying));

@@ -408,12 +408,11 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
   } else if (anything_waits_elsewhere(worker)) {
     work_added(worker);
   }
-  const bool timers_left = nearest_timer() != kForever;
-  // Its own are the others' from now on, and one who sleeps may have looked before they were armed.
-  // (A ring that comes just before a sleep ends it.)
-  if (timers_left) worker.poller->ring();
+  // Whoever sleeps may have worked out for how long before what ran here armed its timers. Rung
+  // even if nobody sleeps yet: who is about to finds the bell.
+  if (worker.timers.nearest() != kForever) worker.poller->ring();
   if (process().hooks.on_dead_end != nullptr) {
-    worker.report_idle(!timers_left && worker.poller->waiters() == 0);
+    worker.report_idle(nearest_timer() == kForever && worker.poller->waiters() == 0);
   }
   worker.sleeping_.store(true, std::memory_order_seq_cst);
   standing_by_.fetch_add(1, std::memory_order_seq_cst);

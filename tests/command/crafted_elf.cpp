@@ -12,7 +12,7 @@ void append(std::string& bytes, const T& value) {
   bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-template <typename Header, typename Segment>
+template <typename Header, typename Segment, typename Section>
 std::string craft(const ElfShape& shape) {
   Header header{};
   std::memcpy(header.e_ident, ELFMAG, SELFMAG);
@@ -35,19 +35,33 @@ std::string craft(const ElfShape& shape) {
   interpreter.p_offset = sizeof(Header) + header.e_phnum * sizeof(Segment);
   interpreter.p_filesz = shape.loader.size() + 1;
 
+  std::string rest;
+  if (!shape.loader.empty()) {
+    append(rest, interpreter);
+    rest += shape.loader + '\0';
+  }
+  if (!shape.section.empty()) {
+    header.e_shoff = sizeof(Header) + sizeof(Segment) + rest.size();
+    header.e_shentsize = sizeof(Section);
+    header.e_shnum = 1;
+    Section names{};
+    names.sh_type = SHT_STRTAB;
+    names.sh_offset = header.e_shoff + sizeof(Section);
+    names.sh_size = shape.section.size() + 1;
+    append(rest, names);
+    rest += shape.section + '\0';
+  }
   std::string bytes;
   append(bytes, header);
   append(bytes, load);
-  if (shape.loader.empty()) return bytes;
-  append(bytes, interpreter);
-  return bytes + shape.loader + '\0';
+  return bytes + rest;
 }
 
 }  // namespace
 
 std::string crafted_elf(const ElfShape& shape) {
-  return shape.elf_class == ELFCLASS32 ? craft<Elf32_Ehdr, Elf32_Phdr>(shape)
-                                       : craft<Elf64_Ehdr, Elf64_Phdr>(shape);
+  return shape.elf_class == ELFCLASS32 ? craft<Elf32_Ehdr, Elf32_Phdr, Elf32_Shdr>(shape)
+                                       : craft<Elf64_Ehdr, Elf64_Phdr, Elf64_Shdr>(shape);
 }
 
 }  // namespace tendril::test

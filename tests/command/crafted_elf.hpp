@@ -12,7 +12,8 @@ struct ElfShape {
   unsigned data = ELFDATA2LSB;
   unsigned machine = EM_X86_64;
   unsigned type = ET_DYN;
-  std::string loader = {};  // of PT_INTERP; empty: there is none
+  std::string loader = {};   // of PT_INTERP; empty: there is none
+  std::string section = {};  // the name of one, that of the names; empty: there is none
 };
 
 // A header, a PT_LOAD and perhaps a PT_INTERP: enough to be looked at, not to run.

@@ -92,7 +92,10 @@ TEST_CASE("ELF files that cannot be green are told apart") {
   refused({.type = ET_CORE}, 126, "not a program");
   refused({.loader = "/lib/ld-musl-x86_64.so.1"}, 126, "not glibc's");
   refused({.loader = "/missing/ld-linux-x86-64.so.2"}, 127, "needs the loader /missing/");
+  refused({.loader = kGlibcLoader, .section = ".go.buildinfo"}, 126, "is a Go program");
   CHECK(verdict(box.write("elf", crafted_elf({.loader = kGlibcLoader}))).status == 0);
+  CHECK(verdict(box.write("elf", crafted_elf({.loader = kGlibcLoader, .section = ".go.build"})))
+            .status == 0);
   check_refused(kGlibcLoader, 126, "is the dynamic loader");
 }
 

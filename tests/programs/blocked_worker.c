@@ -58,7 +58,24 @@ static void hold(int holders, const char* what) {
   pass(what);
 }
 
+// Whoever stood in for the thread that was held goes on when it is back, and goes to sleep last.
+static void* computes_then_naps(void* argument) {
+  for (int64_t end = mono_ns() + MS(3 * kHeldMs); mono_ns() < end;) {
+  }
+  for (int i = 0; i < 10; ++i) CHECK_OK(usleep(1000));
+  return argument;
+}
+
+static void outlast(void) {
+  pthread_t held = start_thread(is_held, NULL);
+  pthread_t other = start_thread(computes_then_naps, NULL);
+  join_thread(held);
+  join_thread(other);
+  pass("a sleep by who stood in");
+}
+
 int main(void) {
+  outlast();
   CHECK_OK(pipe(ends));
   pthread_t threads[3] = {start_thread(naps_often, NULL), start_thread(reads_often, NULL),
                           start_thread(writes_often, NULL)};

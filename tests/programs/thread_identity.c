@@ -1,5 +1,7 @@
 // Every thread has one pthread_t and one tid of its own, stable across blocking calls; the process
 // id is common, and the main thread's tid is the process id.
+#include <sys/prctl.h>
+
 #include "check.h"
 
 enum { kThreads = 200 };
@@ -22,6 +24,14 @@ static void* body(void* argument) {
   CHECK_EQ(who->tid, syscall(SYS_gettid));
   CHECK(pthread_equal(who->self, pthread_self()));
   CHECK_EQ(who->pid, syscall(SYS_getpid));
+  // Taken away and given back, it is still the word that join waits for. Kernels without
+  // CONFIG_CHECKPOINT_RESTORE do not tell it.
+  pid_t* word = NULL;
+  if (prctl(PR_GET_TID_ADDRESS, &word) == 0) {
+    CHECK_EQ(who->tid, syscall(SYS_set_tid_address, NULL));
+    CHECK_EQ(who->tid, *word);
+    CHECK_EQ(who->tid, syscall(SYS_set_tid_address, word));
+  }
   return NULL;
 }
 

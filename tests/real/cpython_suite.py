@@ -1,33 +1,37 @@
 """Debian's CPython suite, module by module, natively and green: every case must come out the same.
 
-    cpython_suite.py --tendril PATH fixed|all|MODULE...
+    cpython_suite.py --tendril PATH [--table FILE] fixed|all|MODULE...
 
-A difference fails, unless cpython_known.txt lists it with the reason; an entry that makes no difference
-any more fails too. A crash or a hang always fails. `fixed` is what is run every time, `all` takes long.
+A difference fails, unless tests/known_differences.txt lists it with the reason; an entry that makes no
+difference any more fails too. A crash or a hang always fails. `fixed` is what is run every time, `all` takes
+long. Two modules run at a time, each by a process of its own (`one MODULE native|green RESULT`).
 """
 
 import argparse
 import collections
+import concurrent.futures
 import contextlib
-import fnmatch
+import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree
 
 import harness
+import known_differences
 
 PYTHON = "/usr/bin/python3.11"
-KNOWN = pathlib.Path(__file__).parent / "cpython_known.txt"
 # Waits on AF_VSOCK can hang natively.
 ALWAYS_IGNORED = ["ThreadedVSOCKSocketStreamTest"]
 MODULE_SECONDS = 900
 CASE_SECONDS = 300
+JOBS = 2
 
 # Module: patterns of cases to leave out of the fixed subset, because they take long.
 FIXED = {
@@ -73,13 +77,21 @@ ALL = [
     "test_logging", "test_syslog", "test_sys", "test_gc", "test_weakref", "test_importlib", "test_atexit",
     "test_tracemalloc", "test_sys_settrace", "test_sys_setprofile", "test_cprofile", "test_runpy",
     "test_cmd_line", "test_uuid", "test_zipfile", "test_bz2", "test_lzma", "test_gzip", "test_zlib",
-    "test_hashlib", "test_decimal", "test_ctypes", "test_repl",
+    "test_hashlib", "test_decimal", "test_ctypes", "test_repl", "test_sqlite3", "test_dbm", "test_compileall",
+    "test_wsgiref", "test_memoryio", "test_bufio", "test_generators", "test_coroutines", "test_asyncgen",
+    "test_functools", "test_import", "test_threaded_import", "test_capi", "test__xxsubinterpreters", "test_regrtest",
+    "test_support", "test_pdb", "test_cmd_line_script", "test_warnings", "test_random", "test_posixpath", "test_glob",
+    "test_pwd", "test_grp", "test_stat", "test_tarfile", "test_pickle", "test_copy", "test_print", "test_univnewlines",
+    "test_urllib_response", "test_ipaddress", "test_netrc", "test_mailbox", "test_webbrowser", "test_platform",
+    "test_locale", "test_unittest", "test_doctest", "test_zipimport", "test_zipapp", "test_super", "test_descr",
+    "test_exceptions", "test_traceback", "test_sysconfig", "test_site", "test_readline", "test_audit",
+    "test_embed", "test_lib2to3", "test_json", "test_float", "test_struct", "test_array", "test_re", "test_unicode",
 ]
 
 STARTED = re.compile(r"^(\w+) \(([\w.]+)\)(?:\n.*)? \.\.\. ", re.MULTILINE)
 FAILED = re.compile(r"^(?:FAIL|ERROR): (\w+) \(([\w.<>]+)\)", re.MULTILINE)
 
-Outcome = collections.namedtuple("Outcome", "cases status seconds output")
+Outcome = collections.namedtuple("Outcome", "cases status seconds output seen_green")
 
 
 def case_name(method, place):
@@ -122,14 +134,13 @@ class Suite:
         sandbox = pathlib.Path(tempfile.mkdtemp(dir=self.test.directory))
         report = sandbox / "report.xml"
         words = [PYTHON, "-m", "test", "-v", "-u", "network", "--timeout", CASE_SECONDS, "--junit-xml", report]
-        for pattern in ALWAYS_IGNORED + ignored:
+        for pattern in [*ALWAYS_IGNORED, *ignored]:
             words += ["-i", pattern]
         begin = time.monotonic()
         program = self.test.start([*words, module], under_test=green, environment=self.environment(sandbox),
                                   cwd=sandbox)
-        if green:
-            harness.wait_until(lambda: harness.SHIM in harness.read_proc(program.pid, "maps") or not program.alive(),
-                               f"{module} is green")
+        seen_green = green and harness.wait_until(
+            lambda: harness.SHIM in harness.read_proc(program.pid, "maps") or not program.alive(), f"{module} is green")
         try:
             status = program.wait(MODULE_SECONDS)
         except harness.Failure:
@@ -138,7 +149,7 @@ class Suite:
         seconds = time.monotonic() - begin
         self.test.end()  # whatever the module left running
         output = program.output()
-        outcome = Outcome(results_of(report, output), status, seconds, output)
+        outcome = Outcome(results_of(report, output), status, seconds, output, bool(seen_green))
         self.test.programs.remove(program)
         program.log.unlink()
         shutil.rmtree(sandbox, ignore_errors=True)
@@ -161,17 +172,6 @@ class Suite:
         return what + (f", in {case_name(*started[-1])}" if started else "")
 
 
-def read_known():
-    """(case pattern, outcome): reason. A line is `case outcome reason…`."""
-    known = {}
-    for line in KNOWN.read_text().splitlines():
-        if line.strip() and not line.startswith("#"):
-            case, outcome, reason = line.split(None, 2)
-            harness.require(outcome in ("failed", "skipped", "missing") and reason, f"{KNOWN.name}: {line}")
-            known[case, outcome] = reason
-    return known
-
-
 def explain(outcome, case):
     """The report of a failed case in the output, up to 40 lines."""
     name = case.rpartition(".")[2]
@@ -182,7 +182,7 @@ def explain(outcome, case):
     return "\n".join("    " + line for line in text.strip().splitlines()[-40:])
 
 
-def compare(module, native, green, known, used):
+def compare(module, native, green, known):
     """Prints what differs; returns the number of differences that are not known."""
     bad = 0
     for name, outcome in (("native", native), ("green", green)):
@@ -192,18 +192,17 @@ def compare(module, native, green, known, used):
             bad += 1
     if bad:
         return bad
+    if not green.seen_green:
+        print(f"  {module}: did not run green")
+        return 1
     for case in sorted(set(native.cases) | set(green.cases)):
         expected, came = (outcome.cases.get(case, "missing") for outcome in (native, green))
         if expected == came:
             if came == "failed":
                 print(f"  {case}: fails natively, too\n{explain(native, case)}")
-            continue
-        entry = next((key for key in known if key[1] == came and fnmatch.fnmatch(case, key[0])), None)
-        if entry is not None:
-            used.add(entry)
-            continue
-        print(f"  {case}: native {expected}, green {came}\n{explain(green if came == 'failed' else native, case)}")
-        bad += 1
+        elif not known.explains(case, expected, came):
+            print(f"  {case}: native {expected}, green {came}\n{explain(green if came == 'failed' else native, case)}")
+            bad += 1
     if (native.status == 0) != (green.status == 0) and not bad and native.cases == green.cases:
         print(f"  {module}: native ends with {native.status}, green with {green.status}")
         print("\n".join("    " + line for line in (green if green.status else native).output.splitlines()[-30:]))
@@ -216,44 +215,75 @@ def counts(outcome):
     return f"{found['ok']:5} ok {found['skipped']:4} skipped {found['failed']:3} failed {outcome.seconds:6.1f} s"
 
 
-def run(test, what):
-    modules = {"fixed": FIXED, "all": dict.fromkeys(ALL, [])}.get(what[0], dict.fromkeys(what, []))
-    suite, known, used = Suite(test), read_known(), set()
-    bad = 0
-    for module, ignored in modules.items():
-        native = suite.run(module, ignored, green=False)
-        green = suite.run(module, ignored, green=True)
-        print(f"{module:36} native {counts(native)} | green {counts(green)}")
-        bad += compare(module, native, green, known, used)
-        sys.stdout.flush()
-    for entry in known:
-        ran = any(fnmatch.fnmatch(entry[0].split(".")[1], module) for module in modules)
-        if ran and entry not in used and what[0] == "all":
-            print(f"  {entry[0]}: listed as {entry[1]} in {KNOWN.name}, but makes no difference")
-            bad += 1
-    print(f"{bad} differences")
+def run_apart(directory, tendril, module, mode, ignored):
+    """The outcome of a module, run by a process that can tell its own descendants from those of others."""
+    result = directory / f"{module}.{mode}.json"
+    process = subprocess.run(
+        [sys.executable, "-B", __file__, "--tendril", tendril, "one", module, mode, result, *ignored],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        preexec_fn=lambda: harness.end_with_parent(signal.SIGTERM))
+    if process.returncode != 0:
+        return Outcome({}, "hang", 0.0, process.stdout, mode == "green")
+    return Outcome(**json.loads(result.read_text()))
+
+
+def run_all(directory, tendril, table, modules):
+    known, cases, rows, bad = known_differences.KnownDifferences("cpython"), set(), [], 0
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        runs = {module: [pool.submit(run_apart, directory, tendril, module, mode, ignored)
+                         for mode in ("native", "green")]
+                for module, ignored in modules.items()}
+        for module, (native_run, green_run) in runs.items():
+            native, green = native_run.result(), green_run.result()
+            print(f"{module:36} native {counts(native)} | green {counts(green)}")
+            differences = compare(module, native, green, known)
+            sys.stdout.flush()
+            cases |= set(native.cases) | set(green.cases)
+            rows.append(f"| {module} | {len(native.cases)} | {counts(native)} | {counts(green)} | {differences} |\n")
+            bad += differences
+    for entry in known.unused(cases):
+        print(f"  {entry.case}: listed in {known_differences.FILE.name}, but makes no difference")
+        bad += 1
+    if table:
+        table.write_text("| module | cases | native | green | differences |\n|---|---|---|---|---|\n" + "".join(rows))
+    print(f"{len(modules)} modules, {len(cases)} cases, {bad} differences")
     return bad
+
+
+def run_one(directory, tendril, module, mode, result, *ignored):
+    harness.become_subreaper()
+    test = harness.Test("green", tendril, directory, [])
+    with contextlib.ExitStack() as stack:
+        stack.callback(test.end)
+        outcome = Suite(test).run(module, ignored, green=mode == "green")
+    pathlib.Path(result).write_text(json.dumps(outcome._asdict()))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tendril", type=pathlib.Path, required=True)
+    parser.add_argument("--table", type=pathlib.Path, help="where to write what came out, as a table")
     parser.add_argument("what", nargs="+")
     given = parser.parse_args()
 
     def terminated(number, _):
-        sys.exit(f"FAILED: signal {number}")
+        if given.what[0] == "one":
+            sys.exit(f"FAILED: signal {number}")  # ends what it has started
+        print(f"FAILED: signal {number}", flush=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        os._exit(1)  # and its children by the signal that this sends them
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, terminated)
-    harness.become_subreaper()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tendril-cpython-"))
-    test = harness.Test("green", given.tendril, directory, [])
     try:
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
-            stack.callback(test.end)
-            sys.exit(1 if run(test, given.what) else 0)
+            if given.what[0] == "one":
+                run_one(directory, given.tendril, *given.what[1:])
+                return
+            modules = {"fixed": FIXED, "all": dict.fromkeys(ALL, [])}.get(given.what[0], dict.fromkeys(given.what, []))
+            sys.exit(1 if run_all(directory, given.tendril, given.table, modules) else 0)
     except harness.Failure as failure:
         sys.exit(f"FAILED: {failure}")
 

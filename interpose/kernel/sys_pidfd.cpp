@@ -1,0 +1,90 @@
+// pidfd_send_signal(2)
+#include <fcntl.h>
+#include <signal.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/user_memory.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+constexpr unsigned kToThread = 1;   // PIDFD_SIGNAL_THREAD
+constexpr unsigned kToProcess = 2;  // PIDFD_SIGNAL_THREAD_GROUP
+
+// A path of /proc that ends in a number, or the beginning of one.
+class ProcPath {
+ public:
+  ProcPath(const char* directory, int number) noexcept {
+    char digits[12];
+    int count = 0;
+    for (unsigned rest = static_cast<unsigned>(number); count == 0 || rest > 0; rest /= 10) {
+      digits[count++] = static_cast<char>('0' + rest % 10);
+    }
+    char* at = stpcpy(text_, directory);
+    while (count > 0) *at++ = digits[--count];
+    *at = '\0';
+  }
+  const char* text() const noexcept { return text_; }
+
+ private:
+  char text_[40];
+};
+
+// What is behind a link of /proc; its length, or 0.
+template <size_t kSize>
+size_t read_link(const char* path, char (&text)[kSize]) noexcept {
+  const long size = rt::raw_syscall(SYS_readlink, path, text, kSize - 1);
+  if (size <= 0) return 0;
+  text[size] = '\0';
+  return static_cast<size_t>(size);
+}
+
+// Of a pidfd, or of a directory /proc/PID, which the kernel takes for one: does it mean us?
+bool is_own_process(int fd) noexcept {
+  char self[16];  // our number as /proc has it
+  if (fd < 0 || read_link("/proc/self", self) == 0) return false;
+  char link[32];
+  if (read_link(ProcPath("/proc/self/fd/", fd).text(), link) == 0) return false;
+  constexpr char kProc[] = "/proc/";
+  if (std::strncmp(link, kProc, sizeof kProc - 1) == 0) {
+    return std::strcmp(link + sizeof kProc - 1, self) == 0;
+  }
+  const ProcPath about("/proc/self/fdinfo/", fd);
+  const long file = rt::raw_syscall(SYS_openat, AT_FDCWD, about.text(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  char text[256];
+  const long size = rt::raw_syscall(SYS_read, file, text, sizeof text - 1);
+  rt::raw_syscall(SYS_close, file);
+  if (size <= 0) return false;
+  text[size] = '\0';
+  constexpr char kPid[] = "\nPid:\t";
+  const char* at = std::strstr(text, kPid);
+  if (at == nullptr) return false;
+  at += sizeof kPid - 1;
+  const size_t length = std::strlen(self);
+  return std::strncmp(at, self, length) == 0 && at[length] == '\n';
+}
+
+}  // namespace
+
+// To ourselves we deliver, as in sys_kill: before this call returns.
+long sys_pidfd_send_signal(int fd, int signal, siginfo_t* info, unsigned flags) {
+  if ((flags != 0 && flags != kToThread && flags != kToProcess) || !is_own_process(fd)) {
+    return rt::raw_syscall(SYS_pidfd_send_signal, fd, signal, info, flags);
+  }
+  const int pid = static_cast<int>(rt::raw_syscall(SYS_getpid));
+  if (info == nullptr) {
+    return flags == kToThread ? sys_tgkill(pid, pid, signal) : sys_kill(pid, signal);
+  }
+  int number = 0;
+  if (copy_in(&number, &info->si_signo) != 0) return -EFAULT;
+  if (number != signal) return -EINVAL;
+  return flags == kToThread ? sys_rt_tgsigqueueinfo(pid, pid, signal, info)
+                            : sys_rt_sigqueueinfo(pid, signal, info);
+}
+
+}  // namespace tendril::kernel
