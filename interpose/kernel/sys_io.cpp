@@ -61,6 +61,7 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
   if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0) return native();
   const Facts& facts = transfer.facts;
   if (facts.nonblocking || facts.kind == FdKind::kFile || size == 0) return native();
+  if (number == SYS_read && is_impossible_range(data, static_cast<size_t>(size))) return native();
   if (facts.no_nowait[0]) return transfer_unnowaitable(transfer, number, data, size);
   const bool plain = number == SYS_read && is_socket(facts);
   const long result = blocking_transfer(transfer, [&] {
@@ -96,6 +97,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) return native();
   const Facts& facts = transfer.facts;
   if (facts.nonblocking || facts.kind == FdKind::kFile) return native();
+  if (number == SYS_write && is_impossible_range(data, static_cast<size_t>(size))) return native();
   if (facts.kind == FdKind::kAnonymous) return write_eventfd(transfer, number, data, size);
   if (facts.no_nowait[1]) return transfer_unnowaitable(transfer, number, data, size);
   const bool plain = number == SYS_write && is_socket(facts);
@@ -103,7 +105,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   IoVectors rest;
   size_t total = static_cast<size_t>(size);
   if (number == SYS_writev) {
-    if (const long error = rest.load(vectors, count); error != 0) return error;
+    if (rest.load(vectors, count) != 0) return native();  // it fails at once, with the right error
     total = rest.total();
   }
   const bool atomic = facts.kind == FdKind::kPacket;

@@ -41,4 +41,12 @@ inline long copy_out_bytes(void* to, const void* from, size_t bytes) noexcept {
   return tendril_user_copy(to, from, bytes) == 0 ? 0 : -EFAULT;
 }
 
+// True if the Linux kernel refuses the range before it looks at anything else (access_ok, and sizes
+// that are negative).
+inline bool is_impossible_range(const void* data, size_t size) noexcept {
+  constexpr uintptr_t kEnd = 0x7ffffffff000;
+  const auto begin = reinterpret_cast<uintptr_t>(data);
+  return begin > kEnd || size > kEnd - begin;
+}
+
 }  // namespace tendril::kernel
