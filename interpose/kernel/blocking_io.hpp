@@ -32,7 +32,10 @@ inline long begin_transfer(int fd, rt::Direction direction, Transfer* transfer) 
 
 // Waits until the descriptor may be ready. 0: try again; else the result of the call.
 inline long wait_for_readiness(Transfer& transfer, uint32_t seen) noexcept {
-  if (current_thread()->trying) return -kWouldWait;
+  if (current_thread()->trying) {
+    current_thread()->tried = true;
+    return -kWouldWait;
+  }
   const bool limited = transfer.direction == rt::Direction::kRead ? transfer.facts.read_limit
                                                                   : transfer.facts.write_limit;
   if (limited && transfer.deadline == rt::kForever) {
@@ -74,9 +77,13 @@ inline long end_transfer(long result, size_t done) noexcept {
 template <typename Try>
 long blocking_transfer(Transfer& transfer, Try&& try_once) {
   rt::FdState& s = *transfer.state;
-  for (;;) {
+  // Only the full call of a try that has found nothing may leave out its own: whatever else has found
+  // nothing, this call may be one that fails at once.
+  bool tried = current_thread()->tried;
+  current_thread()->tried = false;
+  for (;; tried = false) {
     const uint32_t seen = rt::Poller::edges(s, transfer.direction);
-    if (!rt::Poller::is_drained(s, transfer.direction)) {
+    if (!tried || !rt::Poller::is_drained(s, transfer.direction)) {
       const long result = try_once();
       if (result != -EAGAIN) {
         poller().pass_on(s, transfer.direction);

@@ -182,7 +182,7 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, bool is_private, int c
   int32_t argument = sign_extended(operation >> 12 & 0xfff);
   const int32_t compared = sign_extended(operation & 0xfff);
   if (shift) argument = static_cast<int32_t>(1U << (argument & 31));
-  if (op > FUTEX_OP_XOR || comparison > FUTEX_OP_CMP_GE) return -ENOSYS;
+  if (op > FUTEX_OP_XOR) return -ENOSYS;
 
   const uintptr_t key = futex_key(word, is_private);
   const uintptr_t key2 = futex_key(word2, is_private);
@@ -215,6 +215,8 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, bool is_private, int c
     if (seen == old) break;
     old = seen;
   }
+  // As the kernel: the operation has happened by then.
+  if (comparison > FUTEX_OP_CMP_GE) return -ENOSYS;
   long woken = wake_locked(bucket, key, FUTEX_BITSET_MATCH_ANY, count);
   const auto before = static_cast<int32_t>(old);
   bool holds = false;

@@ -41,6 +41,7 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   gregset_t start{};    // registers with which the thread begins
   bool trying = false;  // a symbol hook's try: do not park, say kWouldWait
   size_t progress = 0;  // bytes that such a try has moved already; the full call goes on there
+  bool tried = false;   // such a try has found nothing: the full call waits at once
 
   // --- signals; guarded by SignalState::lock unless said otherwise ---
   uint64_t blocked = 0;      // what the program set; SIGSYS may be in it, the kernel never sees it

@@ -123,6 +123,12 @@ long check_words(const uint32_t* word, const uint32_t* word2) noexcept {
   return error != 0 ? error : check_word(word2);
 }
 
+// A word that is not private must lie in memory that is there: the kernel asks who else has it.
+long check_readable(const uint32_t* word, int operation) noexcept {
+  uint32_t value;
+  return is_private(operation) ? 0 : tendril_user_load32(word, &value);
+}
+
 // Waits to be moved over to a lock. Whoever moves it wakes it, and it queues for the lock itself.
 long wait_requeue_pi(uint32_t* word, int operation, uint32_t value, const timespec* timeout,
                      uint32_t* lock) noexcept {
@@ -168,6 +174,9 @@ long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* ti
       if (const long error = check_words(word, word2); error != 0) return error;
       if (is_kernels(word, operation)) {
         return rt::raw_syscall(SYS_futex, word, operation, value, timeout, word2, value3);
+      }
+      for (const uint32_t* each : {word, word2}) {
+        if (const long error = check_readable(each, operation); error != 0) return error;
       }
       return futexes().requeue(word, word2, is_private(operation), count, count2,
                                command == FUTEX_CMP_REQUEUE ? &value3 : nullptr, true);
@@ -296,9 +305,10 @@ long sys_futex_wake(uint32_t* word, uint64_t bitset, int count, uint32_t flags) 
 long sys_futex_wait(uint32_t* word, uint64_t value, uint64_t bitset, uint32_t flags,
                     const timespec* timeout, int clock) {
   if (const long error = check_flags(flags); error != 0) return error;
-  if (value > UINT32_MAX || bitset > UINT32_MAX || bitset == 0) return -EINVAL;
+  if (value > UINT32_MAX || bitset > UINT32_MAX) return -EINVAL;
   rt::Deadline deadline;
   if (const long error = read_limit(timeout, clock, &deadline); error != 0) return error;
+  if (bitset == 0) return -EINVAL;
   if (const long error = check_word(word); error != 0) return error;
   const int on_clock = clock == CLOCK_REALTIME && timeout != nullptr ? FUTEX_CLOCK_REALTIME : 0;
   const long result =

@@ -29,6 +29,14 @@ long poll_now(pollfd* fds, unsigned long count) noexcept {
   return rt::raw_syscall_uninterrupted(SYS_ppoll, fds, count, &kNow, nullptr, 0);
 }
 
+// The descriptor's edges are of the plain kinds.
+uint32_t edges_of(short events) noexcept {
+  uint32_t edges = static_cast<uint16_t>(events);
+  if ((events & (POLLRDNORM | POLLRDBAND)) != 0) edges |= POLLIN | POLLPRI;
+  if ((events & (POLLWRNORM | POLLWRBAND)) != 0) edges |= POLLOUT;
+  return edges;
+}
+
 // Waiters on all descriptors of one call.
 class WaiterSet {
  public:
@@ -51,7 +59,7 @@ class WaiterSet {
       slot->state = descriptors().state(fds[i].fd);
       if (slot->state == nullptr) continue;
       slot->waiter.token = token;
-      slot->waiter.events = static_cast<uint32_t>(static_cast<uint16_t>(fds[i].events));
+      slot->waiter.events = edges_of(fds[i].events);
       poller().add_poller(fds[i].fd, *slot->state, slot->waiter);
     }
   }

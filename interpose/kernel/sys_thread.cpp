@@ -193,9 +193,8 @@ long sys_get_robust_list(int tid, void** head, size_t* size) {
   rt::SpinGuard guard(threads().lock);
   GreenThread* thread = tid == 0 ? current_thread() : threads().find(tid);
   if (thread == nullptr) return -ESRCH;
-  constexpr size_t kHeadSize = sizeof(robust_list_head);
-  if (copy_out(size, kHeadSize) != 0) return -EFAULT;
-  return copy_out(head, thread->robust_list);
+  if (tendril_user_store64(size, sizeof(robust_list_head)) != 0) return -EFAULT;
+  return tendril_user_store64(head, reinterpret_cast<uintptr_t>(thread->robust_list));
 }
 
 // The kernel's rseq belongs to a kernel thread. The launcher tells glibc not to use it; where it

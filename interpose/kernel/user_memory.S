@@ -13,19 +13,7 @@ tendril_user_code_begin:
 tendril_user_copy:
     .cfi_startproc
     movq %rdx, %rcx
-    // Scalars go whole or not at all, as the Linux kernel's own.
-    cmpq $8, %rdx
-    je 8f
-    cmpq $4, %rdx
-    je 4f
     rep movsb
-    jmp tendril_user_copy_fixup
-8:  movq (%rsi), %rax
-    movq %rax, (%rdi)
-    jmp 1f
-4:  movl (%rsi), %eax
-    movl %eax, (%rdi)
-1:  xorl %ecx, %ecx
 tendril_user_copy_fixup:        // rcx: what is left
     movq %rcx, %rax
     ret
@@ -44,6 +32,17 @@ tendril_user_load32:
     ret
     .cfi_endproc
     .size tendril_user_load32, .-tendril_user_load32
+
+    .globl tendril_user_store64
+    .hidden tendril_user_store64
+    .type tendril_user_store64, @function
+tendril_user_store64:
+    .cfi_startproc
+    movq %rsi, (%rdi)
+    xorl %eax, %eax
+    ret
+    .cfi_endproc
+    .size tendril_user_store64, .-tendril_user_store64
 
     .globl tendril_user_cas32
     .hidden tendril_user_cas32

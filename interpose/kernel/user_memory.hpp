@@ -14,6 +14,8 @@ extern "C" {
 // Returns the bytes that could not be copied: 0 on success.
 size_t tendril_user_copy(void* to, const void* from, size_t bytes);
 // *word, or -EFAULT; and compare-and-swap: 0 with *seen set, or -EFAULT.
+// Whole or not at all, where a copy might end in the middle.
+long tendril_user_store64(void* word, uint64_t value);
 long tendril_user_load32(const uint32_t* word, uint32_t* value);
 long tendril_user_cas32(uint32_t* word, uint32_t expected, uint32_t desired, uint32_t* seen);
 extern const char tendril_user_code_begin[];

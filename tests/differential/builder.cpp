@@ -78,6 +78,11 @@ long Builder::fd(unsigned kinds, std::optional<Way> way) {
   return number(chosen);
 }
 
+// The Linux kernel takes its time to end inotify.
+void Builder::note_slow_close(int fd) {
+  if (world.kind_of(fd) == kInotify) call.ends_by_itself = true;
+}
+
 long Builder::fd_anything() { return fd(kAny, {}); }
 
 long Builder::fd_to_replace() {
@@ -85,6 +90,7 @@ long Builder::fd_to_replace() {
   if (random.chance(50)) chosen = world.pick(random, kAny);
   if (is_wild()) chosen = static_cast<int>(random.one_of(std::vector<long>{-1, 1 << 30, INT_MIN}));
   call.closes.push_back(chosen);
+  note_slow_close(chosen);
   return number(chosen);
 }
 

@@ -22,6 +22,7 @@ struct Prepared {
   long arguments[6] = {};
   // By libc's function of that name, if it is set; it takes the arguments and sets errno.
   long (*by_libc)(const long*) = nullptr;
+  bool raw_only = false;        // libc's function is not for it
   bool by_instruction = false;  // else by libc's syscall()
   bool ends_by_itself = false;  // a time limit that is near
   bool value_varies = false;    // a result that is no error is not comparable: a number of a process
@@ -80,6 +81,7 @@ class Builder {
   // Instead of a good pointer, now and then.
   bool bad_pointer(long* pointer);
   bool is_wild() { return random.chance(wild); }
+  void note_slow_close(int fd);
   void claim(int fd, Way way);
   std::string name_of(long address) const;
 

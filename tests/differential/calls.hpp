@@ -63,6 +63,7 @@ inline Argument fd_to_close() {
   return [](Builder& b) {
     const long chosen = b.fd(kAny, {});
     b.call.closes.push_back(static_cast<int>(chosen));
+    b.note_slow_close(static_cast<int>(chosen));
     return chosen;
   };
 }

@@ -29,7 +29,9 @@ Argument thread_id() {
 
 Argument child() {
   return [](Builder& b) {
-    if (b.world.children.empty() || b.is_wild()) return b.one_of({-1, 0x3fffffff, INT_MIN});
+    // Which of several children wait takes first depends on which kernel thread has made them.
+    if (b.world.children.size() < 2 && b.random.chance(20)) return b.number(-1);
+    if (b.world.children.empty() || b.is_wild()) return b.one_of({0x3fffffff, INT_MIN});
     const unsigned index = b.random.below(static_cast<unsigned>(b.world.children.size()));
     return b.named(("child" + std::to_string(index)).c_str(), b.world.children[index]);
   };

@@ -185,7 +185,8 @@ Argument info_out() {
         if (result <= 0) return std::string();
         const bool ours = place->si_pid == getpid();
         const bool sent = place->si_code <= 0 && place->si_code != SI_TIMER;
-        return " info {" + std::to_string(place->si_signo) + " code " + std::to_string(place->si_code) + " value " +
+        return " info {" + std::to_string(place->si_signo) + " code " +
+               std::to_string(place->si_signo == SIGCHLD && place->si_code > 0 ? 1 : place->si_code) + " value " +
                (place->si_code == SI_QUEUE ? std::to_string(place->si_value.sival_int) : std::string("-")) +
                (sent && ours ? " from us}" : "}");
       };
@@ -212,6 +213,7 @@ void makes_signalfd(Builder& b) {
     const auto fd = static_cast<int>(result);
     const int object = world.object_of(fd) < 0 ? world.make_object(kSignalfd) : world.object_of(fd);
     world.object(object).signals |= set;
+    world.read_by_signalfds |= set;
     world.opened(fd, object);
   };
 }

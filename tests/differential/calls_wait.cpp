@@ -67,7 +67,9 @@ Argument highest() {
 Argument mask() {
   return [](Builder& b) {
     if (b.random.chance(50)) return b.null();
-    const uint64_t set = b.random_set();
+    // A pending signal that a signalfd could read and a thread could take for the time of the call:
+    // natively both see it, green it is the thread's (docs/limits.md).
+    const uint64_t set = b.random_set() | b.world.read_by_signalfds;
     const long at = b.signal_set(set);
     if (b.last_chunk != nullptr) b.call.temporary_mask = set;
     return at;
@@ -146,7 +148,10 @@ const std::vector<CallSpec>& wait_calls() {
       {"ppoll", SYS_ppoll, kWaitFamily | kSignalFamily, 6, {poll_array(), count(), time_limit(), mask(), mask_size()}, {}, nullptr},
       {"select", SYS_select, kWaitFamily, 6,
        {highest(), descriptor_set(Way::kIn), descriptor_set(Way::kOut), descriptor_set(Way::kIn),
-        [](Builder& b) { return b.timeval_relative(); }}, {}, libc_select},
+        [](Builder& b) { return b.timeval_relative(); }},
+       // libc's looks at the time limit itself: a bad pointer is the program's own death.
+       [](Builder& b) { b.call.raw_only = b.call.arguments[4] != 0 && b.room.name_of(static_cast<uintptr_t>(b.call.arguments[4])).empty(); },
+       libc_select},
       {"pselect6", SYS_pselect6, kWaitFamily | kSignalFamily, 5,
        {highest(), descriptor_set(Way::kIn), descriptor_set(Way::kOut), descriptor_set(Way::kIn), time_limit(), mask_and_size()}, {}, nullptr},
       {"epoll_create", SYS_epoll_create, kWaitFamily, 1, {one_of({1, 0, -1})}, makes(kEpoll), nullptr},

@@ -34,7 +34,9 @@ void handle(int signal, siginfo_t* info, void*) {
   sigaltstack(nullptr, &stack);
   const bool from_us = info->si_pid == getpid();
   const bool sent = info->si_code <= 0 && info->si_code != SI_TIMER;
-  handled->add("    handler: signal %d code %d value %d %s on thread %d, blocked %#llx%s\n", signal, info->si_code,
+  handled->add("    handler: signal %d code %d value %d %s on thread %d, blocked %#llx%s\n", signal,
+               // Of several SIGCHLD that come as one, it may tell of any.
+               signal == SIGCHLD && info->si_code > 0 ? 1 : info->si_code,
                   sent && info->si_code != SI_USER && info->si_code != SI_TKILL ? info->si_value.sival_int : 0,
                   sent && from_us ? "from us" : "", thread_number, static_cast<unsigned long long>(blocked),
                   (stack.ss_flags & SS_ONSTACK) != 0 ? ", on the other stack" : "");

@@ -1,6 +1,7 @@
 // What takes several calls to make, done by the controller.
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -68,6 +69,10 @@ std::string make_tcp(World& world, Random&) {
   const int listener = bound_socket(SOCK_STREAM);
   if (listener < 0 || listen(listener, 4) != 0) return " failed";
   const int client = socket(AF_INET, SOCK_STREAM, 0);
+  // What is kept back until more comes would arrive at a time of its own.
+  const int at_once = 1;
+  setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
+  setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
   if (!connect_to(client, listener)) return " failed";
   const int server = accept(listener, nullptr, nullptr);
   world.opened(listener, world.make_object(kListener));
@@ -153,6 +158,7 @@ std::string make_signalfd(World& world, Random& random) {
   const int fd = signalfd(-1, &set, random.chance(40) ? SFD_NONBLOCK : 0);
   const int object = world.make_object(kSignalfd);
   world.object(object).signals = bits;
+  world.read_by_signalfds |= bits;
   world.opened(fd, object);
   char text[48];
   snprintf(text, sizeof text, " %d of %#llx", fd, static_cast<unsigned long long>(bits));

@@ -115,7 +115,9 @@ class Run {
     if (step.maker != nullptr) {
       transcript_.add("%d: %s", index, step.maker->name);
       transcript_.add("%s\n", step.maker->make(world_, random).c_str());
+      settle_idle();
       settle_others();
+      show_handled();
       return;
     }
     Performer& performer = *performers_[step.thread];
@@ -142,11 +144,7 @@ class Run {
       const timespec t = {0, (expiry + 4) * 1000000L};
       nanosleep(&t, nullptr);
     }
-    if (by_signal) {
-      for (const auto& each : performers_) {
-        if (each->pending() == nullptr) each->settle_idle(options_.settle_us);
-      }
-    }
+    if (by_signal) settle_idle();
     settle_others();
     show_handled();
   }
@@ -163,7 +161,9 @@ class Run {
     }
     settle_others();
     show_handled();
-    for (const auto& [fd, object] : world_.open()) show_descriptor(fd);
+    for (const auto& [fd, object] : world_.open()) {
+      if (!world_.object(object).spoiled) show_descriptor(fd);
+    }
     // What would outlive the process.
     for (const int id : world_.semaphore_sets) semctl(id, 0, IPC_RMID);
     for (const int id : world_.message_queues) msgctl(id, IPC_RMID, nullptr);
@@ -192,7 +192,7 @@ class Run {
     if (spec.finish) spec.finish(builder);
     call.text += ")";
     const unsigned path = builder.random.below(3);
-    if (path == 0 && spec.by_libc != nullptr) call.by_libc = spec.by_libc;
+    if (path == 0 && spec.by_libc != nullptr && !call.raw_only) call.by_libc = spec.by_libc;
     call.by_instruction = path == 1;
   }
 
@@ -210,6 +210,10 @@ class Run {
       for (const int fd : call.closes) {
         if (std::find(pending->fds.begin(), pending->fds.end(), fd) != pending->fds.end()) return " -- in use";
       }
+    }
+    for (const int fd : call.fds) {
+      const int object = world_.object_of(fd);
+      if (object >= 0 && world_.object(object).spoiled) return " -- has an error";
     }
     if (call.takes_number && holds_number()) return " -- a number is held";
     // A signal of the process that several may take.
@@ -255,6 +259,13 @@ class Run {
     if (call.also_shown) text += call.also_shown(result);
     const bool lies = !options_.lie_about.empty() && call.text.rfind(options_.lie_about + "(", 0) == 0;
     transcript_.add("    %s= %s%s%s\n", when, text.c_str(), changes.c_str(), lies ? " (a lie)" : "");
+  }
+
+  // Lets the handlers run on threads that wait for nothing.
+  void settle_idle() {
+    for (const auto& each : performers_) {
+      if (each->pending() == nullptr) each->settle_idle(options_.settle_us);
+    }
   }
 
   // Those that waited and that the last step has let go on.

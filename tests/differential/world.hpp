@@ -44,6 +44,7 @@ using Claim = std::pair<int, Way>;  // of an object
 struct Object {
   unsigned kind = 0;
   bool ends_by_itself = false;     // a wait for it does: a time limit, a timer
+  bool spoiled = false;            // natively it has an error to report
   uint64_t signals = 0;            // a signalfd's
   std::set<Claim> members;         // an epoll set's
 };
@@ -76,6 +77,7 @@ class World {
 
   // Who blocks which of the program's signals, by thread: kept by the rt_sigprocmask calls.
   std::vector<uint64_t> blocked;
+  uint64_t read_by_signalfds = 0;
   std::vector<int> tids;  // of the threads
   std::vector<int> children;
   std::vector<int> timers;
