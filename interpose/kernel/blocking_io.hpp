@@ -1,11 +1,15 @@
 // The loop of every transfer on a descriptor: try first, wait only after EAGAIN.
 #pragma once
 
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <cerrno>
 
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
+#include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
 
@@ -16,6 +20,7 @@ struct Transfer {
   uint32_t generation;
   rt::Direction direction;
   rt::Deadline deadline;
+  int dont_wait = MSG_DONTWAIT;  // what the attempts on a socket add to their flags
 };
 
 // Looks the descriptor up. 0 or -EBADF.
@@ -72,13 +77,25 @@ inline long end_transfer(long result, size_t done) noexcept {
   return done > 0 ? static_cast<long>(done) : result;
 }
 
+// A datagram socket that has been shut down for reading: a call that may wait says so at once, one
+// that may not says EAGAIN for ever.
+inline bool has_ended(const Transfer& transfer) noexcept {
+  if (transfer.facts.kind != FdKind::kPacket || transfer.direction != rt::Direction::kRead) {
+    return false;
+  }
+  pollfd probe{transfer.fd, POLLRDHUP, 0};
+  const timespec now{0, 0};
+  return rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0 &&
+         (probe.revents & POLLRDHUP) != 0;
+}
+
 // `try_once` makes one attempt that does not block: a result, or -EAGAIN. Precondition: the program
 // has not asked for a non-blocking call.
 template <typename Try>
 long blocking_transfer(Transfer& transfer, Try&& try_once) {
   rt::FdState& s = *transfer.state;
-  // Only the full call of a try that has found nothing may leave out its own: whatever else has found
-  // nothing, this call may be one that fails at once.
+  // Only the full call of a try that has found nothing may leave out its own: whatever else has
+  // found nothing, this call may be one that fails at once.
   bool tried = current_thread()->tried;
   current_thread()->tried = false;
   for (;; tried = false) {
@@ -88,6 +105,10 @@ long blocking_transfer(Transfer& transfer, Try&& try_once) {
       if (result != -EAGAIN) {
         poller().pass_on(s, transfer.direction);
         return result;
+      }
+      if (transfer.dont_wait != 0 && has_ended(transfer)) {
+        transfer.dont_wait = 0;
+        continue;
       }
       rt::Poller::note_drained(s, transfer.direction, seen);
     }

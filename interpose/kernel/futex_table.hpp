@@ -23,9 +23,8 @@ inline uintptr_t futex_key(const uint32_t* word, bool is_private) noexcept {
   return futex_key(reinterpret_cast<uintptr_t>(word), is_private);
 }
 
-
 struct FutexWaiter : rt::Waiter {
-  uintptr_t key = 0;      // guarded by the bucket's lock, as is all below
+  uintptr_t key = 0;  // guarded by the bucket's lock, as is all below
   uint32_t bitset = 0;
   FutexBucket* bucket = nullptr;  // changes when the waiter is requeued
   uint32_t owner_tid = 0;         // PI: who waits

@@ -5,6 +5,7 @@
 #include <ucontext.h>
 
 #include <atomic>
+#include <climits>
 #include <cstdint>
 
 #include "interpose/kernel/scheduling.hpp"
@@ -21,6 +22,9 @@ struct CallSite {
   uint64_t sp = 0;
   uint64_t bp = 0;
 };
+
+// Instead of the number of a system call. (-1 is one that programs may make.)
+inline constexpr long kNoCall = LONG_MIN;
 
 struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   rt::Fiber* fiber = nullptr;
@@ -54,7 +58,7 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   uint64_t saved_blocked = 0;
 
   // What a patched call or a hook came to, for the trap that delivers signals after it; own only.
-  long deferred_number = -1;
+  long deferred_number = kNoCall;
   long deferred_result = 0;
   // Until that trap no other way may deliver: a handler that ran in between would not be known to
   // the call, which would be restarted where it had to end with EINTR.

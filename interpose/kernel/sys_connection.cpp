@@ -47,9 +47,8 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
     });
   } else {
     // A sibling process may be faster: then accept waits, which a pool thread must do.
-    result = blocking_transfer(transfer, [&]() -> long {
-      return is_readable_now(fd) || !listens(fd) ? 0 : -EAGAIN;
-    });
+    result = blocking_transfer(
+        transfer, [&]() -> long { return is_readable_now(fd) || !listens(fd) ? 0 : -EAGAIN; });
     if (result == 0) {
       if (current_thread()->trying) return -kWouldWait;
       result = rt::offload(SYS_accept4, fd, reinterpret_cast<long>(address),
@@ -68,6 +67,9 @@ long sys_accept(int fd, void* address, void* address_size) {
 }
 
 long sys_accept4(int fd, void* address, void* address_size, int flags) {
+  if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != 0) {  // an error: of the flags or another
+    return rt::raw_syscall(SYS_accept4, fd, address, address_size, flags);
+  }
   return accept_new(fd, address, address_size, flags);
 }
 

@@ -118,15 +118,16 @@ bool is_kernels(const uint32_t* word, int operation) noexcept {
   return (operation & FUTEX_PRIVATE_FLAG) == 0 && is_shared_mapping(word);
 }
 
-long check_words(const uint32_t* word, const uint32_t* word2) noexcept {
+// A word that is not private must lie in memory that is there: the kernel asks who else has it.
+long check_present(const uint32_t* word, int operation) noexcept {
   const long error = check_word(word);
-  return error != 0 ? error : check_word(word2);
+  uint32_t value;
+  return error != 0 || is_private(operation) ? error : tendril_user_load32(word, &value);
 }
 
-// A word that is not private must lie in memory that is there: the kernel asks who else has it.
-long check_readable(const uint32_t* word, int operation) noexcept {
-  uint32_t value;
-  return is_private(operation) ? 0 : tendril_user_load32(word, &value);
+long check_words(const uint32_t* word, const uint32_t* word2, int operation) noexcept {
+  const long error = check_present(word, operation);
+  return error != 0 ? error : check_present(word2, operation);
 }
 
 // Waits to be moved over to a lock. Whoever moves it wakes it, and it queues for the lock itself.
@@ -171,17 +172,14 @@ long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* ti
     case FUTEX_REQUEUE:
     case FUTEX_CMP_REQUEUE:
       if (count < 0 || count2 < 0) return -EINVAL;
-      if (const long error = check_words(word, word2); error != 0) return error;
+      if (const long error = check_words(word, word2, operation); error != 0) return error;
       if (is_kernels(word, operation)) {
         return rt::raw_syscall(SYS_futex, word, operation, value, timeout, word2, value3);
-      }
-      for (const uint32_t* each : {word, word2}) {
-        if (const long error = check_readable(each, operation); error != 0) return error;
       }
       return futexes().requeue(word, word2, is_private(operation), count, count2,
                                command == FUTEX_CMP_REQUEUE ? &value3 : nullptr, true);
     case FUTEX_WAKE_OP:
-      if (const long error = check_words(word, word2); error != 0) return error;
+      if (const long error = check_words(word, word2, operation); error != 0) return error;
       if (is_kernels(word, operation) || is_kernels(word2, operation)) {
         return rt::raw_syscall(SYS_futex, word, operation, value, timeout, word2, value3);
       }
@@ -202,9 +200,9 @@ long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* ti
       return wait_requeue_pi(word, operation, value, timeout, word2);
     case FUTEX_CMP_REQUEUE_PI:
       if (count != 1 || count2 < 0 || word == word2) return -EINVAL;
-      if (const long error = check_words(word, word2); error != 0) return error;
-      return futexes().requeue(word, word2, is_private(operation), count2 == INT_MAX ? INT_MAX : count2 + 1, 0, &value3,
-                               false);
+      if (const long error = check_words(word, word2, operation); error != 0) return error;
+      return futexes().requeue(word, word2, is_private(operation),
+                               count2 == INT_MAX ? INT_MAX : count2 + 1, 0, &value3, false);
     default:
       return -ENOSYS;
   }
@@ -297,8 +295,8 @@ long sys_futex_waitv(Call& call) {
 long sys_futex_wake(uint32_t* word, uint64_t bitset, int count, uint32_t flags) {
   if (const long error = check_flags(flags); error != 0) return error;
   if (bitset > UINT32_MAX) return -EINVAL;
-  if (const long error = check_word(word); error != 0) return error;
   if (bitset == 0) return -EINVAL;
+  if (const long error = check_present(word, operation_of(flags)); error != 0) return error;
   return count == 0 ? 0 : wake(word, operation_of(flags), count, static_cast<uint32_t>(bitset));
 }
 
@@ -326,13 +324,14 @@ long sys_futex_requeue(const futex_waitv* list, uint32_t flags, int count, int m
   }
   if (operations[0] != operations[1] || count < 0 || move < 0) return -EINVAL;
   for (const FutexAlternative& each : words) {
-    if (const long error = check_word(each.word); error != 0) return error;
+    if (const long error = check_present(each.word, operations[0]); error != 0) return error;
   }
   if (is_kernels(words[0].word, operations[0])) {
     return rt::raw_syscall(SYS_futex, words[0].word, FUTEX_CMP_REQUEUE, count, move, words[1].word,
                            words[0].expected);
   }
-  return futexes().requeue(words[0].word, words[1].word, words[0].is_private, count, move, &words[0].expected, true);
+  return futexes().requeue(words[0].word, words[1].word, words[0].is_private, count, move,
+                           &words[0].expected, true);
 }
 
 }  // namespace tendril::kernel

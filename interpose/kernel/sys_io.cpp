@@ -89,8 +89,11 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
   }
   const bool plain = number == SYS_read && is_socket(facts);
   const long result = blocking_transfer(transfer, [&] {
-    return plain ? rt::raw_syscall(SYS_recvfrom, fd, data, size, MSG_DONTWAIT, nullptr, nullptr)
-                 : try_vectors(true, fd, vectors, count);
+    if (plain) {
+      return rt::raw_syscall(SYS_recvfrom, fd, data, size, transfer.dont_wait, nullptr, nullptr);
+    }
+    if (transfer.dont_wait == 0) return native();
+    return try_vectors(true, fd, vectors, count);
   });
   if (result != -EOPNOTSUPP || is_socket(facts)) return result;
   descriptors().refuses_nowait(*transfer.state, rt::Direction::kRead);
@@ -103,6 +106,9 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
 long write_eventfd(Transfer& transfer, long number, const void* data, long size) noexcept {
   constexpr uint64_t kSmall = uint64_t{1} << 32;
   uint64_t value;
+  if (number == SYS_write && size < static_cast<long>(sizeof value)) {  // an error
+    return rt::raw_syscall(number, transfer.fd, data, size);
+  }
   pollfd probe{transfer.fd, POLLOUT, 0};
   const timespec now{0, 0};
   if (number == SYS_write && size == sizeof value && copy_in(&value, data) == 0 && value < kSmall &&

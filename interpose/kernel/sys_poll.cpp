@@ -153,13 +153,13 @@ long finish(long result, TemporaryMask& mask) noexcept {
 
 constexpr int kWordBits = 64;
 
-// The kernel's table of descriptors: it looks at no bit beyond it, so programs may pass a count that
-// is larger than their sets. Ours is larger than the program knows; what it would be without us
-// follows from the highest number that the program has.
+// The kernel's table of descriptors: it looks at no bit beyond it, so programs may pass a count
+// that is larger than their sets. Ours is larger than the program knows; what it would be without
+// us follows from the highest number that the program has.
 int table_size(int most) noexcept {
   int highest = 0;
-  auto* fds = static_cast<pollfd*>(
-      rt::runtime_allocate(static_cast<size_t>(most) * sizeof(pollfd)));
+  auto* fds =
+      static_cast<pollfd*>(rt::runtime_allocate(static_cast<size_t>(most) * sizeof(pollfd)));
   if (fds == nullptr) return most;
   for (int fd = 0; fd < most; ++fd) fds[fd] = {fd, 0, 0};
   if (poll_now(fds, static_cast<unsigned long>(most)) >= 0) {

@@ -32,8 +32,8 @@ bool never_waits(int fd, int flags) noexcept {
 // True if the call must go to the kernel as it is: it will not block, or it will fail.
 bool is_native(int fd, int flags, rt::Direction direction, Transfer* transfer) noexcept {
   return (flags & MSG_DONTWAIT) != 0 ||
-         (direction == rt::Direction::kRead && never_waits(fd, flags)) || begin_transfer(fd, direction, transfer) != 0 ||
-         transfer->facts.nonblocking ||
+         (direction == rt::Direction::kRead && never_waits(fd, flags)) ||
+         begin_transfer(fd, direction, transfer) != 0 || transfer->facts.nonblocking ||
          (transfer->facts.kind != FdKind::kStream && transfer->facts.kind != FdKind::kPacket);
 }
 
@@ -72,7 +72,8 @@ long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
                           transfer.facts.kind == FdKind::kStream;
   size_t done = resume_progress();
   for (;;) {
-    const long result = blocking_transfer(transfer, [&] { return attempt(done, MSG_DONTWAIT); });
+    const long result =
+        blocking_transfer(transfer, [&] { return attempt(done, transfer.dont_wait); });
     if (result < 0) return end_transfer(result, done);
     done += static_cast<size_t>(result);
     if (!until_full || done >= length || result == 0) return static_cast<long>(done);
@@ -102,8 +103,9 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
       rest.skip_to(done);
       part.msg_iov = rest.data();
       part.msg_iovlen = static_cast<size_t>(rest.count());
-      result = blocking_transfer(
-          transfer, [&] { return rt::raw_syscall(SYS_recvmsg, fd, &part, flags | MSG_DONTWAIT); });
+      result = blocking_transfer(transfer, [&] {
+        return rt::raw_syscall(SYS_recvmsg, fd, &part, flags | transfer.dont_wait);
+      });
       if (result < 0) {
         result = end_transfer(result, done);
         if (result < 0) return result;
@@ -123,7 +125,7 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
     }
     result = static_cast<long>(done);
   } else {
-    result = blocking_transfer(transfer, [&] { return attempt(MSG_DONTWAIT); });
+    result = blocking_transfer(transfer, [&] { return attempt(transfer.dont_wait); });
   }
   if (result >= 0 && (flags & MSG_ERRQUEUE) == 0) note_received_descriptors(message);
   return result;

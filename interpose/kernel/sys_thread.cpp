@@ -118,8 +118,8 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
 
 namespace {
 
-// As the Linux kernel takes structures of other versions: a longer one is good if what is unknown of
-// it is zero.
+// As the Linux kernel takes structures of other versions: a longer one is good if what is unknown
+// of it is zero.
 long read_clone_arguments(const Call& call, clone_args* args) noexcept {
   constexpr size_t kPage = 4096;
   const auto* from = reinterpret_cast<const char*>(call.arguments[0]);

@@ -12,7 +12,7 @@ namespace differential {
 
 // Not those that stop or end a process whatever one does, nor those that faults raise.
 const std::vector<int> kSignals = {SIGHUP,  SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGCHLD,
-                                   SIGCONT, SIGURG,  SIGIO,   34,      35,      36,     64};
+                                   SIGCONT, SIGURG,  SIGIO,   34,      35,      36,      64};
 
 void Builder::show(const std::string& argument) {
   if (call.text.back() != '(') call.text += ", ";
@@ -65,8 +65,8 @@ void Builder::claim(int fd, Way way) {
 long Builder::fd(unsigned kinds, std::optional<Way> way) {
   int chosen = -1;
   if (random.chance(wild / 3 + 2)) {
-    chosen = static_cast<int>(random.one_of(
-        std::vector<long>{-1, 63, 500, 1 << 20, INT_MAX, INT_MIN, -100}));
+    chosen = static_cast<int>(
+        random.one_of(std::vector<long>{-1, 63, 500, 1 << 20, INT_MAX, INT_MIN, -100}));
   } else {
     if (!random.chance(wild)) chosen = world.pick(random, kinds);
     if (chosen < 0) chosen = world.pick(random, kAny);
@@ -128,7 +128,8 @@ long Builder::in(const std::vector<size_t>& sizes) {
   if (last_chunk == nullptr) return address;
   // Something that is told from everything else, and a small number to those who take numbers.
   const auto base = static_cast<uint8_t>(random.next());
-  for (size_t i = 0; i < last_room; ++i) last_chunk[i] = static_cast<uint8_t>(base + i * 7 + i / 251);
+  for (size_t i = 0; i < last_room; ++i)
+    last_chunk[i] = static_cast<uint8_t>(base + i * 7 + i / 251);
   if (last_size == 8 && last_room == 8) {
     const uint64_t value = random.chance(10) ? ~uint64_t{0} - random.below(3) : random.below(4);
     memcpy(last_chunk, &value, sizeof value);
@@ -170,8 +171,8 @@ long Builder::vectors(bool input, unsigned* count) {
     call.text += "(";
     const long at = input ? in(kSizes) : out(kSizes);
     size_t length = last_size;
-    if (random.chance(wild / 4)) length = static_cast<size_t>(random.one_of(
-        std::vector<long>{-1, LONG_MAX, INT_MAX}));
+    if (random.chance(wild / 4))
+      length = static_cast<size_t>(random.one_of(std::vector<long>{-1, LONG_MAX, INT_MAX}));
     if (length != last_size && !last_at_edge) length = last_size;
     number(static_cast<long>(length));
     call.text += ")]";
@@ -220,8 +221,7 @@ long Builder::timeval_relative() {
   timeval value = {0, 0};
   const unsigned which = random.below(10);
   if (is_wild()) {
-    value = random.one_of(
-        std::vector<timeval>{{-1, 0}, {0, -1}, {LONG_MAX, 0}, {LONG_MIN, 0}});
+    value = random.one_of(std::vector<timeval>{{-1, 0}, {0, -1}, {LONG_MAX, 0}, {LONG_MIN, 0}});
   } else if (which < 3) {
     value = {0, 0};
     call.ends_by_itself = true;
@@ -239,8 +239,8 @@ long Builder::timeval_relative() {
 }
 
 long Builder::milliseconds() {
-  const long value = random.one_of(std::vector<long>{kNever, kNever, kNever, 0, 0, 0, 0, 1, 2, 3,
-                                                     100000, INT_MIN, INT_MAX});
+  const long value = random.one_of(
+      std::vector<long>{kNever, kNever, kNever, 0, 0, 0, 0, 1, 2, 3, 100000, INT_MIN, INT_MAX});
   if (value >= 0 && value < 100) call.ends_by_itself = true;
   return number(value);
 }
@@ -272,9 +272,9 @@ long Builder::signal_set(uint64_t set) {
 }
 
 long Builder::path() {
-  static const std::vector<const char*> kPaths = {
-      "a", "b", "c", "d", "d/a", "d/x", "fifo", "missing", "missing/x", "a/b", "link", "", ".", "..",
-      "loop"};
+  static const std::vector<const char*> kPaths = {"a",    "b",    "c",       "d",         "d/a",
+                                                  "d/x",  "fifo", "missing", "missing/x", "a/b",
+                                                  "link", "",     ".",       "..",        "loop"};
   const char* name = random.one_of(kPaths);
   std::string longer;
   if (is_wild() && random.chance(30)) {

@@ -25,17 +25,18 @@ struct Prepared {
   bool raw_only = false;        // libc's function is not for it
   bool by_instruction = false;  // else by libc's syscall()
   bool ends_by_itself = false;  // a time limit that is near
-  bool value_varies = false;    // a result that is no error is not comparable: a number of a process
-  int expiry_ms = 0;            // a timer that it arms runs out by then
-  std::set<Claim> claims;       // what it waits for or takes from
-  std::vector<int> fds;         // numbers that must stay as they are while it waits
-  std::vector<int> closes;      // numbers that it closes or replaces
+  bool value_varies = false;  // a result that is no error is not comparable: a number of a process
+  int expiry_ms = 0;          // a timer that it arms runs out by then
+  std::set<Claim> claims;     // what it waits for or takes from
+  std::vector<int> fds;       // numbers that must stay as they are while it waits
+  std::vector<int> closes;    // numbers that it closes or replaces
   std::optional<uint64_t> temporary_mask;
   uint64_t waits_for_signals = 0;
-  int process_signal = 0;  // that it sends to the process
-  bool takes_number = false;    // it makes a descriptor
-  bool holds_number = false;    // natively also while it waits
-  bool in_order = false;   // several who wait are served in the order of their coming
+  int process_signal = 0;     // that it sends to the process
+  int thread_signal = 0;      // that it sends to a thread
+  bool takes_number = false;  // it makes a descriptor
+  bool holds_number = false;  // natively also while it waits
+  bool in_order = false;      // several who wait are served in the order of their coming
   std::function<void(long result)> after;       // result: as from the kernel
   std::function<std::string(long)> also_shown;  // of the results
 };
@@ -73,7 +74,7 @@ class Builder {
   int signal();
 
   long path();
-  long number(long value);          // shown as it is
+  long number(long value);  // shown as it is
   long named(const char* name, long value);
   long one_of(const std::vector<long>& values);
   long flags_of(const std::vector<long>& bits);

@@ -77,13 +77,20 @@ long absolute_limit(Builder& b, clockid_t clock) {
 
 long flag_of(Builder& b, bool shared) {
   long flag = shared ? 0 : b.random.chance(70) ? FUTEX_PRIVATE_FLAG : 0;
-  if (b.is_wild()) flag ^= b.random.one_of(std::vector<long>{FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME, 0x200, 1 << 20});
+  if (b.is_wild())
+    flag ^= b.random.one_of(
+        std::vector<long>{FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME, 0x200, 1 << 20});
   return flag;
 }
 
 // The arguments of futex depend on its operation: one row for each, built as a whole.
-CallSpec futex(const char* name, long operation, unsigned weight, std::function<void(Builder&, bool shared, long* rest)> build) {
-  return {name, SYS_futex, kFutexFamily, weight, {},
+CallSpec futex(const char* name, long operation, unsigned weight,
+               std::function<void(Builder&, bool shared, long* rest)> build) {
+  return {name,
+          SYS_futex,
+          kFutexFamily,
+          weight,
+          {},
           [=](Builder& b) {
             const bool shared = b.random.chance(15);
             uint32_t* word = nullptr;
@@ -131,8 +138,9 @@ void build_wake_op(Builder& b, bool shared, long* rest) {
   rest[2] = word_argument(b, shared);
   const long operation = b.random.one_of(std::vector<long>{0, 1, 2, 3, 4, 8 | 0, 8 | 1, 9, 15, 7});
   const long comparison = b.random.one_of(std::vector<long>{0, 1, 2, 3, 4, 5, 6, 15});
-  rest[3] = b.number(operation << 28 | comparison << 24 | static_cast<long>(b.random.below(4)) << 12 |
-                     static_cast<long>(b.random.below(3)));
+  rest[3] =
+      b.number(operation << 28 | comparison << 24 | static_cast<long>(b.random.below(4)) << 12 |
+               static_cast<long>(b.random.below(3)));
 }
 
 void build_nothing(Builder& b, bool, long* rest) {
@@ -150,7 +158,8 @@ struct Waiting {
 
 Argument wait_list(unsigned exactly) {
   return [=](Builder& b) {
-    const unsigned count = exactly != 0 ? exactly : b.random.one_of(std::vector<unsigned>{1, 1, 2, 3, 0});
+    const unsigned count =
+        exactly != 0 ? exactly : b.random.one_of(std::vector<unsigned>{1, 1, 2, 3, 0});
     std::vector<Waiting> list;
     b.call.text += b.call.text.back() == '(' ? "[(" : ", [(";
     for (unsigned i = 0; i < count; ++i) {
@@ -159,7 +168,9 @@ Argument wait_list(unsigned exactly) {
       Waiting each{};
       each.address = static_cast<uint64_t>(word_argument(b, shared, &word));
       each.value = static_cast<uint64_t>(b.number(value_at(b, word)));
-      each.flags = static_cast<uint32_t>(b.is_wild() ? b.one_of({0, 1, 2, 0x10, 0xff}) : b.number(shared ? 2 : 2 | FUTEX_PRIVATE_FLAG));
+      each.flags =
+          static_cast<uint32_t>(b.is_wild() ? b.one_of({0, 1, 2, 0x10, 0xff})
+                                            : b.number(shared ? 2 : 2 | FUTEX_PRIVATE_FLAG));
       if (b.random.chance(b.wild / 4)) each.reserved = 1;
       list.push_back(each);
     }
@@ -184,16 +195,37 @@ const std::vector<CallSpec>& futex_calls() {
       futex("futex.FD", FUTEX_FD, 1, build_nothing),
       futex("futex.14", 14, 1, build_nothing),
       futex("futex.127", 127, 1, build_nothing),
-      {"futex_waitv", SYS_futex_waitv, kFutexFamily, 4,
+      {"futex_waitv",
+       SYS_futex_waitv,
+       kFutexFamily,
+       4,
        {wait_list(0),
-        [](Builder& b) { return b.is_wild() ? b.one_of({0, 129, -1}) : b.number(static_cast<long>(b.last_size)); },
-        [](Builder& b) { return b.is_wild() ? b.one_of({1, -1}) : b.number(0); },
+        [](Builder& b) {
+          return b.is_wild() ? b.one_of({0, 129, -1}) : b.number(static_cast<long>(b.last_size));
+        },
+        [](Builder& b) {
+          return b.is_wild() ? b.one_of({1, -1}) : b.number(0);
+        },
         [](Builder& b) { return absolute_limit(b, CLOCK_MONOTONIC); },
-        [](Builder& b) { return b.is_wild() ? b.one_of({2, 7, -1, 99}) : b.number(CLOCK_MONOTONIC); }}, {}, nullptr},
-      {"futex_wake", kFutexWake2, kFutexFamily, 3,
-       {[](Builder& b) { return word_argument(b, false); }, one_of({-1, 1, 2, 0, 0xffffffff, 0xffffffff, 0xffffffff}),
-        one_of({0, 1, 2, INT_MAX, -1}), one_of({2 | 128, 2 | 128, 2, 0, 1, 0xff})}, {}, nullptr},
-      {"futex_wait", kFutexWait2, kFutexFamily, 4, {},
+        [](Builder& b) {
+          return b.is_wild() ? b.one_of({2, 7, -1, 99}) : b.number(CLOCK_MONOTONIC);
+        }},
+       {},
+       nullptr},
+      {"futex_wake",
+       kFutexWake2,
+       kFutexFamily,
+       3,
+       {[](Builder& b) { return word_argument(b, false); },
+        one_of({-1, 1, 2, 0, 0xffffffff, 0xffffffff, 0xffffffff}), one_of({0, 1, 2, INT_MAX, -1}),
+        one_of({2 | 128, 2 | 128, 2, 0, 1, 0xff})},
+       {},
+       nullptr},
+      {"futex_wait",
+       kFutexWait2,
+       kFutexFamily,
+       4,
+       {},
        [](Builder& b) {
          uint32_t* word = nullptr;
          long* a = b.call.arguments;
@@ -205,9 +237,17 @@ const std::vector<CallSpec>& futex_calls() {
          a[5] = b.is_wild() ? b.one_of({2, 99}) : b.number(CLOCK_MONOTONIC);
        },
        nullptr},
-      {"futex_requeue", kFutexRequeue2, kFutexFamily, 3,
-       {wait_list(2), [](Builder& b) { return b.is_wild() ? b.one_of({1, -1}) : b.number(0); }, one_of({0, 1, INT_MAX, -1}),
-        one_of({0, 1, INT_MAX, -1})}, {}, nullptr},
+      {"futex_requeue",
+       kFutexRequeue2,
+       kFutexFamily,
+       3,
+       {wait_list(2),
+        [](Builder& b) {
+          return b.is_wild() ? b.one_of({1, -1}) : b.number(0);
+        },
+        one_of({0, 1, INT_MAX, -1}), one_of({0, 1, INT_MAX, -1})},
+       {},
+       nullptr},
   };
   return calls;
 }

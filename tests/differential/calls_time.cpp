@@ -18,7 +18,9 @@ constexpr int kSoonMs = 2;
 
 Argument clock() {
   return [](Builder& b) {
-    return b.is_wild() ? b.one_of({-1, 99, 8, 11, 4, 5, 6}) : b.one_of({CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC, CLOCK_BOOTTIME, 11});
+    return b.is_wild()
+               ? b.one_of({-1, 99, 8, 11, 4, 5, 6})
+               : b.one_of({CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC, CLOCK_BOOTTIME, 11});
   };
 }
 
@@ -28,7 +30,8 @@ Argument duration() {
     timespec value = {0, 0};
     const unsigned which = b.random.below(10);
     if (b.is_wild()) {
-      value = b.random.one_of(std::vector<timespec>{{-1, 0}, {0, -1}, {0, 1000000000}, {LONG_MIN, 0}, {1, LONG_MAX}});
+      value = b.random.one_of(
+          std::vector<timespec>{{-1, 0}, {0, -1}, {0, 1000000000}, {LONG_MIN, 0}, {1, LONG_MAX}});
     } else if (which < 3) {
       value = {0, static_cast<long>(b.random.below(3))};
       b.call.ends_by_itself = true;
@@ -110,14 +113,15 @@ Argument event() {
     sigevent event;
     memset(&event, 0, sizeof event);
     event.sigev_signo = b.signal();
-    event.sigev_notify = static_cast<int>(b.random.one_of(std::vector<long>{SIGEV_SIGNAL, SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID, SIGEV_THREAD_ID}));
+    event.sigev_notify = static_cast<int>(b.random.one_of(std::vector<long>{
+        SIGEV_SIGNAL, SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID, SIGEV_THREAD_ID}));
     if (b.is_wild()) event.sigev_notify = 9;
     event.sigev_value.sival_int = 4711;
     const unsigned index = b.random.below(static_cast<unsigned>(b.world.tids.size()));
     event._sigev_un._tid = b.is_wild() ? 0x3fffffff : b.world.tids[index];
     const long at = b.structure(event, Shown::kNever);
-    b.call.text += "{signal " + std::to_string(event.sigev_signo) + " notify " + std::to_string(event.sigev_notify) +
-                   " thread" + std::to_string(index) + "}";
+    b.call.text += "{signal " + std::to_string(event.sigev_signo) + " notify " +
+                   std::to_string(event.sigev_notify) + " thread" + std::to_string(index) + "}";
     return at;
   };
 }
@@ -144,24 +148,97 @@ void rings_some_signal(Builder& b) {
 
 const std::vector<CallSpec>& time_calls() {
   static const std::vector<CallSpec> calls = {
-      {"nanosleep", SYS_nanosleep, kTimeFamily | kSignalFamily, 5, {duration(), remaining()}, {},
-       [](const long* a) { return static_cast<long>(nanosleep(reinterpret_cast<const timespec*>(a[0]), reinterpret_cast<timespec*>(a[1]))); }},
-      {"clock_nanosleep", SYS_clock_nanosleep, kTimeFamily | kSignalFamily, 6, {clock(), one_of({0, 0, 0, TIMER_ABSTIME}), duration(), remaining()}, past_or_never, nullptr},
-      {"timerfd_create", SYS_timerfd_create, kTimeFamily | kWaitFamily, 4,
-       {clock(), one_of({0, 0, TFD_NONBLOCK, TFD_CLOEXEC, 1})}, makes(kTimerfd), nullptr},
-      {"timerfd_settime", SYS_timerfd_settime, kTimeFamily | kWaitFamily, 6, {fd(kTimerfd), one_of({0, 0, 0, 8}), timer_setting(), timer_old()}, {}, nullptr},
-      {"timerfd_gettime", SYS_timerfd_gettime, kTimeFamily, 2, {fd(kTimerfd), out({32}, Shown::kWhether)}, {}, nullptr},
-      {"setitimer", SYS_setitimer, kTimeFamily | kSignalFamily, 3, {one_of({ITIMER_REAL, ITIMER_REAL, 9}), interval_setting(), timer_old()}, rings_alarm, nullptr},
-      {"getitimer", SYS_getitimer, kTimeFamily, 1, {one_of({ITIMER_REAL, ITIMER_VIRTUAL, 9}), out({32}, Shown::kWhether)}, {}, nullptr},
+      {"nanosleep",
+       SYS_nanosleep,
+       kTimeFamily | kSignalFamily,
+       5,
+       {duration(), remaining()},
+       {},
+       [](const long* a) {
+         return static_cast<long>(
+             nanosleep(reinterpret_cast<const timespec*>(a[0]), reinterpret_cast<timespec*>(a[1])));
+       }},
+      {"clock_nanosleep",
+       SYS_clock_nanosleep,
+       kTimeFamily | kSignalFamily,
+       6,
+       {clock(), one_of({0, 0, 0, TIMER_ABSTIME}), duration(), remaining()},
+       past_or_never,
+       nullptr},
+      {"timerfd_create",
+       SYS_timerfd_create,
+       kTimeFamily | kWaitFamily,
+       4,
+       {clock(), one_of({0, 0, TFD_NONBLOCK, TFD_CLOEXEC, 1})},
+       makes(kTimerfd),
+       nullptr},
+      {"timerfd_settime",
+       SYS_timerfd_settime,
+       kTimeFamily | kWaitFamily,
+       6,
+       {fd(kTimerfd), one_of({0, 0, 0, 8}), timer_setting(), timer_old()},
+       {},
+       nullptr},
+      {"timerfd_gettime",
+       SYS_timerfd_gettime,
+       kTimeFamily,
+       2,
+       {fd(kTimerfd), out({32}, Shown::kWhether)},
+       {},
+       nullptr},
+      {"setitimer",
+       SYS_setitimer,
+       kTimeFamily | kSignalFamily,
+       3,
+       {one_of({ITIMER_REAL, ITIMER_REAL, 9}), interval_setting(), timer_old()},
+       rings_alarm,
+       nullptr},
+      {"getitimer",
+       SYS_getitimer,
+       kTimeFamily,
+       1,
+       {one_of({ITIMER_REAL, ITIMER_VIRTUAL, 9}), out({32}, Shown::kWhether)},
+       {},
+       nullptr},
       {"alarm", SYS_alarm, kTimeFamily, 1, {one_of({0, 100})}, {}, nullptr},
-      {"timer_create", SYS_timer_create, kTimeFamily | kSignalFamily, 4, {clock(), event(), out({4}, Shown::kWhether)}, makes_timer, nullptr},
-      {"timer_settime", SYS_timer_settime, kTimeFamily | kSignalFamily, 5, {timer(), constant(0), timer_setting(), timer_old()}, rings_some_signal, nullptr},
-      {"timer_gettime", SYS_timer_gettime, kTimeFamily, 2, {timer(), out({32}, Shown::kWhether)}, {}, nullptr},
+      {"timer_create",
+       SYS_timer_create,
+       kTimeFamily | kSignalFamily,
+       4,
+       {clock(), event(), out({4}, Shown::kWhether)},
+       makes_timer,
+       nullptr},
+      {"timer_settime",
+       SYS_timer_settime,
+       kTimeFamily | kSignalFamily,
+       5,
+       {timer(), constant(0), timer_setting(), timer_old()},
+       rings_some_signal,
+       nullptr},
+      {"timer_gettime",
+       SYS_timer_gettime,
+       kTimeFamily,
+       2,
+       {timer(), out({32}, Shown::kWhether)},
+       {},
+       nullptr},
       {"timer_getoverrun", SYS_timer_getoverrun, kTimeFamily, 2, {timer()}, {}, nullptr},
       {"timer_delete", SYS_timer_delete, kTimeFamily, 1, {timer()}, {}, nullptr},
-      {"clock_gettime", SYS_clock_gettime, kTimeFamily, 2, {clock(), out({16}, Shown::kWhether)}, {}, nullptr},
+      {"clock_gettime",
+       SYS_clock_gettime,
+       kTimeFamily,
+       2,
+       {clock(), out({16}, Shown::kWhether)},
+       {},
+       nullptr},
       {"clock_getres", SYS_clock_getres, kTimeFamily, 1, {clock(), out({16})}, {}, nullptr},
-      {"gettimeofday", SYS_gettimeofday, kTimeFamily, 1, {out({16}, Shown::kWhether), null()}, {}, nullptr},
+      {"gettimeofday",
+       SYS_gettimeofday,
+       kTimeFamily,
+       1,
+       {out({16}, Shown::kWhether), null()},
+       {},
+       nullptr},
       {"sched_yield", SYS_sched_yield, kTimeFamily | kIoFamily, 2, {}, {}, nullptr},
   };
   return calls;

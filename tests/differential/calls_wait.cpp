@@ -21,7 +21,8 @@ Argument poll_array() {
     for (unsigned i = 0; i < count; ++i) {
       pollfd each{};
       each.fd = static_cast<int>(b.fd(kAny & ~unsigned{kFile}, {}));
-      each.events = static_cast<short>(b.flags_of({POLLIN, POLLIN, POLLOUT, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM, POLLRDBAND}));
+      each.events = static_cast<short>(b.flags_of({POLLIN, POLLIN, POLLOUT, POLLOUT, POLLPRI,
+                                                   POLLRDHUP, POLLRDNORM, POLLWRNORM, POLLRDBAND}));
       each.revents = 0x5a5a;
       if ((each.events & (POLLOUT | POLLWRNORM)) != 0) b.claim(each.fd, Way::kOut);
       b.claim(each.fd, Way::kIn);  // a hang-up is told in any case
@@ -35,7 +36,8 @@ Argument poll_array() {
 }
 Argument count() {
   return [](Builder& b) {
-    return b.is_wild() ? b.one_of({-1, INT_MAX, 1 << 21}) : b.number(static_cast<long>(b.last_size));
+    return b.is_wild() ? b.one_of({-1, INT_MAX, 1 << 21})
+                       : b.number(static_cast<long>(b.last_size));
   };
 }
 
@@ -60,7 +62,9 @@ Argument descriptor_set(Way way) {
   };
 }
 Argument highest() {
-  return [](Builder& b) { return b.is_wild() ? b.one_of({0, -1, 1, 5, 1024, INT_MAX}) : b.number(kHighestSelected); };
+  return [](Builder& b) {
+    return b.is_wild() ? b.one_of({0, -1, 1, 5, 1024, INT_MAX}) : b.number(kHighestSelected);
+  };
 }
 
 // Null, or one that unblocks and blocks while the call waits.
@@ -93,7 +97,8 @@ Argument mask_and_size() {
   };
 }
 
-const std::vector<long> kEpollEvents = {EPOLLIN, EPOLLIN, EPOLLOUT, EPOLLET, EPOLLONESHOT, EPOLLRDHUP, EPOLLPRI};
+const std::vector<long> kEpollEvents = {EPOLLIN,      EPOLLIN,    EPOLLOUT, EPOLLET,
+                                        EPOLLONESHOT, EPOLLRDHUP, EPOLLPRI};
 
 Argument epoll_event_in() {
   return [](Builder& b) {
@@ -123,7 +128,8 @@ void joins(Builder& b) {
 Argument events_out() { return out({12, 24, 48, 96}); }
 Argument capacity() {
   return [](Builder& b) {
-    return b.is_wild() ? b.one_of({0, -1, INT_MIN, INT_MAX}) : b.number(static_cast<long>(b.last_size / 12));
+    return b.is_wild() ? b.one_of({0, -1, INT_MIN, INT_MAX})
+                       : b.number(static_cast<long>(b.last_size / 12));
   };
 }
 Argument set_fd() {
@@ -137,33 +143,107 @@ long libc_poll(const long* a) { return poll((pollfd*)a[0], nfds_t(a[1]), int(a[2
 long libc_select(const long* a) {
   return select(int(a[0]), (fd_set*)a[1], (fd_set*)a[2], (fd_set*)a[3], (timeval*)a[4]);
 }
-long libc_epoll_wait(const long* a) { return epoll_wait(int(a[0]), (epoll_event*)a[1], int(a[2]), int(a[3])); }
-long libc_epoll_ctl(const long* a) { return epoll_ctl(int(a[0]), int(a[1]), int(a[2]), (epoll_event*)a[3]); }
+long libc_epoll_wait(const long* a) {
+  return epoll_wait(int(a[0]), (epoll_event*)a[1], int(a[2]), int(a[3]));
+}
+long libc_epoll_ctl(const long* a) {
+  return epoll_ctl(int(a[0]), int(a[1]), int(a[2]), (epoll_event*)a[3]);
+}
 
 }  // namespace
 
 const std::vector<CallSpec>& wait_calls() {
   static const std::vector<CallSpec> calls = {
-      {"poll", SYS_poll, kWaitFamily | kIoFamily | kSocketFamily, 8, {poll_array(), count(), milliseconds()}, {}, libc_poll},
-      {"ppoll", SYS_ppoll, kWaitFamily | kSignalFamily, 6, {poll_array(), count(), time_limit(), mask(), mask_size()}, {}, nullptr},
-      {"select", SYS_select, kWaitFamily, 6,
+      {"poll",
+       SYS_poll,
+       kWaitFamily | kIoFamily | kSocketFamily,
+       8,
+       {poll_array(), count(), milliseconds()},
+       {},
+       libc_poll},
+      {"ppoll",
+       SYS_ppoll,
+       kWaitFamily | kSignalFamily,
+       6,
+       {poll_array(), count(), time_limit(), mask(), mask_size()},
+       {},
+       nullptr},
+      {"select",
+       SYS_select,
+       kWaitFamily,
+       6,
        {highest(), descriptor_set(Way::kIn), descriptor_set(Way::kOut), descriptor_set(Way::kIn),
         [](Builder& b) { return b.timeval_relative(); }},
        // libc's looks at the time limit itself: a bad pointer is the program's own death.
-       [](Builder& b) { b.call.raw_only = b.call.arguments[4] != 0 && b.room.name_of(static_cast<uintptr_t>(b.call.arguments[4])).empty(); },
+       [](Builder& b) {
+         b.call.raw_only = b.call.arguments[4] != 0 &&
+                           b.room.name_of(static_cast<uintptr_t>(b.call.arguments[4])).empty();
+       },
        libc_select},
-      {"pselect6", SYS_pselect6, kWaitFamily | kSignalFamily, 5,
-       {highest(), descriptor_set(Way::kIn), descriptor_set(Way::kOut), descriptor_set(Way::kIn), time_limit(), mask_and_size()}, {}, nullptr},
-      {"epoll_create", SYS_epoll_create, kWaitFamily, 1, {one_of({1, 0, -1})}, makes(kEpoll), nullptr},
-      {"epoll_create1", SYS_epoll_create1, kWaitFamily, 4, {one_of({0, EPOLL_CLOEXEC, 1})}, makes(kEpoll), nullptr},
-      {"epoll_ctl.ADD", SYS_epoll_ctl, kWaitFamily, 14, {fd(kEpoll), constant(EPOLL_CTL_ADD), any_fd(), epoll_event_in()}, joins, libc_epoll_ctl},
-      {"epoll_ctl.MOD", SYS_epoll_ctl, kWaitFamily, 5, {fd(kEpoll), constant(EPOLL_CTL_MOD), any_fd(), epoll_event_in()}, {}, nullptr},
-      {"epoll_ctl.DEL", SYS_epoll_ctl, kWaitFamily, 4, {fd(kEpoll), one_of({EPOLL_CTL_DEL, EPOLL_CTL_DEL, 9}), any_fd(), null()}, {}, nullptr},
-      {"epoll_wait", SYS_epoll_wait, kWaitFamily, 10, {set_fd(), events_out(), capacity(), milliseconds()}, {}, libc_epoll_wait},
-      {"epoll_pwait", SYS_epoll_pwait, kWaitFamily | kSignalFamily, 6,
-       {set_fd(), events_out(), capacity(), milliseconds(), mask(), mask_size()}, {}, nullptr},
-      {"epoll_pwait2", SYS_epoll_pwait2, kWaitFamily | kSignalFamily, 5,
-       {set_fd(), events_out(), capacity(), time_limit(), mask(), mask_size()}, {}, nullptr},
+      {"pselect6",
+       SYS_pselect6,
+       kWaitFamily | kSignalFamily,
+       5,
+       {highest(), descriptor_set(Way::kIn), descriptor_set(Way::kOut), descriptor_set(Way::kIn),
+        time_limit(), mask_and_size()},
+       {},
+       nullptr},
+      {"epoll_create",
+       SYS_epoll_create,
+       kWaitFamily,
+       1,
+       {one_of({1, 0, -1})},
+       makes(kEpoll),
+       nullptr},
+      {"epoll_create1",
+       SYS_epoll_create1,
+       kWaitFamily,
+       4,
+       {one_of({0, EPOLL_CLOEXEC, 1})},
+       makes(kEpoll),
+       nullptr},
+      {"epoll_ctl.ADD",
+       SYS_epoll_ctl,
+       kWaitFamily,
+       14,
+       {fd(kEpoll), constant(EPOLL_CTL_ADD), any_fd(), epoll_event_in()},
+       joins,
+       libc_epoll_ctl},
+      {"epoll_ctl.MOD",
+       SYS_epoll_ctl,
+       kWaitFamily,
+       5,
+       {fd(kEpoll), constant(EPOLL_CTL_MOD), any_fd(), epoll_event_in()},
+       {},
+       nullptr},
+      {"epoll_ctl.DEL",
+       SYS_epoll_ctl,
+       kWaitFamily,
+       4,
+       {fd(kEpoll), one_of({EPOLL_CTL_DEL, EPOLL_CTL_DEL, 9}), any_fd(), null()},
+       {},
+       nullptr},
+      {"epoll_wait",
+       SYS_epoll_wait,
+       kWaitFamily,
+       10,
+       {set_fd(), events_out(), capacity(), milliseconds()},
+       {},
+       libc_epoll_wait},
+      {"epoll_pwait",
+       SYS_epoll_pwait,
+       kWaitFamily | kSignalFamily,
+       6,
+       {set_fd(), events_out(), capacity(), milliseconds(), mask(), mask_size()},
+       {},
+       nullptr},
+      {"epoll_pwait2",
+       SYS_epoll_pwait2,
+       kWaitFamily | kSignalFamily,
+       5,
+       {set_fd(), events_out(), capacity(), time_limit(), mask(), mask_size()},
+       {},
+       nullptr},
   };
   return calls;
 }

@@ -23,8 +23,9 @@ VARIANTS = {
     "many": {"TENDRIL_WORKERS": "4", "TENDRIL_SLICE_US": "300"},
     "trap": {"TENDRIL_PATCH": "0"},
 }
-SETTLE_AGAIN_US = 30000
-RUNS_AGAIN = 4
+SETTLE_US = 5000
+SETTLE_AGAIN_US = 20000
+RUNS_AGAIN = 3
 
 
 def transcripts(text):
@@ -53,6 +54,8 @@ class Side:
             command = [self.options.tendril, "--"] + command
             if self.options.lie_about:
                 command += ["--lie-about", self.options.lie_about]
+        if settle is None and self.green:
+            settle = SETTLE_US  # natively /proc tells, and no time is needed
         if settle is not None:
             command += ["--settle", str(settle)]
         if steps is not None:

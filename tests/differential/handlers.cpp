@@ -34,12 +34,13 @@ void handle(int signal, siginfo_t* info, void*) {
   sigaltstack(nullptr, &stack);
   const bool from_us = info->si_pid == getpid();
   const bool sent = info->si_code <= 0 && info->si_code != SI_TIMER;
-  handled->add("    handler: signal %d code %d value %d %s on thread %d, blocked %#llx%s\n", signal,
-               // Of several SIGCHLD that come as one, it may tell of any.
-               signal == SIGCHLD && info->si_code > 0 ? 1 : info->si_code,
-                  sent && info->si_code != SI_USER && info->si_code != SI_TKILL ? info->si_value.sival_int : 0,
-                  sent && from_us ? "from us" : "", thread_number, static_cast<unsigned long long>(blocked),
-                  (stack.ss_flags & SS_ONSTACK) != 0 ? ", on the other stack" : "");
+  handled->add(
+      "    handler: signal %d code %d value %d %s on thread %d, blocked %#llx%s\n", signal,
+      // Of several SIGCHLD that come as one, it may tell of any.
+      signal == SIGCHLD && info->si_code > 0 ? 1 : info->si_code,
+      sent && info->si_code != SI_USER && info->si_code != SI_TKILL ? info->si_value.sival_int : 0,
+      sent && from_us ? "from us" : "", thread_number, static_cast<unsigned long long>(blocked),
+      (stack.ss_flags & SS_ONSTACK) != 0 ? ", on the other stack" : "");
 }
 
 }  // namespace
@@ -52,7 +53,8 @@ void Handled::add(const char* format, ...) {
   va_end(arguments);
   // A handler that interrupts another one here takes the place after it.
   const size_t at = used_.fetch_add(static_cast<size_t>(length));
-  if (at + static_cast<size_t>(length) <= sizeof text_) memcpy(text_ + at, line, static_cast<size_t>(length));
+  if (at + static_cast<size_t>(length) <= sizeof text_)
+    memcpy(text_ + at, line, static_cast<size_t>(length));
 }
 
 std::string Handled::take() {

@@ -116,12 +116,18 @@ int main(int count, char** arguments) {
   for (int i = 1; i < count; ++i) {
     const std::string argument = arguments[i];
     const char* value = i + 1 < count ? arguments[i + 1] : "";
-    if (argument == "--settle") options.settle_us = atoi(value), ++i;
-    else if (argument == "--steps") options.only = list_of(value), ++i;
-    else if (argument == "--jobs") jobs = static_cast<unsigned>(atoi(value)), ++i;
-    else if (argument == "--lie-about") options.lie_about = value, ++i;
-    else if (argument == "--threaded") threaded = true;
-    else numbers.push_back(strtoull(arguments[i], nullptr, 10));
+    if (argument == "--settle")
+      options.settle_us = atoi(value), ++i;
+    else if (argument == "--steps")
+      options.only = list_of(value), ++i;
+    else if (argument == "--jobs")
+      jobs = static_cast<unsigned>(atoi(value)), ++i;
+    else if (argument == "--lie-about")
+      options.lie_about = value, ++i;
+    else if (argument == "--threaded")
+      threaded = true;
+    else
+      numbers.push_back(strtoull(arguments[i], nullptr, 10));
   }
   if (numbers.size() != 2 || jobs < 1) {
     fprintf(stderr, "usage: differential [option...] FIRST COUNT\n");
@@ -141,7 +147,8 @@ int main(int count, char** arguments) {
 
   std::vector<Job> running(jobs);
   for (Job& job : running) {
-    void* memory = mmap(nullptr, sizeof(Transcript), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* memory = mmap(nullptr, sizeof(Transcript), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return 3;
     job.transcript = new (memory) Transcript;
   }

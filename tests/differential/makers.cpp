@@ -41,9 +41,11 @@ std::string make_pipe(World& world, Random& random) {
 }
 
 std::string make_socket_pair(World& world, Random& random) {
-  const int type = random.one_of(std::vector<int>{SOCK_STREAM, SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET});
+  const int type =
+      random.one_of(std::vector<int>{SOCK_STREAM, SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET});
   int fds[2];
-  if (socketpair(AF_UNIX, type | (random.chance(20) ? SOCK_NONBLOCK : 0), 0, fds) != 0) return " failed";
+  if (socketpair(AF_UNIX, type | (random.chance(20) ? SOCK_NONBLOCK : 0), 0, fds) != 0)
+    return " failed";
   const unsigned kind = type == SOCK_STREAM ? kStream : type == SOCK_DGRAM ? kDatagram : kSequenced;
   for (const int fd : fds) world.opened(fd, world.make_object(kind));
   return told({fds[0], fds[1]});
@@ -111,14 +113,16 @@ std::string make_file(World& world, Random& random) {
   const char* name = random.one_of(std::vector<const char*>{"a", "b", "c"});
   const int fd = open(name, O_RDWR | O_CREAT | (random.chance(20) ? O_APPEND : 0), 0600);
   if (fd < 0) return " failed";
-  if (random.chance(60) && write(fd, "the first bytes of a file that is not long", 42) != 42) return " not written";
+  if (random.chance(60) && write(fd, "the first bytes of a file that is not long", 42) != 42)
+    return " not written";
   if (random.chance(50)) lseek(fd, 0, SEEK_SET);
   world.opened(fd, world.make_object(kFile));
   return told({fd}) + " " + name;
 }
 
 std::string make_eventfd(World& world, Random& random) {
-  const int fd = eventfd(random.below(3), (random.chance(30) ? EFD_SEMAPHORE : 0) | (random.chance(30) ? EFD_NONBLOCK : 0));
+  const int fd = eventfd(random.below(3), (random.chance(30) ? EFD_SEMAPHORE : 0) |
+                                              (random.chance(30) ? EFD_NONBLOCK : 0));
   world.opened(fd, world.make_object(kEventfd));
   return told({fd});
 }
@@ -131,7 +135,9 @@ std::string make_epoll(World& world, Random& random) {
     const int member = world.pick(random, kAny & ~unsigned{kFile | kDirectory});
     if (member < 0) continue;
     epoll_event event{};
-    event.events = random.one_of(std::vector<uint32_t>{EPOLLIN, EPOLLIN | EPOLLET, EPOLLIN | EPOLLOUT, EPOLLIN | EPOLLONESHOT, EPOLLOUT | EPOLLET});
+    event.events =
+        random.one_of(std::vector<uint32_t>{EPOLLIN, EPOLLIN | EPOLLET, EPOLLIN | EPOLLOUT,
+                                            EPOLLIN | EPOLLONESHOT, EPOLLOUT | EPOLLET});
     event.data.u64 = static_cast<uint64_t>(member);
     if (epoll_ctl(fd, EPOLL_CTL_ADD, member, &event) != 0) continue;
     const int object = world.object_of(member);
@@ -223,14 +229,16 @@ std::string make_child(World& world, Random& random) {
     _exit(code);
   }
   siginfo_t info;
-  if (child < 0 || waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0) return " failed";
+  if (child < 0 || waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0)
+    return " failed";
   world.children.push_back(child);
   return by_signal ? " that a signal ends" : " of code " + std::to_string(code);
 }
 
 // The words that futexes are about.
 std::string make_value(World& world, Random& random) {
-  uint32_t* word = (random.chance(15) ? world.shared_words : world.words) + random.below(World::kWords);
+  uint32_t* word =
+      (random.chance(15) ? world.shared_words : world.words) + random.below(World::kWords);
   *word = random.below(3);
   return " " + std::to_string(*word);
 }

@@ -12,7 +12,8 @@ namespace {
 constexpr size_t kPage = 4096;
 
 uint8_t* map(size_t size, int protection) {
-  void* memory = mmap(nullptr, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory =
+      mmap(nullptr, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) abort();
   return static_cast<uint8_t*>(memory);
 }
@@ -60,7 +61,8 @@ uint8_t* Room::at_edge(size_t size, Shown shown) {
 void Room::remember() {
   for (Chunk& chunk : chunks_) {
     chunk.copy = copies_.size();
-    if (chunk.shown != Shown::kNever) copies_.insert(copies_.end(), chunk.at, chunk.at + chunk.size);
+    if (chunk.shown != Shown::kNever)
+      copies_.insert(copies_.end(), chunk.at, chunk.at + chunk.size);
   }
 }
 

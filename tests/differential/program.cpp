@@ -50,8 +50,9 @@ Program make_program(uint64_t seed) {
   std::vector<const CallSpec*> calls;
   std::vector<unsigned> up_to;
   unsigned total = 0;
-  for (const auto* table : {&io_calls(), &file_calls(), &socket_calls(), &wait_calls(), &futex_calls(), &signal_calls(),
-                            &time_calls(), &ipc_calls(), &process_calls()}) {
+  for (const auto* table :
+       {&io_calls(), &file_calls(), &socket_calls(), &wait_calls(), &futex_calls(), &signal_calls(),
+        &time_calls(), &ipc_calls(), &process_calls()}) {
     for (const CallSpec& call : *table) {
       const unsigned weight = (call.families & families) != 0 ? call.weight * 12 : call.weight;
       calls.push_back(&call);
@@ -72,7 +73,8 @@ Program make_program(uint64_t seed) {
       step.maker = random.one_of(fitting);
     } else {
       const unsigned point = random.below(total);
-      step.call = calls[static_cast<size_t>(std::upper_bound(up_to.begin(), up_to.end(), point) - up_to.begin())];
+      step.call = calls[static_cast<size_t>(std::upper_bound(up_to.begin(), up_to.end(), point) -
+                                            up_to.begin())];
     }
     program.steps.push_back(step);
   }
@@ -130,7 +132,8 @@ class Run {
     const CallSpec& spec = *step.call;
     build(builder, spec);
     const char* why_not = objection(builder.call);
-    transcript_.add("%d: thread %u: %s%s\n", index, step.thread, builder.call.text.c_str(), why_not);
+    transcript_.add("%d: thread %u: %s%s\n", index, step.thread, builder.call.text.c_str(),
+                    why_not);
     if (*why_not != '\0') return;
     const bool by_signal = (spec.families & (kSignalFamily | kTimeFamily)) != 0;
     const int expiry = builder.call.expiry_ms;
@@ -167,7 +170,8 @@ class Run {
     // What would outlive the process.
     for (const int id : world_.semaphore_sets) semctl(id, 0, IPC_RMID);
     for (const int id : world_.message_queues) msgctl(id, IPC_RMID, nullptr);
-    for (unsigned i = 0; i < World::kQueueNames; ++i) syscall(SYS_mq_unlink, world_.queue_name(i).c_str());
+    for (unsigned i = 0; i < World::kQueueNames; ++i)
+      syscall(SYS_mq_unlink, world_.queue_name(i).c_str());
   }
 
  private:
@@ -188,7 +192,8 @@ class Run {
     Prepared& call = builder.call;
     call.text = std::string(spec.name) + "(";
     call.number = spec.number;
-    for (size_t i = 0; i < spec.arguments.size(); ++i) call.arguments[i] = spec.arguments[i](builder);
+    for (size_t i = 0; i < spec.arguments.size(); ++i)
+      call.arguments[i] = spec.arguments[i](builder);
     if (spec.finish) spec.finish(builder);
     call.text += ")";
     const unsigned path = builder.random.below(3);
@@ -204,11 +209,22 @@ class Run {
       if (pending == nullptr) continue;
       // Two who wait for the same: which of them gets it, the kernel does not say.
       for (const Claim& claim : call.claims) {
-        if (pending->claims.count(claim) != 0 && !(call.in_order && pending->in_order)) return " -- claimed";
+        if (pending->claims.count(claim) != 0 && !(call.in_order && pending->in_order))
+          return " -- claimed";
       }
-      // "A descriptor that one thread closes while another waits on it": EBADF, natively it waits on.
+      // Whoever waits on the other end of a terminal that is closed is told so, EIO; green it comes
+      // too late for that and finds the end (docs/limits.md).
       for (const int fd : call.closes) {
-        if (std::find(pending->fds.begin(), pending->fds.end(), fd) != pending->fds.end()) return " -- in use";
+        if (world_.kind_of(fd) != kTerminal) continue;
+        for (const Claim& claim : pending->claims) {
+          if (world_.object(claim.first).kind == kTerminal) return " -- a terminal in use";
+        }
+      }
+      // "A descriptor that one thread closes while another waits on it": EBADF, natively it waits
+      // on.
+      for (const int fd : call.closes) {
+        if (std::find(pending->fds.begin(), pending->fds.end(), fd) != pending->fds.end())
+          return " -- in use";
       }
     }
     for (const int fd : call.fds) {
@@ -216,6 +232,10 @@ class Run {
       if (object >= 0 && world_.object(object).spoiled) return " -- has an error";
     }
     if (call.takes_number && holds_number()) return " -- a number is held";
+    // A signalfd reads what is sent to the process, natively also what is sent to the thread that
+    // looks (docs/limits.md).
+    if (call.thread_signal > 0 && (world_.read_by_signalfds & bit_of(call.thread_signal)) != 0)
+      return " -- a signalfd's";
     // A signal of the process that several may take.
     for (int signal = 1; signal <= 64 && call.process_signal != 0; ++signal) {
       if (call.process_signal > 0 && call.process_signal != signal) continue;
@@ -243,7 +263,8 @@ class Run {
       bool takes = false;
       if (pending != nullptr) {
         if (pending->temporary_mask) blocked = *pending->temporary_mask;
-        takes = (pending->waits_for_signals & bit) != 0 || pending->claims.count({signal, Way::kIn}) != 0;
+        takes = (pending->waits_for_signals & bit) != 0 ||
+                pending->claims.count({signal, Way::kIn}) != 0;
       }
       if (takes || (blocked & bit) == 0) ++count;
     }
@@ -256,9 +277,18 @@ class Run {
     const Prepared call = performer.take(&result);
     if (call.after) call.after(result);
     std::string text = result_text(result, call);
+    // A read of nothing from a TCP connection that a signal ends has read nothing, or is
+    // interrupted.
+    const bool tcp = !call.fds.empty() && world_.kind_of(call.fds[0]) == kTcp;
+    if (*when != '\0' && tcp && (result == 0 || result == -EINTR || result == -EFAULT)) {
+      transcript_.add("    %s= ended\n", when);
+      return;
+    }
     if (call.also_shown) text += call.also_shown(result);
-    const bool lies = !options_.lie_about.empty() && call.text.rfind(options_.lie_about + "(", 0) == 0;
-    transcript_.add("    %s= %s%s%s\n", when, text.c_str(), changes.c_str(), lies ? " (a lie)" : "");
+    const bool lies =
+        !options_.lie_about.empty() && call.text.rfind(options_.lie_about + "(", 0) == 0;
+    transcript_.add("    %s= %s%s%s\n", when, text.c_str(), changes.c_str(),
+                    lies ? " (a lie)" : "");
   }
 
   // Lets the handlers run on threads that wait for nothing.
@@ -278,8 +308,8 @@ class Run {
     }
   }
 
-  // After the results: a handler on one thread and the return of the call that has sent the signal on
-  // another are not ordered.
+  // After the results: a handler on one thread and the return of the call that has sent the signal
+  // on another are not ordered.
   void show_handled() {
     for (const auto& each : performers_) transcript_.add("%s", each->handled().take().c_str());
   }
@@ -289,8 +319,9 @@ class Run {
     ioctl(fd, FIONREAD, &unread);
     pollfd probe{fd, POLLIN | POLLOUT | POLLPRI | POLLRDHUP, 0};
     poll(&probe, 1, 0);
-    transcript_.add("fd %d: flags %#x %#x, events %#x, %d to read, at %ld\n", fd, fcntl(fd, F_GETFD), fcntl(fd, F_GETFL),
-                    static_cast<unsigned>(probe.revents), unread, lseek(fd, 0, SEEK_CUR));
+    transcript_.add("fd %d: flags %#x %#x, events %#x, %d to read, at %ld\n", fd,
+                    fcntl(fd, F_GETFD), fcntl(fd, F_GETFL), static_cast<unsigned>(probe.revents),
+                    unread, lseek(fd, 0, SEEK_CUR));
   }
 
   const Options& options_;
@@ -304,11 +335,14 @@ class Run {
 
 void run_program(uint64_t seed, const Options& options, Transcript& transcript) {
   const Program program = make_program(seed);
-  auto* run = new Run(seed, program, options, transcript);  // never deleted: threads may still use it
+  auto* run =
+      new Run(seed, program, options, transcript);  // never deleted: threads may still use it
   transcript.add("%u threads\n", program.threads);
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const auto index = static_cast<int>(i);
-    if (!options.only.empty() && std::find(options.only.begin(), options.only.end(), index) == options.only.end()) continue;
+    if (!options.only.empty() &&
+        std::find(options.only.begin(), options.only.end(), index) == options.only.end())
+      continue;
     run->perform(index, program.steps[i]);
   }
   run->finish();

@@ -18,7 +18,8 @@ void Transcript::add(const char* format, ...) {
     line[length - 1] = '\n';
   }
   const size_t at = used_.fetch_add(static_cast<size_t>(length));
-  if (at + static_cast<size_t>(length) <= kSize) memcpy(text_ + at, line, static_cast<size_t>(length));
+  if (at + static_cast<size_t>(length) <= kSize)
+    memcpy(text_ + at, line, static_cast<size_t>(length));
 }
 
 }  // namespace differential

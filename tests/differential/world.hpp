@@ -43,10 +43,10 @@ using Claim = std::pair<int, Way>;  // of an object
 
 struct Object {
   unsigned kind = 0;
-  bool ends_by_itself = false;     // a wait for it does: a time limit, a timer
-  bool spoiled = false;            // natively it has an error to report
-  uint64_t signals = 0;            // a signalfd's
-  std::set<Claim> members;         // an epoll set's
+  bool ends_by_itself = false;  // a wait for it does: a time limit, a timer
+  bool spoiled = false;         // natively it has an error to report
+  uint64_t signals = 0;         // a signalfd's
+  std::set<Claim> members;      // an epoll set's
 };
 
 // The signals that programs use are objects too, below those of descriptors.
