@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "interpose/boot/settings.hpp"
 #include "interpose/kernel/aside.hpp"
@@ -94,7 +95,16 @@ void* donate(void* argument) {
   return nullptr;
 }
 
+// Made, and not in use: a later step of going green has failed in this process.
+struct SpareBlock {
+  uintptr_t fs_base = 0;
+  long pid = 0;  // a child of fork cannot use its parent's
+} spare_block;
+
+// 0 when there is no memory or no kernel thread for it.
 uintptr_t make_hub_control_block() noexcept {
+  const long pid = rt::raw_syscall(SYS_getpid);
+  if (spare_block.pid == pid) return std::exchange(spare_block, {}).fs_base;
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, 256 * 1024);
@@ -102,12 +112,11 @@ uintptr_t make_hub_control_block() noexcept {
   pthread_t thread;
   const int error = symbols::libc_pthread_create(&thread, &attributes, donate, &donor);
   pthread_attr_destroy(&attributes);
-  if (error != 0) give_up("no thread control block for the hub", error);
+  if (error != 0) return 0;
   while (donor.done.load(std::memory_order_acquire) == 0) {
     rt::raw_syscall(SYS_futex, &donor.done, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
   }
   // Whoever counts the process's OS threads from here on finds those that are there to stay.
-  const long pid = rt::raw_syscall(SYS_getpid);
   while (rt::raw_syscall(SYS_tgkill, pid, donor.tid, 0) == 0) rt::raw_syscall(SYS_sched_yield);
   // It never ends for glibc, which must not wait for it: the last thread's pthread_exit is exit(0).
   if (void* count = dlvsym(RTLD_DEFAULT, "__nptl_nthreads", "GLIBC_PRIVATE"); count != nullptr) {
@@ -147,8 +156,8 @@ void on_hub_turn(rt::Worker*) noexcept {
 
 bool is_active() noexcept { return active; }
 
-void activate() noexcept {
-  if (active) return;
+bool activate() noexcept {
+  if (active) return true;
   const boot::Settings& settings = boot::settings();
   if (const char* forbidden = forbidden_in_this_process(); forbidden != nullptr) {
     Report()
@@ -171,11 +180,16 @@ void activate() noexcept {
     pthread_attr_destroy(&attributes);
   }
   const uintptr_t hub_block = make_hub_control_block();
-  if (settings.patch) patch::find_objects();
-
+  if (hub_block == 0) return false;
   GreenThread* main = threads().create();
   rt::Fiber* fiber = rt::take_fiber();
-  if (main == nullptr || fiber == nullptr) give_up("out of memory", ENOMEM);
+  if (main == nullptr || fiber == nullptr || !rt::Worker::prepare()) {
+    if (main != nullptr) threads().destroy(main);
+    if (fiber != nullptr) rt::give_back_fiber(fiber);
+    spare_block = {hub_block, rt::raw_syscall(SYS_getpid)};
+    return false;
+  }
+  if (settings.patch) patch::find_objects();
   main->fiber = fiber;
   fiber->owner = main;
   fiber->last_rites = bury_green_thread;
@@ -193,11 +207,12 @@ void activate() noexcept {
 
   note_thread_limit();
   look_for_children();
-  keep_report_descriptor();
+  keep_report_descriptor(/*beyond_close=*/settings.statistics);
   signals().import_from_kernel(main);  // everything is blocked until the worker is armed
   int error;
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
   if (worker == nullptr) give_up("no worker", error);
+  rt::begin_cpu_account(*worker, *fiber);
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);
   rt::process().add_fiber(fiber);
   rt::process().hooks.on_hub_turn = on_hub_turn;
@@ -213,6 +228,7 @@ void activate() noexcept {
   active = true;
   if (!arm_worker(worker)) give_up("cannot arm the trap", 0);
   trap::leave_runtime();
+  return true;
 }
 
 uint64_t deactivate_in_child() noexcept {
@@ -235,6 +251,7 @@ uint64_t deactivate_in_child() noexcept {
   worker->poller->abandon_after_fork();
   worker->forget_after_fork();
   workers().reset_after_fork();
+  rt::cpu_times_reset_after_fork(*worker, *survivor->fiber);
   worker_calls_lock().reset_after_fork();
   scheduling_calls_reset_after_fork();
   credentials_reset_after_fork();

@@ -29,7 +29,7 @@ void* run(void* argument) {
 
 // Program code: pthread_create allocates and may wait, like any program's call of it.
 rt::Fiber* create(rt::FiberEntry entry, void* argument) {
-  kernel::activate();
+  if (!kernel::activate()) return nullptr;
   auto* start = rt::runtime_new<Start>(Start{entry, argument, nullptr});
   if (start == nullptr) return nullptr;
   pthread_attr_t attributes;

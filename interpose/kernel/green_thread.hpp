@@ -35,6 +35,9 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   void* robust_list = nullptr;
 
   Scheduling scheduling;  // guarded by ThreadTable::lock
+  // Somebody has set what takes a kernel thread of its own. Set by any thread, cleared by its own.
+  std::atomic<bool> scheduling_to_carry_out{false};
+  bool bound_for_scheduling = false;  // and for nothing else; own only
 
   char name[16] = {};  // prctl(PR_SET_NAME)
   // Of the latest call that came by the trap or from a patched site, as every futex call of the C
@@ -112,10 +115,10 @@ class ThreadTable {
   rt::SpinLock lock;
 
  private:
-  // Green tids lie above every pid the kernel gives out (2^22) and below bit 30, which futex words
-  // use for flags.
+  // Green tids lie above every pid the kernel gives out (2^22), and below 2^28: the id of a
+  // thread's CPU clock has room for no more (futex words use the bits from 30 on for flags).
   static constexpr uint32_t kFirstTid = 1U << 22;
-  static constexpr uint32_t kTidSpan = (1U << 29) - kFirstTid;
+  static constexpr uint32_t kTidSpan = (1U << 28) - kFirstTid;
   static uint32_t start_of_tids() noexcept;
 
   static constexpr size_t kBuckets = 4096;

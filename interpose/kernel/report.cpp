@@ -1,27 +1,45 @@
 #include "interpose/kernel/report.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "runtime/hub/poller.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
 namespace {
-int kept_descriptor = 2;
+
+constexpr int kStderr = 2;
+
+int duplicate = -1;
+struct stat at_start;  // of fd 2; st_ino 0: there was none
+
+bool look_at_stderr(struct stat* found) noexcept {
+  return rt::raw_syscall(SYS_fstat, kStderr, found) == 0;
 }
 
-void keep_report_descriptor() noexcept {
-  const long copy = rt::raw_syscall(SYS_fcntl, 2, F_DUPFD_CLOEXEC, 3);
-  if (copy >= 0) kept_descriptor = rt::hide_descriptor(static_cast<int>(copy));
+}  // namespace
+
+void keep_report_descriptor(bool beyond_close) noexcept {
+  if (!look_at_stderr(&at_start)) at_start = {};
+  if (!beyond_close) return;
+  const long copy = rt::raw_syscall(SYS_fcntl, kStderr, F_DUPFD_CLOEXEC, 3);
+  if (copy >= 0) duplicate = rt::hide_descriptor(static_cast<int>(copy));
 }
 
-int report_descriptor() noexcept { return kept_descriptor; }
+int report_descriptor() noexcept {
+  if (duplicate >= 0) return duplicate;
+  struct stat now;
+  const bool same =
+      look_at_stderr(&now) && now.st_dev == at_start.st_dev && now.st_ino == at_start.st_ino;
+  return same || at_start.st_ino == 0 ? kStderr : -1;
+}
 
 void reset_report_descriptor_after_fork() noexcept {
-  if (kept_descriptor == 2) return;
-  rt::raw_syscall(SYS_close, kept_descriptor);
-  rt::forget_hidden_descriptor(kept_descriptor);
-  kept_descriptor = 2;
+  if (duplicate < 0) return;
+  rt::raw_syscall(SYS_close, duplicate);
+  rt::forget_hidden_descriptor(duplicate);
+  duplicate = -1;
 }
 
 Report& Report::text(const char* text) noexcept {
@@ -65,7 +83,9 @@ Report& Report::fixed(uint64_t value, int digits) noexcept {
 
 void Report::send() noexcept {
   buffer_[length_++] = '\n';
-  rt::raw_syscall(SYS_write, kept_descriptor, buffer_, length_);
+  if (const int to = report_descriptor(); to >= 0) {
+    rt::raw_syscall(SYS_write, to, buffer_, length_);
+  }
 }
 
 }  // namespace tendril::kernel

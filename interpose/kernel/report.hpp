@@ -6,9 +6,12 @@
 
 namespace tendril::kernel {
 
-// Where reports go: a duplicate of the stderr that the process was started with, since fd 2 may be
-// the program's data by the time we speak.
-void keep_report_descriptor() noexcept;
+// Reports go to the stderr that the process had when it became green, and nowhere else: fd 2 may be
+// the program's data by the time we speak. `beyond_close`: also when the program has closed it or
+// put another in its place. That takes a duplicate, so whoever reads that stderr finds its end only
+// when the process has ended: for reports that the user has asked for.
+void keep_report_descriptor(bool beyond_close) noexcept;
+// -1 when it is gone.
 int report_descriptor() noexcept;
 void reset_report_descriptor_after_fork() noexcept;
 

@@ -11,14 +11,12 @@
 
 namespace tendril::kernel {
 namespace {
-
 constexpr int kIoPriorityOfProcess = 1;  // IOPRIO_WHO_PROCESS
+}
 
 bool is_real_time(uint32_t policy) noexcept {
   return policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE;
 }
-
-}  // namespace
 
 void import_scheduling(Scheduling* s) noexcept {
   rt::raw_syscall(SYS_sched_getattr, 0, &s->attributes, sizeof s->attributes, 0);

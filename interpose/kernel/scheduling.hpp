@@ -41,6 +41,8 @@ struct Scheduling {
   bool differs = false;  // from what the workers have
 };
 
+bool is_real_time(uint32_t policy) noexcept;
+
 // The calling OS thread's, for the first green thread of a process.
 void import_scheduling(Scheduling* scheduling) noexcept;
 
@@ -49,6 +51,11 @@ void inherit_scheduling(Scheduling* child, const Scheduling& parent) noexcept;
 
 // Null bits: forget it. False: out of memory.
 bool remember_affinity(Scheduling* scheduling, const void* bits, size_t size) noexcept;
+
+// What was set for the running green thread asks for a kernel thread that is nobody else's: it gets
+// one, with that affinity and class. Where there are too many of them a line on stderr says so, and
+// the thread goes on as it is. May move to another worker: no lock may be held.
+void carry_out_scheduling(GreenThread* thread) noexcept;
 
 // In a new process, on its only kernel thread: it has its maker's scheduling, not the worker's.
 // Raw system calls only, for the child may run on borrowed memory.

@@ -302,9 +302,12 @@ int SignalState::take_waited_for(GreenThread* thread, uint64_t set, siginfo_t* i
 }
 
 bool SignalState::has_accepted(GreenThread* thread) noexcept {
-  rt::SpinGuard guard(lock_);
-  if (((thread->pending.set() | process_pending_.set()) & accepted(thread)) != 0) return true;
-  thread->fiber->interrupt_pending.store(false, std::memory_order_seq_cst);
+  {
+    rt::SpinGuard guard(lock_);
+    if (((thread->pending.set() | process_pending_.set()) & accepted(thread)) != 0) return true;
+    thread->fiber->interrupt_pending.store(false, std::memory_order_seq_cst);
+  }
+  carry_out_scheduling(thread);  // what else it may have been interrupted for
   return false;
 }
 

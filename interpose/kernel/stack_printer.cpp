@@ -56,6 +56,7 @@ class Line {
   const char* environment[] = {nullptr};
   rt::raw_syscall(SYS_lseek, list, 0, SEEK_SET);
   const int report = report_descriptor();
+  if (report < 0) rt::raw_syscall(SYS_exit_group, kCannotRun);
   if (report != 2) rt::raw_syscall(SYS_dup2, report, 2);
   rt::raw_syscall(SYS_dup2, list, 0);
   rt::raw_syscall(SYS_dup2, 2, 1);

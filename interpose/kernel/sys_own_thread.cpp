@@ -103,7 +103,10 @@ constexpr long kPrSetIoFlusher = 57;
 }  // namespace
 
 bool bind_thread() noexcept {
-  if (workers().bind_current_fiber()) return true;
+  if (workers().bind_current_fiber()) {
+    current_thread()->bound_for_scheduling = false;
+    return true;
+  }
   Report()
       .text("tendril: green thread ")
       .number(current_thread()->tid)

@@ -12,6 +12,7 @@
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/kernel/worker_state.hpp"
+#include "runtime/hub/park.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -53,6 +54,32 @@ void call_on_all_workers(long number, const long (&a)[6]) noexcept {
 // it too. No other can appear meanwhile.
 bool is_alone() noexcept { return threads().count() == 1; }
 
+// Affinity and real-time class are carried out on a kernel thread that is the green thread's alone.
+// Another than the caller is interrupted, and sees to it itself.
+void ask_for_own_kernel_thread(int tid) noexcept {
+  GreenThread* self = current_thread();
+  {
+    rt::SpinGuard guard(threads().lock);
+    GreenThread* thread = tid == 0 ? self : threads().find(tid);
+    if (thread == nullptr) return;
+    thread->scheduling_to_carry_out.store(true, std::memory_order_release);
+    if (thread != self) return rt::interrupt(thread->fiber);
+  }
+  carry_out_scheduling(self);
+}
+
+// Whether the workers run on no others anyway.
+bool includes_all_of_the_workers(const unsigned char* bits, size_t size) noexcept {
+  unsigned char mask[kMostMaskBytes];
+  const long had =
+      rt::raw_syscall(SYS_sched_getaffinity, workers().first()->os_tid, sizeof mask, mask);
+  if (had != static_cast<long>(size)) return true;
+  for (size_t i = 0; i < size; ++i) {
+    if ((mask[i] & ~bits[i]) != 0) return false;
+  }
+  return true;
+}
+
 // Sets class or nice value. `who` is the index of the argument that names the thread.
 long set_class(const Call& call, int who) noexcept {
   Scheduling before;
@@ -80,6 +107,9 @@ long set_class(const Call& call, int who) noexcept {
     s.nice = nice;
     s.differs = true;
   });
+  if (!carried_out && (is_real_time(after.policy) || is_real_time(before.attributes.policy))) {
+    ask_for_own_kernel_thread(static_cast<int>(tid));
+  }
   return calls[2].result;
 }
 
@@ -128,13 +158,39 @@ long sys_sched_setaffinity(Call& call) {
     s.differs = true;
   });
   if (!remembered) return -ENOMEM;
-  let_workers_run_on(bits, size);
+  if (is_alone() || includes_all_of_the_workers(bits, size)) let_workers_run_on(bits, size);
+  if (!is_alone()) ask_for_own_kernel_thread(static_cast<int>(tid));
   return 0;
+}
+
+void carry_out_scheduling(GreenThread* thread) noexcept {
+  if (!thread->scheduling_to_carry_out.load(std::memory_order_relaxed)) return;
+  thread->scheduling_to_carry_out.exchange(false, std::memory_order_acquire);
+  unsigned char bits[kMostMaskBytes];
+  size_t size = 0;
+  SchedAttributes attributes;
+  {
+    rt::SpinGuard guard(threads().lock);
+    const Scheduling& s = thread->scheduling;
+    attributes = s.attributes;
+    if (s.affinity != nullptr) {
+      size = s.affinity_size;
+      std::memcpy(bits, s.affinity, size);
+    }
+  }
+  const bool pinned = size != 0 && !includes_all_of_the_workers(bits, size);
+  if (!rt::current_worker_unchecked()->reserved) {
+    if (!pinned && !is_real_time(attributes.policy)) return;
+    if (!bind_thread()) return;
+    thread->bound_for_scheduling = true;
+  }
+  if (size != 0) rt::raw_syscall(SYS_sched_setaffinity, 0, size, bits);
+  rt::raw_syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
 long sys_sched_getaffinity(Call& call) {
   Call own = call;
-  own.arguments[0] = 0;
+  own.arguments[0] = workers().first()->os_tid;  // what those have that were told nothing
   unsigned char bits[kMostMaskBytes];
   size_t size = 0;
   if (!with_scheduling(call.arguments[0], [&](const Scheduling& s) {

@@ -60,6 +60,14 @@ void bury_green_thread(rt::Fiber* fiber) {
 
 namespace {
 
+void report_unbound_thread() noexcept {
+  Report()
+      .text("tendril: green thread ")
+      .number(current_thread()->tid)
+      .text(" makes one that cannot have its maker's affinity or class: too many have their own")
+      .send();
+}
+
 long make_thread(const Call& call, const ThreadRequest& request) noexcept {
   if (!thread_limit_allows_another()) return -EAGAIN;
   GreenThread* thread = threads().create();
@@ -75,10 +83,15 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
     return -EAGAIN;
   }
   // A thread inherits what its maker's kernel thread is.
-  if (rt::current_worker_unchecked()->reserved && !workers().bind(fiber)) {
-    threads().destroy(thread);
-    rt::give_back_fiber(fiber);
-    return -EAGAIN;
+  if (rt::current_worker_unchecked()->reserved) {
+    const bool bound = workers().bind(fiber);
+    if (!bound && !parent->bound_for_scheduling) {
+      threads().destroy(thread);
+      rt::give_back_fiber(fiber);
+      return -EAGAIN;
+    }
+    thread->bound_for_scheduling = bound && parent->bound_for_scheduling;
+    if (!bound) report_unbound_thread();
   }
   thread->fiber = fiber;
   fiber->owner = thread;

@@ -1,12 +1,14 @@
 // timer_create(2), timer_delete(2): a timer may notify one thread (SIGEV_THREAD_ID), which glibc
 // uses for SIGEV_THREAD. The kernel does not know green tids: it signals the process, and we pass
-// the signal on by the timer's id.
+// the signal on by the timer's id. A timer on the CPU time of its maker needs a kernel thread whose
+// time is nobody else's.
 #include <signal.h>
 
 #include <cerrno>
 
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/thread_clock.hpp"
 #include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "runtime/memory/allocator.hpp"
@@ -53,6 +55,11 @@ void ThreadTimers::reset_after_fork() noexcept {
 }
 
 long sys_timer_create(Call& call) {
+  if (const ThreadClock clock(call.arguments[0]); clock.is_thread_clock) {
+    if (clock.tid != 0 && clock.tid != current_thread()->tid) return -EINVAL;
+    if (!bind_thread()) return -EAGAIN;
+    call.arguments[0] = CLOCK_THREAD_CPUTIME_ID;
+  }
   constexpr size_t kEventSize = 64;  // the kernel's struct sigevent
   auto* user_event = reinterpret_cast<const void*>(call.arguments[1]);
   union {

@@ -20,6 +20,12 @@ struct futex_waitv;
 
 namespace tendril::kernel {
 
+// sys_clock.cpp
+long sys_clock_gettime(Call& call);
+long sys_clock_getres(Call& call);
+long sys_clock_settime(Call& call);
+long sys_getrusage(Call& call);
+
 // sys_memory.cpp
 long sys_mmap(Call& call);
 long sys_mprotect(Call& call);

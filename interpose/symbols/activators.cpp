@@ -8,6 +8,7 @@
 #include <threads.h>
 #include <time.h>
 
+#include <cerrno>
 #include <cstdarg>
 
 #include "interpose/kernel/activation.hpp"
@@ -21,9 +22,15 @@
 
 namespace {
 
-// Threads that libraries make from runtime code (libuv's pool, on a hub) stay native.
-void before_thread() noexcept {
-  if (!tendril::kernel::is_active()) tendril::kernel::activate();
+// Threads that libraries make from runtime code (libuv's pool, on a hub) stay native. False when
+// there is nothing left to make one from.
+bool before_thread() noexcept {
+  return tendril::kernel::is_active() || tendril::kernel::activate();
+}
+
+int refuse(int error) noexcept {
+  errno = error;
+  return -1;
 }
 
 bool notifies_by_thread(const sigevent* event) noexcept {
@@ -34,13 +41,13 @@ bool notifies_by_thread(const sigevent* event) noexcept {
 
 EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
                           void* (*function)(void*), void* argument) {
-  before_thread();
+  if (!before_thread()) return EAGAIN;
   return tendril::symbols::libc_pthread_create(thread, attributes, function, argument);
 }
 
 EXPORT int thrd_create(thrd_t* thread, thrd_start_t function, void* argument) {
   LIBC(thrd_create);
-  before_thread();
+  if (!before_thread()) return thrd_nomem;
   return libc(thread, function, argument);
 }
 
@@ -54,33 +61,33 @@ EXPORT int clone(int (*function)(void*), void* stack, int flags, void* argument,
   void* tls = va_arg(rest, void*);
   auto* child_tid = va_arg(rest, pid_t*);
   va_end(rest);
-  if ((flags & CLONE_THREAD) != 0) before_thread();
+  if ((flags & CLONE_THREAD) != 0 && !before_thread()) return refuse(EAGAIN);
   return libc(function, stack, flags, argument, parent_tid, tls, child_tid);
 }
 
 EXPORT int timer_create(clockid_t clock, sigevent* event, timer_t* timer) noexcept {
   LIBC(timer_create);
-  if (notifies_by_thread(event)) before_thread();
+  if (notifies_by_thread(event) && !before_thread()) return refuse(EAGAIN);
   return libc(clock, event, timer);
 }
 
 EXPORT int mq_notify(mqd_t queue, const sigevent* event) noexcept {
   LIBC(mq_notify);
-  if (notifies_by_thread(event)) before_thread();
+  if (notifies_by_thread(event) && !before_thread()) return refuse(ENOMEM);
   return libc(queue, event);
 }
 
 EXPORT int getaddrinfo_a(int mode, gaicb* list[], int count, sigevent* event) {
   LIBC(getaddrinfo_a);
-  before_thread();
+  if (!before_thread()) return EAI_AGAIN;
   return libc(mode, list, count, event);
 }
 
-#define AIO_CALL(name, block_type)              \
-  EXPORT int name(block_type* block) noexcept { \
-    LIBC(name);                                 \
-    before_thread();                            \
-    return libc(block);                         \
+#define AIO_CALL(name, block_type)               \
+  EXPORT int name(block_type* block) noexcept {  \
+    LIBC(name);                                  \
+    if (!before_thread()) return refuse(EAGAIN); \
+    return libc(block);                          \
   }
 AIO_CALL(aio_read, aiocb)
 AIO_CALL(aio_write, aiocb)
@@ -89,12 +96,12 @@ AIO_CALL(aio_write64, aiocb64)
 
 EXPORT int aio_fsync(int operation, aiocb* block) noexcept {
   LIBC(aio_fsync);
-  before_thread();
+  if (!before_thread()) return refuse(EAGAIN);
   return libc(operation, block);
 }
 
 EXPORT int lio_listio(int mode, aiocb* const list[], int count, sigevent* event) noexcept {
   LIBC(lio_listio);
-  before_thread();
+  if (!before_thread()) return refuse(EAGAIN);
   return libc(mode, list, count, event);
 }

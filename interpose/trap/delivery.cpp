@@ -69,6 +69,7 @@ void deliver_signals(ucontext_t* frame, long result, long number) {
     worker->preempt_current();
   }
   GreenThread* thread = kernel::current_thread();
+  kernel::carry_out_scheduling(thread);
   thread->hold_delivery = false;
   greg_t* registers = frame->uc_mcontext.gregs;
   const bool restartable = kernel::is_restart_code(result);

@@ -21,6 +21,7 @@
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/memory/pages.hpp"
+#include "runtime/memory/reserve.hpp"
 #include "runtime/platform/syscall.hpp"
 
 static_assert(R8_OFFSET == REG_R8 * 8 && R15_OFFSET == REG_R15 * 8 && RDI_OFFSET == REG_RDI * 8 &&
@@ -184,8 +185,8 @@ void install() noexcept {
 }
 
 bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
-  void* pages = rt::map_pages(rt::round_up_to_page(sizeof(kernel::WorkerState)));
-  void* stack = rt::map_pages(kAlternateStackSize);
+  void* pages = rt::map_vital_pages(rt::round_up_to_page(sizeof(kernel::WorkerState)));
+  void* stack = rt::map_vital_pages(kAlternateStackSize);
   if (pages == nullptr || stack == nullptr) return false;
   auto* state = new (pages) kernel::WorkerState;
   state->alternate_stack = {stack, 0, kAlternateStackSize};
@@ -208,9 +209,9 @@ void disarm(rt::Worker* worker) noexcept {
   set_dispatch(kDispatchOff, nullptr);
   const stack_t none{nullptr, SS_DISABLE, 0};
   rt::raw_syscall(SYS_sigaltstack, &none, nullptr);
-  rt::unmap_pages(state->alternate_stack.ss_sp, kAlternateStackSize);
+  rt::unmap_vital_pages(state->alternate_stack.ss_sp, kAlternateStackSize);
   worker->layer_data = nullptr;
-  rt::unmap_pages(state, rt::round_up_to_page(sizeof *state));
+  rt::unmap_vital_pages(state, rt::round_up_to_page(sizeof *state));
 }
 
 }  // namespace tendril::trap

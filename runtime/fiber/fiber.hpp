@@ -58,6 +58,7 @@ struct Fiber : Context, ListLink {  // ListLink: the process's list of fibers
   void* api =
       nullptr;  // the explicit API: its FiberRecord; written by the fiber itself or before it runs
 
+  std::atomic<int64_t> cpu_time{0};  // nanoseconds that were charged to it, see hub/cpu_time.hpp
   uint64_t id = 0;
   char name[32] = {};
 };

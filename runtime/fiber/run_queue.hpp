@@ -30,6 +30,16 @@ class LocalQueue {
     return fiber;
   }
 
+  // Takes the first and adds another at the end. Precondition: not empty.
+  Fiber* exchange(Fiber* added) noexcept {
+    Fiber* first = head_;
+    added->next_ready = nullptr;
+    tail_->next_ready = added;
+    tail_ = added;
+    head_ = first->next_ready;
+    return first;
+  }
+
   // For choices that are not first come, first served: counting and taking walk the queue.
   size_t size() const noexcept {
     size_t count = 0;

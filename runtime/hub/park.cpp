@@ -125,9 +125,7 @@ void interrupt(Fiber* fiber) noexcept {
 
 void yield() noexcept {
   RuntimeSection section;
-  Fiber* self = current_fiber();
-  self->state.store(FiberState::kYielding, std::memory_order_relaxed);
-  Worker::switch_away(self);
+  Worker::yield_current(current_worker_unchecked());
 }
 
 void pin_current_fiber() noexcept {

@@ -10,6 +10,7 @@
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/memory/pages.hpp"
+#include "runtime/memory/reserve.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -115,7 +116,7 @@ FdState* Poller::state(int fd) noexcept {
   SpinGuard guard(grow_lock_);
   auto& slot = chunks_[number >> kChunkBits];
   if (slot.load(std::memory_order_relaxed) == nullptr) {
-    void* pages = map_pages(round_up_to_page(kChunk * sizeof(FdState)));
+    void* pages = map_vital_pages(round_up_to_page(kChunk * sizeof(FdState)));
     if (pages == nullptr) return nullptr;
     auto* chunk = static_cast<FdState*>(pages);
     for (size_t i = 0; i < kChunk; ++i) new (&chunk[i]) FdState;

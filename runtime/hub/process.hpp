@@ -20,8 +20,8 @@ struct ProcessHooks {
   // As create_fiber: started by start_fiber; null when out of memory.
   Fiber* (*create_identified_fiber)(FiberEntry entry, void* argument) = nullptr;
   // On an OS thread that is no worker and is about to become one: the layer above may make it one
-  // in its own way.
-  void (*before_adopt)() = nullptr;
+  // in its own way. False when it would and cannot, for want of memory or descriptors.
+  bool (*before_adopt)() = nullptr;
   // On the running fiber, after a wait of the explicit API was interrupted: deals with what the
   // layer above had to do with it (delivers signals) and clears interrupt_pending; the wait goes
   // on.

@@ -20,10 +20,8 @@ constexpr Nanoseconds kStoodStill = kBetweenLooks / 100;
 // The processor time of an OS thread of this process. By a clock and not from /proc: a descriptor,
 // be it open ever so shortly, could take the number that the program's next open must get.
 Nanoseconds cpu_time_of(int tid) noexcept {
-  constexpr unsigned kPerThreadScheduled = 6;  // the kernel's encoding of thread CPU clocks
-  const auto clock = static_cast<clockid_t>(~static_cast<unsigned>(tid) << 3 | kPerThreadScheduled);
   timespec time{};
-  raw_syscall(SYS_clock_gettime, clock, &time);
+  raw_syscall(SYS_clock_gettime, thread_cpu_clock(tid), &time);
   return to_nanoseconds(time);
 }
 

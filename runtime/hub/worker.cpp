@@ -2,31 +2,15 @@
 
 #include <uv.h>
 
-#include <new>
-
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker_group.hpp"
-#include "runtime/memory/allocator.hpp"
-#include "runtime/memory/pages.hpp"
-#include "runtime/memory/stack_pool.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
-namespace {
-
-constexpr size_t kHubStackSize = 256 * 1024;
-
-constinit StackPool hub_stack_pool(kHubStackSize);
-
-// Workers of threads that have ended, each with a poller of its own.
-SpinLock retired_lock;
-Worker* retired = nullptr;
-
-}  // namespace
 
 void WorkerStats::add(const WorkerStats& other) noexcept {
   switches += other.switches;
@@ -41,83 +25,6 @@ void WorkerStats::add(const WorkerStats& other) noexcept {
   calls_by_trap += other.calls_by_trap;
   calls_by_patch += other.calls_by_patch;
   calls_passed += other.calls_passed;
-}
-
-SpinLock& Worker::retired_workers_lock() noexcept { return retired_lock; }
-StackPool& Worker::hub_stacks() noexcept { return hub_stack_pool; }
-
-Worker* Worker::make(Poller* shared_poller, Worker* reuse) noexcept {
-  if (reuse != nullptr) return make_again(reuse, shared_poller);
-  if (shared_poller == nullptr) {
-    SpinGuard guard(retired_lock);
-    if (Worker* worker = retired) {
-      retired = worker->next_retired_;
-      return worker;
-    }
-  }
-  void* pages = map_pages(round_up_to_page(sizeof(Worker)));
-  if (pages == nullptr) return nullptr;
-  auto* worker = new (pages) Worker;
-  worker->poller = shared_poller != nullptr ? shared_poller : Poller::create();
-  worker->hub.stack = hub_stack_pool.take();
-  if (worker->poller == nullptr || !worker->hub.stack) {
-    unmap_pages(pages, round_up_to_page(sizeof(Worker)));
-    return nullptr;
-  }
-  return worker;
-}
-
-Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t hub_fs_base,
-                                  int* error, Worker* reuse) noexcept {
-  *error = ENOMEM;
-  Worker* worker = make(shared_poller, reuse);
-  if (worker == nullptr) return nullptr;
-  const Stack stack = worker->hub.stack;
-  worker->os_tid = static_cast<int>(raw_syscall(SYS_gettid));
-  worker->root = root;
-  worker->current = root;
-  root->worker = worker;
-  root->state.store(FiberState::kRunning, std::memory_order_relaxed);
-
-  Fiber& hub = worker->hub;
-  hub.worker = worker;
-  hub.state.store(FiberState::kRunning, std::memory_order_relaxed);
-  __builtin_strcpy(hub.name, "hub");
-  if (hub_fs_base != 0) {
-    hub.fs_base = hub_fs_base;
-    mark_on_worker(hub_fs_base, true);
-  } else {
-    adopt_current_thread(hub, /*shared=*/true);
-  }
-  make_context(hub, stack.top() - 64, stack.size - 64, hub_entry);
-
-  worker->last_hub_time_ = monotonic_now();
-  worker->woken_streak_ = 0;  // a reused worker starts like a new one
-  worker->turns_left_ = kTurnsPerLook;
-  worker->looks_left_ = kLooksPerHubTurn;
-  worker->last_hub_cycles_ = cycle_count();
-  set_gs_base(reinterpret_cast<uintptr_t>(worker));
-  on_worker = true;
-  *error = 0;
-  return worker;
-}
-
-void Worker::release_this_thread() noexcept {
-  Worker* worker = current_worker_unchecked();
-  require(worker->current == worker->root, "a worker is released by its root fiber only");
-  require(!worker->anything_ready() && worker->inbox.empty() && worker->timers.size() == 0,
-          "a worker is released while it has work");
-  worker->close_loop();
-  on_worker = false;
-  set_gs_base(0);
-  retire_context(worker->hub);
-  Fiber* root = worker->root;
-  root->state.store(FiberState::kDead, std::memory_order_relaxed);
-  give_back_fiber(root);
-  worker->root = worker->current = nullptr;
-  SpinGuard guard(retired_lock);
-  worker->next_retired_ = retired;
-  retired = worker;
 }
 
 // What gave up the processor by itself and what was made to take turns.
@@ -158,6 +65,21 @@ inline Fiber* Worker::pick_next() noexcept {
   return &hub;
 }
 
+// Runs next instead of self, which comes back from here.
+inline void Worker::switch_to(Fiber* next, Fiber* self) noexcept {
+  if (cpu_times_are_counted.load(std::memory_order_relaxed)) [[unlikely]]
+    charge(*this, *self);
+  next->state.store(FiberState::kRunning, std::memory_order_relaxed);
+  current = next;
+  ++stats.switches;
+  const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
+  auto* left = static_cast<Fiber*>(switch_context(*self, *next, dying));
+  Worker* worker = current_worker_unchecked();
+  if (left->state.load(std::memory_order_relaxed) != FiberState::kReady) {
+    worker->finish_switch(left);
+  }
+}
+
 void Worker::switch_away(Fiber* self) noexcept {
   Worker* worker = current_worker_unchecked();
   Fiber* next = worker->pick_next();
@@ -165,21 +87,23 @@ void Worker::switch_away(Fiber* self) noexcept {
     self->state.store(FiberState::kRunning, std::memory_order_relaxed);
     return;
   }
-  next->state.store(FiberState::kRunning, std::memory_order_relaxed);
-  worker->current = next;
-  ++worker->stats.switches;
-  const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
-  Context* left = switch_context(*self, *next, dying);
-  worker = current_worker_unchecked();
-  auto* yielded = static_cast<Fiber*>(left);
-  if (worker->group == nullptr &&
-      yielded->state.load(std::memory_order_relaxed) == FiberState::kYielding) {
-    yielded->state.store(FiberState::kReady, std::memory_order_relaxed);  // as finish_switch does
-    worker->preempting_ = false;
-    worker->yielded_.push(yielded);
+  worker->switch_to(next, self);
+}
+
+void Worker::yield_current(Worker* worker) noexcept {
+  Fiber* self = worker->current;
+  if (worker->group == nullptr && worker->turns_left_ > 1 && worker->woken_.empty() &&
+      !worker->yielded_.empty() && !seeded_schedule().is_on()) [[likely]] {
+    // The usual case of pick_next and finish_switch in one. Nobody else takes from the queue of a
+    // worker alone, so the fiber may stand in it before it has left its stack.
+    --worker->turns_left_;
+    worker->woken_streak_ = 0;
+    self->state.store(FiberState::kReady, std::memory_order_relaxed);
+    worker->switch_to(worker->yielded_.exchange(self), self);
     return;
   }
-  worker->finish_switch(yielded);
+  self->state.store(FiberState::kYielding, std::memory_order_relaxed);
+  switch_away(self);
 }
 
 // The fiber that was left is off its stack now, and its context is complete: only from here on may
@@ -216,7 +140,7 @@ void Worker::finish_switch(Fiber* left) noexcept {
       break;
     case FiberState::kRunning:  // the hub, which is in no queue
       break;
-    case FiberState::kReady:
+    case FiberState::kReady:  // see yield_current: never comes here
     case FiberState::kParked:
       fatal("a fiber left its stack in a state that is not its own");
   }

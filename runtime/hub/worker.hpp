@@ -17,6 +17,7 @@
 #include "runtime/fiber/fiber.hpp"
 #include "runtime/fiber/run_queue.hpp"
 #include "runtime/fiber/timer.hpp"
+#include "runtime/hub/cpu_time.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
 struct uv_loop_s;
@@ -67,6 +68,7 @@ class Worker {
   Poller* poller = nullptr;      // shared by the workers of a group
   WorkerGroup* group = nullptr;  // null: a worker alone. Set before it runs anything
   WorkerStats stats;
+  CpuAccount cpu_account;
 
   // Ended fibers of create_fiber that keep their default stack, linked by next_ready: spawning
   // takes no lock. Own thread only.
@@ -83,6 +85,10 @@ class Worker {
 
   void* api_data = nullptr;  // the explicit API: its per-worker state
 
+  // Makes sure that the next adopt_this_thread without a shared poller does not fail. False when
+  // memory or descriptors cannot be had.
+  static bool prepare() noexcept;
+
   // Makes this OS thread a worker whose root fiber is the caller. `hub_fs_base`: 0, or a thread
   // control block for the hub alone (interposed processes). False, with errno-style code in
   // *error, when stacks or descriptors cannot be had.
@@ -98,6 +104,10 @@ class Worker {
   // Suspends the running fiber, whose state says why, and runs another. Returns when it is resumed,
   // perhaps on another worker.
   static void switch_away(Fiber* self) noexcept;
+
+  // The running fiber lets others run: goes to the end of the queue of those that yield. Own
+  // thread, runtime mode. Returns at once if nothing else is ready.
+  static void yield_current(Worker* worker) noexcept;
 
   Nanoseconds cpu_time_at_look = 0;  // the watchdog's
 
@@ -175,6 +185,7 @@ class Worker {
     SpinLock* const lock_;
   };
 
+  void switch_to(Fiber* next, Fiber* self) noexcept;
   Fiber* pick_next() noexcept;
   Fiber* pick_second_class() noexcept;
   Fiber* pick_by_seed() noexcept;
@@ -183,6 +194,7 @@ class Worker {
   bool hub_is_due() noexcept;
   Deadline nearest_timer() const noexcept;
   [[noreturn]] void hub_main() noexcept;
+  static void retire(Worker* worker) noexcept;
   static Worker* make(Poller* shared_poller, Worker* reuse) noexcept;
   static Worker* make_again(Worker* ended, Poller* shared_poller) noexcept;
   void sleep_alone(Nanoseconds timeout) noexcept;

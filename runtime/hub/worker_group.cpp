@@ -3,6 +3,7 @@
 #include <linux/futex.h>
 
 #include <new>
+#include <utility>
 
 #include "runtime/hub/bare_thread.hpp"
 #include "runtime/hub/fatal.hpp"
@@ -39,7 +40,8 @@ struct WorkerGroup::Member {
   BareThread thread;
   WorkerGroup* group;
   bool reserved = false;
-  Worker* reuse = nullptr;
+  Fiber* root = nullptr;    // of the thread that is next to begin
+  Worker* reuse = nullptr;  // what it makes its worker of
   Member* next_ended = nullptr;
   std::atomic<Worker*> worker{nullptr};  // once it has begun
 };
@@ -73,26 +75,25 @@ void WorkerGroup::grow(size_t limit) noexcept {
       made >= kMostWorkers + kMostSpares)
     return;
   if (current_worker() == nullptr && watchdog_.is_stale()) return;
-  BareThread thread;
-  void* memory = prepare_bare_thread(kRootStackSize, &thread);
-  if (memory == nullptr) return;  // fewer workers then; the next to need one tries again
-  auto* member = new (memory) Member{thread, this};
+  Member* member = take_unused();
+  if (member == nullptr) return;  // fewer workers then; the next to need one tries again
   constexpr uint64_t kAllSignals = ~uint64_t{0};  // until the front ends are armed
-  if (start_bare_thread(&member->thread, member_main, member, kAllSignals) < 0) return;
+  if (start_bare_thread(&member->thread, member_main, member, kAllSignals) < 0) {
+    unused_ = member;
+    return;
+  }
   made_.store(made + 1, std::memory_order_relaxed);
 }
 
 void WorkerGroup::member_main(void* argument) {
   auto* member = static_cast<Member*>(argument);
   WorkerGroup* group = member->group;
-  Fiber* root = take_fiber();
-  if (root == nullptr) fatal("out of memory for a worker");
+  Fiber* root = member->root;
   adopt_current_thread(*root, /*shared=*/false);
   int error;
   const auto tls = reinterpret_cast<uintptr_t>(member->thread.tls);
   Worker* worker =
       Worker::adopt_this_thread(root, group->first()->poller, tls, &error, member->reuse);
-  if (worker == nullptr) fatal("out of memory for a worker");
   worker->group = group;
   worker->reserved = member->reserved;
   worker->member_ = member;
@@ -121,6 +122,30 @@ WorkerGroup::Member* WorkerGroup::take_ended() noexcept {
   return nullptr;
 }
 
+// Precondition: growth_lock_. Sees to it that the member's thread will not lack memory.
+bool WorkerGroup::equip(Member& member) noexcept {
+  member.root = take_fiber();
+  if (member.root == nullptr) return false;
+  if (member.reuse == nullptr) member.reuse = Worker::make(first()->poller, nullptr);
+  if (member.reuse != nullptr) return true;
+  give_back_fiber(std::exchange(member.root, nullptr));
+  return false;
+}
+
+// Precondition: growth_lock_. A record whose thread may be started; null when out of memory.
+WorkerGroup::Member* WorkerGroup::take_unused() noexcept {
+  Member* member = std::exchange(unused_, nullptr);
+  if (member == nullptr) {
+    BareThread thread;
+    void* memory = prepare_bare_thread(kRootStackSize, &thread);
+    if (memory == nullptr) return nullptr;
+    member = new (memory) Member{thread, this};
+  }
+  if (member->root != nullptr || equip(*member)) return member;
+  unused_ = member;
+  return nullptr;
+}
+
 Worker* WorkerGroup::reserve() noexcept {
   Member* member;
   {
@@ -132,18 +157,22 @@ Worker* WorkerGroup::reserve() noexcept {
       member->reuse = member->worker.load(std::memory_order_relaxed);
       member->worker.store(nullptr, std::memory_order_relaxed);
     } else {
-      BareThread thread;
-      void* memory = prepare_bare_thread(kRootStackSize, &thread);
-      if (memory == nullptr) return nullptr;
-      member = new (memory) Member{thread, this};
-      member->reserved = true;
+      member = take_unused();
+      if (member == nullptr) return nullptr;
     }
     constexpr uint64_t kAllSignals = ~uint64_t{0};
-    if (start_bare_thread(&member->thread, member_main, member, kAllSignals) < 0) {
-      member->worker.store(member->reuse, std::memory_order_relaxed);
-      if (member->reuse != nullptr) {
+    const bool ended = member->reserved;
+    member->reserved = true;
+    if ((ended && !equip(*member)) ||
+        start_bare_thread(&member->thread, member_main, member, kAllSignals) < 0) {
+      if (ended) {
+        if (member->root != nullptr) give_back_fiber(std::exchange(member->root, nullptr));
+        member->worker.store(member->reuse, std::memory_order_relaxed);
         member->next_ended = ended_;
         ended_ = member;
+      } else {
+        member->reserved = false;
+        unused_ = member;
       }
       return nullptr;
     }
@@ -434,6 +463,7 @@ void WorkerGroup::reset_after_fork() noexcept {
   made_ = 0;
   reserved_ = 0;
   ended_ = nullptr;
+  unused_ = nullptr;
   sleepers_ = 0;
   standing_by_ = 0;
   watched_ = false;

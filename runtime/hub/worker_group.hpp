@@ -146,6 +146,8 @@ class WorkerGroup {
   void grow(size_t limit) noexcept;
   Worker* reserve() noexcept;
   Member* take_ended() noexcept;
+  Member* take_unused() noexcept;
+  bool equip(Member& member) noexcept;
   void add_member(Worker* worker) noexcept;
   bool anything_waits_elsewhere(const Worker& worker) const noexcept;
   void take_injected(Worker& worker) noexcept;
@@ -161,6 +163,7 @@ class WorkerGroup {
   SpinLock growth_lock_;
   std::atomic<size_t> made_{0};      // workers begun or about to; written under growth_lock_
   std::atomic<size_t> reserved_{0};  // of these; likewise
+  Member* unused_ = nullptr;         // one whose thread could not be made; guarded by growth_lock_
   Member* ended_ = nullptr;          // of reserved workers, to be reused; guarded by growth_lock_
   Retire retire_ = nullptr;
 

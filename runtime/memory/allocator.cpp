@@ -5,6 +5,7 @@
 #include <memory_resource>
 
 #include "runtime/memory/pages.hpp"
+#include "runtime/memory/reserve.hpp"
 #include "runtime/platform/process_wide.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
@@ -13,12 +14,12 @@ namespace {
 
 class PageResource final : public std::pmr::memory_resource {
   void* do_allocate(size_t bytes, size_t) override {
-    void* pages = map_pages(round_up_to_page(bytes));
+    void* pages = map_vital_pages(round_up_to_page(bytes));
     if (pages == nullptr) throw std::bad_alloc();
     return pages;
   }
   void do_deallocate(void* address, size_t bytes, size_t) override {
-    unmap_pages(address, round_up_to_page(bytes));
+    unmap_vital_pages(address, round_up_to_page(bytes));
   }
   bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
     return this == &other;

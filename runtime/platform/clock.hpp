@@ -21,6 +21,12 @@ inline Nanoseconds clock_now(clockid_t clock) noexcept {
   return now.tv_sec * kNanosPerSecond + now.tv_nsec;
 }
 
+// The CPU time of one kernel thread of this process, in the kernel's encoding of such clocks.
+inline clockid_t thread_cpu_clock(int tid) noexcept {
+  constexpr unsigned kPerThreadScheduled = 6;
+  return static_cast<clockid_t>(~static_cast<unsigned>(tid) << 3 | kPerThreadScheduled);
+}
+
 inline Nanoseconds monotonic_now() noexcept { return clock_now(CLOCK_MONOTONIC); }
 
 // Saturates at kForever; a negative duration is a deadline that has passed.

@@ -39,4 +39,16 @@ class RuntimeSection {
   const bool was_program_;
 };
 
+// The same where the OS thread is known to be a worker's.
+class RuntimeSectionOnWorker {
+ public:
+  RuntimeSectionOnWorker() noexcept : was_program_(enter_runtime_mode_on_worker()) {}
+  ~RuntimeSectionOnWorker() { leave_runtime_mode(was_program_); }
+  RuntimeSectionOnWorker(const RuntimeSectionOnWorker&) = delete;
+  RuntimeSectionOnWorker& operator=(const RuntimeSectionOnWorker&) = delete;
+
+ private:
+  const bool was_program_;
+};
+
 }  // namespace tendril::rt

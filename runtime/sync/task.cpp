@@ -218,8 +218,15 @@ void sleep_here(rt::Deadline deadline) {
 }  // namespace
 
 void yield() {
-  const rt::Fiber* self = require_fiber();
-  rt::yield();
+  if (__builtin_expect(!rt::on_worker, false)) become_worker();
+  const rt::Fiber* self;
+  {
+    const rt::RuntimeSectionOnWorker section;  // from here to the switch nobody moves us
+    rt::Worker* worker = rt::current_worker_unchecked();
+    self = worker->current;
+    if (__builtin_expect(self != &worker->hub, true)) rt::Worker::yield_current(worker);
+  }
+  if (__builtin_expect(is_hub(self), false)) refuse_on_hub();
   auto* record = static_cast<FiberRecord*>(self->api);
   if (record != nullptr &&
       __builtin_expect(record->attention.load(std::memory_order_relaxed), false)) {

@@ -52,7 +52,7 @@ thread_local ForeignRecord foreign_record;
 
 rt::Worker* become_worker() {
   if (const auto hook = rt::process().hooks.before_adopt; hook != nullptr) {
-    hook();
+    if (!hook()) throw std::system_error(EAGAIN, std::generic_category(), "tendril: no worker");
     if (rt::on_worker) return rt::current_worker_unchecked();
   }
   rt::Fiber* root = rt::take_fiber();

@@ -1,8 +1,12 @@
 // What fibers of the C++ API cost.
 //
-//   fibers_bench yield | spawn | spawn_batch | queue | alive N | sleepers N
+//   fibers_bench jump | yield | spawn | spawn_batch | queue | alive N | sleepers N
+//
+// `jump` is the limit: Boost.Context's bare switch between two stacks, without a scheduler.
 #include <tendril/tendril.hpp>
 
+#include <array>
+#include <boost/context/detail/fcontext.hpp>
 #include <vector>
 
 #include "bench_loop.hpp"
@@ -10,16 +14,30 @@
 
 namespace {
 
+void jump() {
+  namespace context = boost::context::detail;
+  alignas(64) static std::array<char, 64 * 1024> stack;
+  context::fcontext_t other =
+      context::make_fcontext(stack.end(), stack.size(), [](context::transfer_t from) {
+        for (;;) from = context::jump_fcontext(from.fctx, nullptr);
+      });
+  const double ns =
+      bench::ns_per_pass(1000, [&other] { other = context::jump_fcontext(other, nullptr).fctx; });
+  bench::print("yield_ns", ns / 2);  // what a yield could be at best
+}
+
 void yield() {
-  bool over = false;
-  auto other = tendril::spawn([&over] {
-    while (!over) tendril::yield();
+  constexpr int kTurns = 1000;
+  const auto take_turns = [] {
+    for (int turn = 0; turn < kTurns; ++turn) tendril::yield();
+  };
+  const double ns = bench::ns_per_pass(1, [&take_turns] {
+    auto one = tendril::spawn(take_turns);
+    auto other = tendril::spawn(take_turns);
+    one.join();
+    other.join();
   });
-  // Each pass switches to the other fiber and back.
-  const double ns = bench::ns_per_pass(1000, [] { tendril::yield(); });
-  over = true;
-  other.join();
-  bench::print("yield_ns", ns / 2);
+  bench::print("yield_ns", ns / (2 * kTurns));
 }
 
 void spawn() {
@@ -85,8 +103,11 @@ void sleepers(std::size_t count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return bench::main(
-      argc, argv,
-      {{"yield", yield}, {"spawn", spawn}, {"spawn_batch", spawn_batch}, {"queue", queue}},
-      {{"alive", alive}, {"sleepers", sleepers}});
+  return bench::main(argc, argv,
+                     {{"jump", jump},
+                      {"yield", yield},
+                      {"spawn", spawn},
+                      {"spawn_batch", spawn_batch},
+                      {"queue", queue}},
+                     {{"alive", alive}, {"sleepers", sleepers}});
 }

@@ -1,0 +1,81 @@
+#include "runtime/hub/cpu_time.hpp"
+
+#include "runtime/hub/worker.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::rt {
+namespace {
+
+Nanoseconds clock_of_os_thread(int tid) noexcept {
+  timespec time{};
+  raw_syscall(SYS_clock_gettime, thread_cpu_clock(tid), &time);
+  return to_nanoseconds(time);
+}
+
+Nanoseconds own_clock() noexcept {
+  timespec time{};
+  raw_syscall(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &time);
+  return to_nanoseconds(time);
+}
+
+// What its worker has not charged it with yet; false if the worker was just changing that.
+bool read_account(const Fiber& fiber, Nanoseconds* time) noexcept {
+  Worker* worker = std::atomic_ref(const_cast<Worker*&>(fiber.worker)).load();
+  const CpuAccount& account = worker->cpu_account;
+  const uint32_t version = account.version.load(std::memory_order_acquire);
+  if ((version & 1) != 0) return false;
+  *time = fiber.cpu_time.load(std::memory_order_acquire);
+  const bool runs = std::atomic_ref(worker->current).load(std::memory_order_relaxed) == &fiber;
+  if (runs && account.open.load(std::memory_order_relaxed)) {
+    *time += clock_of_os_thread(worker->os_tid) - account.charged.load(std::memory_order_acquire);
+  }
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return account.version.load(std::memory_order_relaxed) == version;
+}
+
+}  // namespace
+
+void charge(Worker& worker, Fiber& running) noexcept {
+  CpuAccount& account = worker.cpu_account;
+  const Nanoseconds now = own_clock();
+  const uint32_t version = account.version.load(std::memory_order_relaxed);
+  account.version.store(version + 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  if (account.open.load(std::memory_order_relaxed)) {
+    running.cpu_time.store(running.cpu_time.load(std::memory_order_relaxed) + now -
+                               account.charged.load(std::memory_order_relaxed),
+                           std::memory_order_relaxed);
+  }
+  account.charged.store(now, std::memory_order_relaxed);
+  account.open.store(true, std::memory_order_relaxed);
+  account.version.store(version + 2, std::memory_order_release);
+}
+
+void begin_cpu_account(Worker& worker, Fiber& running) noexcept {
+  const Nanoseconds now = own_clock();
+  running.cpu_time.store(now, std::memory_order_relaxed);
+  worker.cpu_account.charged.store(now, std::memory_order_relaxed);
+}
+
+Nanoseconds cpu_time_of(Fiber& fiber) noexcept {
+  Worker& here = *current_worker_unchecked();
+  if (!cpu_times_are_counted.exchange(true, std::memory_order_seq_cst)) {
+    here.cpu_account.open.store(true, std::memory_order_relaxed);  // since its thread became one
+  }
+  charge(here, *here.current);
+  Nanoseconds time = fiber.cpu_time.load(std::memory_order_relaxed);
+  if (&fiber == here.current) return time;
+  // A worker between two versions is a few instructions from the next; one that is held up there
+  // (by its host, by a debugger) makes us answer with what was charged last.
+  for (int tries = 0; tries < 1000 && !read_account(fiber, &time); ++tries) asm volatile("pause");
+  return time;
+}
+
+void cpu_times_reset_after_fork(Worker& worker, Fiber& survivor) noexcept {
+  cpu_times_are_counted.store(false, std::memory_order_relaxed);
+  worker.cpu_account.charged.store(0, std::memory_order_relaxed);
+  worker.cpu_account.open.store(false, std::memory_order_relaxed);
+  survivor.cpu_time.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace tendril::rt

@@ -1,0 +1,38 @@
+// CPU time of single fibers.
+//
+// It is counted from the moment that somebody first asks for it: from then on each switch reads the
+// worker's CPU clock, a system call. What the asker's worker had used by then is taken for the
+// asker's, so that a thread that has run alone finds its whole time.
+#pragma once
+
+#include <atomic>
+
+#include "runtime/platform/clock.hpp"
+
+namespace tendril::rt {
+
+struct Fiber;
+class Worker;
+
+inline std::atomic<bool> cpu_times_are_counted{false};
+
+// Part of a worker: what it has charged to its fibers. Its own thread writes, any may read.
+struct CpuAccount {
+  std::atomic<uint32_t> version{0};     // odd: being changed
+  std::atomic<Nanoseconds> charged{0};  // up to here on the clock of its OS thread
+  std::atomic<bool> open{false};
+};
+
+// What the OS thread has used before it became a worker is the fiber's that it was. Own thread.
+void begin_cpu_account(Worker& worker, Fiber& running) noexcept;
+
+// Charges the running fiber with what the worker has used since the last charge. Own thread.
+void charge(Worker& worker, Fiber& running) noexcept;
+
+// Precondition: the fiber stays alive. Any thread of a worker, in runtime mode.
+Nanoseconds cpu_time_of(Fiber& fiber) noexcept;
+
+// In the child of fork, whose clock begins at zero.
+void cpu_times_reset_after_fork(Worker& worker, Fiber& survivor) noexcept;
+
+}  // namespace tendril::rt
