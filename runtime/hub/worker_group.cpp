@@ -408,8 +408,8 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
   } else if (anything_waits_elsewhere(worker)) {
     work_added(worker);
   }
-  // Whoever sleeps may have worked out for how long before what ran here armed its timers. Rung even
-  // if nobody sleeps yet: who is about to finds the bell.
+  // Whoever sleeps may have worked out for how long before what ran here armed its timers. Rung
+  // even if nobody sleeps yet: who is about to finds the bell.
   if (worker.timers.nearest() != kForever) worker.poller->ring();
   if (process().hooks.on_dead_end != nullptr) {
     worker.report_idle(nearest_timer() == kForever && worker.poller->waiters() == 0);

@@ -127,8 +127,7 @@ bool Performer::settle(int microseconds) {
     if (phase == Phase::kInCall) {
       if (in_call_since == 0) in_call_since = now;
       const int64_t waited = now - in_call_since;
-      const int patience =
-          kEndsByItselfUs > 20 * microseconds ? kEndsByItselfUs : 20 * microseconds;
+      const int patience = kEndsByItselfUs + microseconds;
       const bool may_wait = !pending_->ends_by_itself || waited > patience;
       const char is = state();
       if (is == 'S') {
