@@ -1,12 +1,16 @@
 // The loop of every transfer on a descriptor: try first, wait only after EAGAIN.
 #pragma once
 
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <cerrno>
 
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "runtime/memory/pages.hpp"
+#include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
 
@@ -17,6 +21,7 @@ struct Transfer {
   uint32_t generation;
   rt::Direction direction;
   rt::Deadline deadline;
+  int dont_wait = MSG_DONTWAIT;  // what the attempts on a socket add to their flags
 };
 
 // Where a read puts what it gets, if it is one piece of memory. None: nothing follows from a short
@@ -54,7 +59,10 @@ inline long begin_transfer(int fd, rt::Direction direction, Transfer* transfer) 
 
 // Waits until the descriptor may be ready. 0: try again; else the result of the call.
 inline long wait_for_readiness(Transfer& transfer, uint32_t seen) noexcept {
-  if (current_thread()->trying) return -kWouldWait;
+  if (current_thread()->trying) {
+    current_thread()->tried = true;
+    return -kWouldWait;
+  }
   const bool limited = transfer.direction == rt::Direction::kRead ? transfer.facts.read_limit
                                                                   : transfer.facts.write_limit;
   if (limited && transfer.deadline == rt::kForever) {
@@ -91,23 +99,44 @@ inline long end_transfer(long result, size_t done) noexcept {
   return done > 0 ? static_cast<long>(done) : result;
 }
 
+// A datagram socket that has been shut down for reading: a call that may wait says so at once, one
+// that may not says EAGAIN for ever.
+inline bool has_ended(const Transfer& transfer) noexcept {
+  if (transfer.facts.kind != FdKind::kPacket || transfer.direction != rt::Direction::kRead) {
+    return false;
+  }
+  pollfd probe{transfer.fd, POLLRDHUP, 0};
+  const timespec now{0, 0};
+  return rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0 &&
+         (probe.revents & POLLRDHUP) != 0;
+}
+
 // `try_once` makes one attempt that does not block: a result, or -EAGAIN. Precondition: the program
 // has not asked for a non-blocking call.
 template <typename Try>
 long blocking_transfer(Transfer& transfer, Try&& try_once, const Destination& to = {}) {
   rt::FdState& s = *transfer.state;
-  for (;;) {
+  // Where nothing was found since the last edge, two may leave out their own try: the full call of
+  // a try that has found nothing, and a call that only takes bytes. Any other may fail at once.
+  const bool takes_bytes = to.buffer != nullptr && transfer.facts.bytes_only;
+  bool may_leave_out = takes_bytes || current_thread()->tried;
+  current_thread()->tried = false;
+  for (;; may_leave_out = takes_bytes) {
     const uint32_t seen = rt::Poller::edges(s, transfer.direction);
-    if (!rt::Poller::is_drained(s, transfer.direction)) {
+    if (!may_leave_out || !rt::Poller::is_drained(s, transfer.direction)) {
       const long result = try_once();
       if (result != -EAGAIN) {
-        if (is_short(to, result) && transfer.facts.bytes_only) {
+        if (takes_bytes && is_short(to, result)) {
           rt::Poller::note_short_read(transfer.fd, s, transfer.generation, seen);
         }
         poller().pass_on(s, transfer.direction);
         return result;
       }
       if (!rt::Poller::is_nothing_there(transfer.fd, s, transfer.direction)) continue;
+      if (transfer.dont_wait != 0 && has_ended(transfer)) {
+        transfer.dont_wait = 0;
+        continue;
+      }
       rt::Poller::note_drained(s, transfer.direction, seen);
     }
     if (const long result = wait_for_readiness(transfer, seen); result != 0) return result;

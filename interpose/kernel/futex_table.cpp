@@ -34,11 +34,11 @@ class PairGuard {
 };
 
 // Precondition: the bucket's lock. The waiter's node is not touched after the wake.
-int wake_locked(FutexBucket& bucket, uintptr_t address, uint32_t bitset, int count) noexcept {
+int wake_locked(FutexBucket& bucket, uintptr_t key, uint32_t bitset, int count) noexcept {
   int woken = 0;
   for (FutexWaiter* waiter = bucket.waiters.front(); waiter != nullptr && woken < count;) {
     FutexWaiter* next = bucket.waiters.after(waiter);
-    if (waiter->address == address && (waiter->bitset & bitset) != 0 && waiter->owner_tid == 0) {
+    if (waiter->key == key && (waiter->bitset & bitset) != 0 && waiter->owner_tid == 0) {
       bucket.waiters.remove(waiter);
       if (const rt::WaitToken token = waiter->token; rt::claim(token)) {
         waiter->woken = true;
@@ -86,12 +86,12 @@ long FutexTable::park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept {
   return result_of(reason);
 }
 
-long FutexTable::wait(uint32_t* word, uint32_t expected, uint32_t bitset,
+long FutexTable::wait(uint32_t* word, bool is_private, uint32_t expected, uint32_t bitset,
                       rt::Deadline deadline) noexcept {
   FutexWaiter waiter;
-  waiter.address = address_of(word);
+  waiter.key = futex_key(word, is_private);
   waiter.bitset = bitset;
-  FutexBucket& bucket = bucket_of(waiter.address);
+  FutexBucket& bucket = bucket_of(waiter.key);
   waiter.bucket = &bucket;
   {
     rt::SpinGuard guard(bucket.lock);
@@ -112,9 +112,9 @@ long FutexTable::wait_any(const FutexAlternative* words, size_t count, FutexWait
   for (; queued < count && error == 0; ++queued) {
     FutexWaiter* waiter = new (&places[queued]) FutexWaiter;
     waiter->token = token;
-    waiter->address = address_of(words[queued].word);
+    waiter->key = futex_key(words[queued].word, words[queued].is_private);
     waiter->bitset = FUTEX_BITSET_MATCH_ANY;
-    waiter->bucket = &bucket_of(waiter->address);
+    waiter->bucket = &bucket_of(waiter->key);
     rt::SpinGuard guard(waiter->bucket->lock);
     uint32_t value;
     if (tendril_user_load32(words[queued].word, &value) != 0) {
@@ -139,16 +139,16 @@ long FutexTable::wait_any(const FutexAlternative* words, size_t count, FutexWait
   return index >= 0 ? index : error;
 }
 
-long FutexTable::wake(uintptr_t address, uint32_t bitset, int count) noexcept {
-  FutexBucket& bucket = bucket_of(address);
+long FutexTable::wake(uintptr_t key, uint32_t bitset, int count) noexcept {
+  FutexBucket& bucket = bucket_of(key);
   rt::SpinGuard guard(bucket.lock);
-  return wake_locked(bucket, address, bitset, count);
+  return wake_locked(bucket, key, bitset, count);
 }
 
-long FutexTable::requeue(uint32_t* word, uint32_t* target, int count, int move,
+long FutexTable::requeue(uint32_t* word, uint32_t* target, bool is_private, int count, int move,
                          const uint32_t* expected, bool count_moved) noexcept {
-  const uintptr_t from = address_of(word);
-  const uintptr_t to = address_of(target);
+  const uintptr_t from = futex_key(word, is_private);
+  const uintptr_t to = futex_key(target, is_private);
   FutexBucket& source = bucket_of(from);
   FutexBucket& destination = bucket_of(to);
   PairGuard guard(source, destination);
@@ -161,9 +161,9 @@ long FutexTable::requeue(uint32_t* word, uint32_t* target, int count, int move,
   int moved = 0;
   for (FutexWaiter* waiter = source.waiters.front(); waiter != nullptr && moved < move;) {
     FutexWaiter* next = source.waiters.after(waiter);
-    if (waiter->address == from && from != to) {
+    if (waiter->key == from && from != to) {
       source.waiters.remove(waiter);
-      waiter->address = to;
+      waiter->key = to;
       waiter->token.fiber->wait_object = target;
       std::atomic_ref(waiter->bucket).store(&destination, std::memory_order_release);
       destination.waiters.push_back(waiter);
@@ -174,7 +174,7 @@ long FutexTable::requeue(uint32_t* word, uint32_t* target, int count, int move,
   return count_moved ? woken + moved : woken;
 }
 
-long FutexTable::wake_op(uint32_t* word, uint32_t* word2, int count, int count2,
+long FutexTable::wake_op(uint32_t* word, uint32_t* word2, bool is_private, int count, int count2,
                          uint32_t operation) noexcept {
   const uint32_t op = operation >> 28 & 7;
   const bool shift = (operation >> 28 & 8) != 0;
@@ -182,10 +182,12 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, int count, int count2,
   int32_t argument = sign_extended(operation >> 12 & 0xfff);
   const int32_t compared = sign_extended(operation & 0xfff);
   if (shift) argument = static_cast<int32_t>(1U << (argument & 31));
-  if (op > FUTEX_OP_XOR || comparison > FUTEX_OP_CMP_GE) return -ENOSYS;
+  if (op > FUTEX_OP_XOR) return -ENOSYS;
 
-  FutexBucket& bucket = bucket_of(address_of(word));
-  FutexBucket& bucket2 = bucket_of(address_of(word2));
+  const uintptr_t key = futex_key(word, is_private);
+  const uintptr_t key2 = futex_key(word2, is_private);
+  FutexBucket& bucket = bucket_of(key);
+  FutexBucket& bucket2 = bucket_of(key2);
   PairGuard guard(bucket, bucket2);
   uint32_t old;
   if (tendril_user_load32(word2, &old) != 0) return -EFAULT;
@@ -213,7 +215,9 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, int count, int count2,
     if (seen == old) break;
     old = seen;
   }
-  long woken = wake_locked(bucket, address_of(word), FUTEX_BITSET_MATCH_ANY, count);
+  // As the kernel: the operation has happened by then.
+  if (comparison > FUTEX_OP_CMP_GE) return -ENOSYS;
+  long woken = wake_locked(bucket, key, FUTEX_BITSET_MATCH_ANY, count);
   const auto before = static_cast<int32_t>(old);
   bool holds = false;
   switch (comparison) {
@@ -236,17 +240,17 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, int count, int count2,
       holds = before >= compared;
       break;
   }
-  if (holds) woken += wake_locked(bucket2, address_of(word2), FUTEX_BITSET_MATCH_ANY, count2);
+  if (holds) woken += wake_locked(bucket2, key2, FUTEX_BITSET_MATCH_ANY, count2);
   return woken;
 }
 
 long FutexTable::lock_pi(uint32_t* word, uint32_t tid, bool try_only,
                          rt::Deadline deadline) noexcept {
   FutexWaiter waiter;
-  waiter.address = address_of(word);
+  waiter.key = address_of(word);
   waiter.bitset = FUTEX_BITSET_MATCH_ANY;
   waiter.owner_tid = tid;
-  FutexBucket& bucket = bucket_of(waiter.address);
+  FutexBucket& bucket = bucket_of(waiter.key);
   waiter.bucket = &bucket;
   {
     rt::SpinGuard guard(bucket.lock);
@@ -296,7 +300,7 @@ long FutexTable::hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t mark
     FutexWaiter* heir = nullptr;
     bool more = false;
     for (FutexWaiter* w = bucket.waiters.front(); w != nullptr; w = bucket.waiters.after(w)) {
-      if (w->address != address || w->owner_tid == 0) continue;
+      if (w->key != address || w->owner_tid == 0) continue;
       if (heir != nullptr) {
         more = true;
         break;

@@ -5,6 +5,7 @@
 #include <ucontext.h>
 
 #include <atomic>
+#include <climits>
 #include <cstdint>
 
 #include "interpose/kernel/scheduling.hpp"
@@ -23,6 +24,9 @@ struct CallSite {
   uint64_t bp = 0;
 };
 
+// Instead of the number of a system call. (-1 is one that programs may make.)
+inline constexpr long kNoCall = LONG_MIN;
+
 struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   rt::Fiber* fiber = nullptr;
   int tid = 0;
@@ -33,6 +37,7 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   // would not be known to the call, which would be restarted where it had to end with EINTR. Own
   // only.
   bool hold_delivery = false;
+  bool tried = false;   // such a try has found nothing: the full call waits at once
   size_t progress = 0;  // bytes that such a try has moved already; the full call goes on there
   // Its stack, if it was made with one whose size is known: its frames lie there, up to the top.
   // Written before it runs.
@@ -67,7 +72,7 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   uint64_t saved_blocked = 0;
 
   // What a patched call or a hook came to, for the trap that delivers signals after it; own only.
-  long deferred_number = -1;
+  long deferred_number = kNoCall;
   long deferred_result = 0;
 
   int handling = 0;  // the signal whose handler runs; own only

@@ -38,6 +38,7 @@ class IoVectors {
     }
     for (int i = 0; i < count_; ++i) {
       if (static_cast<ssize_t>(vectors_[i].iov_len) < 0) return -EINVAL;
+      if (is_impossible_range(vectors_[i].iov_base, vectors_[i].iov_len)) return -EFAULT;
       total_ += vectors_[i].iov_len;
     }
     return 0;

@@ -24,7 +24,7 @@ void release(uint32_t* word, uint32_t tid, bool pi, bool pending) noexcept {
   if (tendril_user_load32(word, &value) != 0) return;
   // A lock that was being released when the thread died: others may wait, with no owner to wake.
   if (pending && !pi && value == 0) {
-    futexes().wake(reinterpret_cast<uintptr_t>(word), FUTEX_BITSET_MATCH_ANY, 1);
+    futexes().wake(futex_key(word, /*is_private=*/false), FUTEX_BITSET_MATCH_ANY, 1);
     return;
   }
   while ((value & FUTEX_TID_MASK) == tid) {
@@ -38,8 +38,8 @@ void release(uint32_t* word, uint32_t tid, bool pi, bool pending) noexcept {
     if (pi) {
       futexes().inherit_pi(word);
     } else if ((value & FUTEX_WAITERS) != 0) {
-      const auto address = reinterpret_cast<uintptr_t>(word);
-      if (futexes().wake(address, FUTEX_BITSET_MATCH_ANY, 1) == 0) {
+      const uintptr_t key = futex_key(word, /*is_private=*/false);
+      if (futexes().wake(key, FUTEX_BITSET_MATCH_ANY, 1) == 0) {
         rt::raw_syscall(SYS_futex, word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
       }
     }

@@ -194,6 +194,7 @@ void SignalState::refresh_interrupt(GreenThread* thread) noexcept {
 void SignalState::set_blocked(GreenThread* thread, uint64_t mask) noexcept {
   rt::SpinGuard guard(lock_);
   thread->blocked = mask & ~kUnblockable;
+  take_back_from_kernel(~thread->blocked);
   refresh_interrupt(thread);
   if (signalfd_set_ != 0) update_kernel_mask();
 }
@@ -238,6 +239,17 @@ void SignalState::hand_blocked_to_kernel() noexcept {
   }
 }
 
+// Precondition: lock_. What somebody takes again is taken at once: POSIX has it delivered before
+// the call that unblocks it returns, and in the order of the numbers.
+void SignalState::take_back_from_kernel(uint64_t set) noexcept {
+  uint64_t wanted = set & kernel_mask_.load(std::memory_order_relaxed);
+  const timespec now{0, 0};
+  siginfo_t info;
+  while (wanted != 0 && rt::raw_syscall(SYS_rt_sigtimedwait, &wanted, &info, &now, kSetSize) > 0) {
+    process_pending_.push(info);
+  }
+}
+
 void SignalState::look_after_kernel() noexcept {
   if (!first_worker_is_asked_.load(std::memory_order_relaxed) ||
       rt::current_worker_unchecked() != workers().first()) {
@@ -251,6 +263,7 @@ void SignalState::look_after_kernel() noexcept {
 void SignalState::set_waiting_for(GreenThread* thread, uint64_t set) noexcept {
   rt::SpinGuard guard(lock_);
   thread->waiting_for = set & ~kUnblockable;
+  take_back_from_kernel(thread->waiting_for);
   if (set != 0) refresh_interrupt(thread);
   if (signalfd_set_ != 0) update_kernel_mask();
 }

@@ -100,6 +100,7 @@ class SignalState {
  private:
   void update_kernel_mask() noexcept;
   void hand_blocked_to_kernel() noexcept;
+  void take_back_from_kernel(uint64_t set) noexcept;
   bool is_ignored(int signal) const noexcept;
   static uint64_t accepted(const GreenThread* thread) noexcept {
     return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;

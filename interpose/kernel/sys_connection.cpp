@@ -21,6 +21,14 @@ void set_blocking_mode(int fd, int nonblocking) noexcept {
   rt::raw_syscall(SYS_ioctl, fd, FIONBIO, &nonblocking);
 }
 
+// What does not listen never has a connection: accept says so at once.
+bool listens(int fd) noexcept {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return rt::raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 &&
+         value != 0;
+}
+
 long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
   Transfer transfer;
   const auto native = [&] {
@@ -35,12 +43,12 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
     // one that made it readable; with it, accept finds one and returns at once.
     result = blocking_transfer(transfer, [&]() -> long {
       rt::SpinGuard guard(transfer.state->lock);
-      return is_readable_now(fd) ? native() : -EAGAIN;
+      return is_readable_now(fd) || !listens(fd) ? native() : -EAGAIN;
     });
   } else {
     // A sibling process may be faster: then accept waits, which a pool thread must do.
-    result =
-        blocking_transfer(transfer, [&]() -> long { return is_readable_now(fd) ? 0 : -EAGAIN; });
+    result = blocking_transfer(
+        transfer, [&]() -> long { return is_readable_now(fd) || !listens(fd) ? 0 : -EAGAIN; });
     if (result == 0) {
       if (current_thread()->trying) return -kWouldWait;
       result = rt::offload(SYS_accept4, fd, reinterpret_cast<long>(address),
@@ -59,6 +67,9 @@ long sys_accept(int fd, void* address, void* address_size) {
 }
 
 long sys_accept4(int fd, void* address, void* address_size, int flags) {
+  if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != 0) {  // an error: of the flags or another
+    return rt::raw_syscall(SYS_accept4, fd, address, address_size, flags);
+  }
   return accept_new(fd, address, address_size, flags);
 }
 

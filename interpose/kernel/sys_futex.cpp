@@ -20,14 +20,27 @@
 namespace tendril::kernel {
 namespace {
 
-bool is_user_address(const uint32_t* word) noexcept {
-  constexpr uintptr_t kEndOfUserSpace = 0x7ffffffff000;
-  return reinterpret_cast<uintptr_t>(word) < kEndOfUserSpace;
+bool is_private(int operation) noexcept { return (operation & FUTEX_PRIVATE_FLAG) != 0; }
+
+// As get_futex_key of the Linux kernel.
+long check_word(const uint32_t* word) noexcept {
+  constexpr uintptr_t kLastOfUserSpace = 0x7ffffffff000;
+  if ((reinterpret_cast<uintptr_t>(word) & 3) != 0) return -EINVAL;
+  return reinterpret_cast<uintptr_t>(word) <= kLastOfUserSpace ? 0 : -EFAULT;
+}
+
+// As long as it takes a command with a time limit to look at it.
+long check_limit(const timespec* timeout) noexcept {
+  timespec limit;
+  if (timeout == nullptr) return 0;
+  if (copy_in(&limit, timeout) != 0) return -EFAULT;
+  return is_valid(limit) ? 0 : -EINVAL;
 }
 
 long wait(uint32_t* word, int operation, uint32_t value, const timespec* timeout, uint32_t bitset,
           bool absolute) noexcept {
   if (bitset == 0) return -EINVAL;
+  if (const long error = check_word(word); error != 0) return error;
   rt::Deadline deadline = rt::kForever;
   if (timeout != nullptr) {
     timespec limit;
@@ -46,7 +59,7 @@ long wait(uint32_t* word, int operation, uint32_t value, const timespec* timeout
                     reinterpret_cast<long>(timeout), 0, static_cast<long>(bitset));
     return result == -EINTR && timeout == nullptr ? -kRestartSys : result;
   }
-  const long result = futexes().wait(word, value, bitset, deadline);
+  const long result = futexes().wait(word, is_private(operation), value, bitset, deadline);
   return result == -EINTR && timeout == nullptr ? -kRestartSys : result;
 }
 
@@ -55,7 +68,8 @@ constinit std::atomic<uint32_t> mixed_waits{0};
 
 long wake(uint32_t* word, int operation, int count, uint32_t bitset) noexcept {
   if (bitset == 0) return -EINVAL;
-  long woken = futexes().wake(reinterpret_cast<uintptr_t>(word), bitset, count);
+  if (const long error = check_word(word); error != 0) return error;
+  long woken = futexes().wake(futex_key(word, is_private(operation)), bitset, count);
   const int flag = operation & FUTEX_PRIVATE_FLAG;
   if ((flag == 0 || mixed_waits.load(std::memory_order_acquire) != 0) && woken < count) {
     const long in_kernel =
@@ -92,6 +106,7 @@ long lock_pi(uint32_t* word, int operation, const timespec* timeout, bool try_on
     if (!is_valid(limit)) return -EINVAL;
     deadline = deadline_of_absolute(limit, clock);
   }
+  if (const long error = check_word(word); error != 0) return error;
   const auto tid = static_cast<uint32_t>(current_thread()->tid);
   const bool shared = (operation & FUTEX_PRIVATE_FLAG) == 0 && is_shared_mapping(word);
   const long result = shared && !try_only ? poll_pi(word, tid, deadline)
@@ -104,10 +119,23 @@ bool is_kernels(const uint32_t* word, int operation) noexcept {
   return (operation & FUTEX_PRIVATE_FLAG) == 0 && is_shared_mapping(word);
 }
 
+// A word that is not private must lie in memory that is there: the kernel asks who else has it.
+long check_present(const uint32_t* word, int operation) noexcept {
+  const long error = check_word(word);
+  uint32_t value;
+  return error != 0 || is_private(operation) ? error : tendril_user_load32(word, &value);
+}
+
+long check_words(const uint32_t* word, const uint32_t* word2, int operation) noexcept {
+  const long error = check_present(word, operation);
+  return error != 0 ? error : check_present(word2, operation);
+}
+
 // Waits to be moved over to a lock. Whoever moves it wakes it, and it queues for the lock itself.
 long wait_requeue_pi(uint32_t* word, int operation, uint32_t value, const timespec* timeout,
                      uint32_t* lock) noexcept {
   if (word == lock) return -EINVAL;
+  if (const long error = check_word(lock); error != 0) return error;
   const long result = wait(word, operation, value, timeout, FUTEX_BITSET_MATCH_ANY, true);
   if (result != 0) return result;
   const clockid_t clock =
@@ -119,9 +147,13 @@ long wait_requeue_pi(uint32_t* word, int operation, uint32_t value, const timesp
 
 long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* timeout,
                uint32_t* word2, uint32_t value3) {
-  if ((reinterpret_cast<uintptr_t>(word) & 3) != 0) return -EINVAL;
-  if (!is_user_address(word)) return -EFAULT;
   const int command = operation & FUTEX_CMD_MASK;
+  const bool has_limit = command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET ||
+                         command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2 ||
+                         command == FUTEX_WAIT_REQUEUE_PI;
+  if (has_limit) {
+    if (const long error = check_limit(timeout); error != 0) return error;
+  }
   if ((operation & FUTEX_CLOCK_REALTIME) != 0 && command != FUTEX_WAIT_BITSET &&
       command != FUTEX_WAIT_REQUEUE_PI && command != FUTEX_LOCK_PI2) {
     return -ENOSYS;
@@ -140,19 +172,21 @@ long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* ti
       return wake(word, operation, count < 1 ? 1 : count, value3);
     case FUTEX_REQUEUE:
     case FUTEX_CMP_REQUEUE:
-      if (count < 0 || count2 < 0 || (reinterpret_cast<uintptr_t>(word2) & 3) != 0) return -EINVAL;
-      if (!is_user_address(word2)) return -EFAULT;
+      if (count < 0 || count2 < 0) return -EINVAL;
+      if (const long error = check_words(word, word2, operation); error != 0) return error;
       if (is_kernels(word, operation)) {
         return rt::raw_syscall(SYS_futex, word, operation, value, timeout, word2, value3);
       }
-      return futexes().requeue(word, word2, count, count2,
+      return futexes().requeue(word, word2, is_private(operation), count, count2,
                                command == FUTEX_CMP_REQUEUE ? &value3 : nullptr, true);
     case FUTEX_WAKE_OP:
-      if ((reinterpret_cast<uintptr_t>(word2) & 3) != 0) return -EINVAL;
+      if (const long error = check_words(word, word2, operation); error != 0) return error;
       if (is_kernels(word, operation) || is_kernels(word2, operation)) {
         return rt::raw_syscall(SYS_futex, word, operation, value, timeout, word2, value3);
       }
-      return futexes().wake_op(word, word2, count, count2, value3);
+      // As the kernel's: each of both counts after it has woken one.
+      return futexes().wake_op(word, word2, is_private(operation), count < 1 ? 1 : count,
+                               count2 < 1 ? 1 : count2, value3);
     case FUTEX_LOCK_PI:
       return lock_pi(word, operation, timeout, false, CLOCK_REALTIME);
     case FUTEX_LOCK_PI2:
@@ -161,15 +195,15 @@ long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* ti
     case FUTEX_TRYLOCK_PI:
       return lock_pi(word, operation, nullptr, true, CLOCK_REALTIME);
     case FUTEX_UNLOCK_PI:
+      if (const long error = check_word(word); error != 0) return error;
       return futexes().unlock_pi(word, static_cast<uint32_t>(current_thread()->tid));
     case FUTEX_WAIT_REQUEUE_PI:
-      if ((reinterpret_cast<uintptr_t>(word2) & 3) != 0) return -EINVAL;
-      if (!is_user_address(word2)) return -EFAULT;
       return wait_requeue_pi(word, operation, value, timeout, word2);
     case FUTEX_CMP_REQUEUE_PI:
       if (count != 1 || count2 < 0 || word == word2) return -EINVAL;
-      return futexes().requeue(word, word2, count2 == INT_MAX ? INT_MAX : count2 + 1, 0, &value3,
-                               false);
+      if (const long error = check_words(word, word2, operation); error != 0) return error;
+      return futexes().requeue(word, word2, is_private(operation),
+                               count2 == INT_MAX ? INT_MAX : count2 + 1, 0, &value3, false);
     default:
       return -ENOSYS;
   }
@@ -188,11 +222,6 @@ long check_flags(uint64_t flags) noexcept {
 
 int operation_of(uint64_t flags) noexcept { return static_cast<int>(flags & FUTEX_PRIVATE_FLAG); }
 
-long check_word(const uint32_t* word) noexcept {
-  if ((reinterpret_cast<uintptr_t>(word) & 3) != 0) return -EINVAL;
-  return is_user_address(word) ? 0 : -EFAULT;
-}
-
 long read_alternatives(const futex_waitv* list, size_t count, FutexAlternative* words,
                        int* operations, bool check_words) noexcept {
   for (size_t i = 0; i < count; ++i) {
@@ -200,8 +229,9 @@ long read_alternatives(const futex_waitv* list, size_t count, FutexAlternative* 
     if (copy_in(&entry, list + i) != 0) return -EFAULT;
     if (entry.__reserved != 0 || entry.val > UINT32_MAX) return -EINVAL;
     if (const long error = check_flags(entry.flags); error != 0) return error;
-    words[i] = {reinterpret_cast<uint32_t*>(entry.uaddr), static_cast<uint32_t>(entry.val)};
     operations[i] = operation_of(entry.flags);
+    words[i] = {reinterpret_cast<uint32_t*>(entry.uaddr), static_cast<uint32_t>(entry.val),
+                is_private(operations[i])};
   }
   for (size_t i = 0; check_words && i < count; ++i) {
     if (const long error = check_word(words[i].word); error != 0) return error;
@@ -266,17 +296,18 @@ long sys_futex_waitv(Call& call) {
 long sys_futex_wake(uint32_t* word, uint64_t bitset, int count, uint32_t flags) {
   if (const long error = check_flags(flags); error != 0) return error;
   if (bitset > UINT32_MAX) return -EINVAL;
-  if (const long error = check_word(word); error != 0) return error;
   if (bitset == 0) return -EINVAL;
+  if (const long error = check_present(word, operation_of(flags)); error != 0) return error;
   return count == 0 ? 0 : wake(word, operation_of(flags), count, static_cast<uint32_t>(bitset));
 }
 
 long sys_futex_wait(uint32_t* word, uint64_t value, uint64_t bitset, uint32_t flags,
                     const timespec* timeout, int clock) {
   if (const long error = check_flags(flags); error != 0) return error;
-  if (value > UINT32_MAX || bitset > UINT32_MAX || bitset == 0) return -EINVAL;
+  if (value > UINT32_MAX || bitset > UINT32_MAX) return -EINVAL;
   rt::Deadline deadline;
   if (const long error = read_limit(timeout, clock, &deadline); error != 0) return error;
+  if (bitset == 0) return -EINVAL;
   if (const long error = check_word(word); error != 0) return error;
   const int on_clock = clock == CLOCK_REALTIME && timeout != nullptr ? FUTEX_CLOCK_REALTIME : 0;
   const long result =
@@ -292,15 +323,16 @@ long sys_futex_requeue(const futex_waitv* list, uint32_t flags, int count, int m
   if (const long error = read_alternatives(list, 2, words, operations, false); error != 0) {
     return error;
   }
-  if (count < 0 || move < 0) return -EINVAL;
+  if (operations[0] != operations[1] || count < 0 || move < 0) return -EINVAL;
   for (const FutexAlternative& each : words) {
-    if (const long error = check_word(each.word); error != 0) return error;
+    if (const long error = check_present(each.word, operations[0]); error != 0) return error;
   }
   if (is_kernels(words[0].word, operations[0])) {
     return rt::raw_syscall(SYS_futex, words[0].word, FUTEX_CMP_REQUEUE, count, move, words[1].word,
                            words[0].expected);
   }
-  return futexes().requeue(words[0].word, words[1].word, count, move, &words[0].expected, true);
+  return futexes().requeue(words[0].word, words[1].word, words[0].is_private, count, move,
+                           &words[0].expected, true);
 }
 
 }  // namespace tendril::kernel

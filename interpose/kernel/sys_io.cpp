@@ -1,6 +1,8 @@
 // read(2), write(2), readv(2), writev(2) and their positioned forms with flags
 #include <sys/uio.h>
 
+#include <cstring>
+
 #include "interpose/kernel/blocking_io.hpp"
 #include "interpose/kernel/io_vectors.hpp"
 #include "interpose/kernel/syscalls.hpp"
@@ -54,20 +56,47 @@ long write_all(Transfer& transfer, size_t total, TryRest&& try_rest) noexcept {
   }
 }
 
+// It waits until it could give something, even for a read of nothing; the other anonymous files say
+// at once that this is too little.
+bool is_inotify(int fd) noexcept {
+  char link[32] = "/proc/self/fd/";
+  char* end = link + sizeof "/proc/self/fd/" - 1;
+  char digits[12];
+  int count = 0;
+  for (int rest = fd; count == 0 || rest > 0; rest /= 10) {
+    digits[count++] = static_cast<char>('0' + rest % 10);
+  }
+  while (count > 0) *end++ = digits[--count];
+  constexpr char kWanted[] = "anon_inode:inotify";
+  char name[sizeof kWanted];
+  const long length = rt::raw_syscall(SYS_readlink, link, name, sizeof name);
+  return length == sizeof kWanted - 1 && std::memcmp(name, kWanted, sizeof kWanted - 1) == 0;
+}
+
 long read_or_native(int fd, const iovec* vectors, int count, long number, const void* data,
                     long size) noexcept {
   Transfer transfer;
   const auto native = [&] { return rt::raw_syscall_uninterrupted(number, fd, data, size); };
   if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0) return native();
   const Facts& facts = transfer.facts;
-  if (facts.nonblocking || facts.kind == FdKind::kFile || size == 0) return native();
-  if (facts.no_nowait[0]) return transfer_unnowaitable(transfer, number, data, size);
+  if (facts.nonblocking || facts.kind == FdKind::kFile) return native();
+  if (size == 0 && !(facts.kind == FdKind::kAnonymous && number == SYS_read && is_inotify(fd))) {
+    return native();
+  }
+  if (number == SYS_read && is_impossible_range(data, static_cast<size_t>(size))) return native();
+  if (facts.no_nowait[0] || size == 0) {
+    return transfer_unnowaitable(transfer, number, data, size);
+  }
   const bool plain = number == SYS_read && is_socket(facts);
   const long result = blocking_transfer(
       transfer,
       [&] {
-        return plain ? rt::raw_syscall(SYS_recvfrom, fd, data, size, MSG_DONTWAIT, nullptr, nullptr)
-                     : try_vectors(true, fd, vectors, count);
+        if (plain) {
+          return rt::raw_syscall(SYS_recvfrom, fd, data, size, transfer.dont_wait, nullptr,
+                                 nullptr);
+        }
+        if (transfer.dont_wait == 0) return native();
+        return try_vectors(true, fd, vectors, count);
       },
       plain ? Destination{data, static_cast<size_t>(size)} : Destination{});
   if (result != -EOPNOTSUPP || is_socket(facts)) return result;
@@ -81,6 +110,9 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
 long write_eventfd(Transfer& transfer, long number, const void* data, long size) noexcept {
   constexpr uint64_t kSmall = uint64_t{1} << 32;
   uint64_t value;
+  if (number == SYS_write && size < static_cast<long>(sizeof value)) {  // an error
+    return rt::raw_syscall(number, transfer.fd, data, size);
+  }
   pollfd probe{transfer.fd, POLLOUT, 0};
   const timespec now{0, 0};
   if (number == SYS_write && size == sizeof value && copy_in(&value, data) == 0 && value < kSmall &&
@@ -99,6 +131,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) return native();
   const Facts& facts = transfer.facts;
   if (facts.nonblocking || facts.kind == FdKind::kFile) return native();
+  if (number == SYS_write && is_impossible_range(data, static_cast<size_t>(size))) return native();
   if (facts.kind == FdKind::kAnonymous) return write_eventfd(transfer, number, data, size);
   if (facts.no_nowait[1]) return transfer_unnowaitable(transfer, number, data, size);
   const bool plain = number == SYS_write && is_socket(facts);
@@ -106,7 +139,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   IoVectors rest;
   size_t total = static_cast<size_t>(size);
   if (number == SYS_writev) {
-    if (const long error = rest.load(vectors, count); error != 0) return error;
+    if (rest.load(vectors, count) != 0) return native();  // it fails at once, with the right error
     total = rest.total();
   }
   const bool atomic = facts.kind == FdKind::kPacket;

@@ -29,6 +29,14 @@ long poll_now(pollfd* fds, unsigned long count) noexcept {
   return rt::raw_syscall_uninterrupted(SYS_ppoll, fds, count, &kNow, nullptr, 0);
 }
 
+// The descriptor's edges are of the plain kinds.
+uint32_t edges_of(short events) noexcept {
+  uint32_t edges = static_cast<uint16_t>(events);
+  if ((events & (POLLRDNORM | POLLRDBAND)) != 0) edges |= POLLIN | POLLPRI;
+  if ((events & (POLLWRNORM | POLLWRBAND)) != 0) edges |= POLLOUT;
+  return edges;
+}
+
 // Waiters on all descriptors of one call.
 class WaiterSet {
  public:
@@ -51,7 +59,7 @@ class WaiterSet {
       slot->state = descriptors().state(fds[i].fd);
       if (slot->state == nullptr) continue;
       slot->waiter.token = token;
-      slot->waiter.events = static_cast<uint32_t>(static_cast<uint16_t>(fds[i].events));
+      slot->waiter.events = edges_of(fds[i].events);
       poller().add_poller(fds[i].fd, *slot->state, slot->waiter);
     }
   }
@@ -73,6 +81,13 @@ class WaiterSet {
   Slot* slots_ = nullptr;
 };
 
+// A signal that is to be delivered ends a poll that finds nothing, even one that does not wait.
+bool has_signal() noexcept {
+  GreenThread* thread = current_thread();
+  return thread->fiber->interrupt_pending.load(std::memory_order_relaxed) &&
+         signals().has_accepted(thread);
+}
+
 // `fds` is the program's own array for poll (the kernel checks it), ours for select. Returns the
 // count of ready descriptors, 0 at the deadline, or -errno; -EINTR when interrupted.
 long poll_until(pollfd* user, unsigned long count, rt::Deadline deadline) noexcept {
@@ -81,7 +96,8 @@ long poll_until(pollfd* user, unsigned long count, rt::Deadline deadline) noexce
   if (deadline <= rt::monotonic_now()) {
     // A program that polls in a loop must let those run who are to make it ready.
     rt::yield();
-    return poll_now(user, count);
+    ready = poll_now(user, count);
+    return ready == 0 && has_signal() ? -EINTR : ready;
   }
   if (current_thread()->trying) return -kWouldWait;
   auto* fds = user;
@@ -100,17 +116,32 @@ long poll_until(pollfd* user, unsigned long count, rt::Deadline deadline) noexce
     waiters.remove_all(count);
     ready = poll_now(user, count);
     if (ready != 0) return ready;
-    if (reason == rt::WakeReason::kTimeout) return 0;
+    if (reason == rt::WakeReason::kTimeout) return has_signal() ? -EINTR : 0;
     if (reason == rt::WakeReason::kInterrupted) return -EINTR;
   }
 }
 
-// EFAULT before anything else reads the array.
-long check_array(const pollfd* fds, unsigned long count) noexcept {
+// An array that can be read but not written: the kernel finds that out when it has waited.
+long poll_in_vain(const pollfd* fds, unsigned long count, rt::Deadline deadline) noexcept {
+  const size_t size = count * sizeof(pollfd);
+  auto* copy = static_cast<pollfd*>(rt::runtime_allocate(size + sizeof(pollfd)));
+  if (copy == nullptr) return -ENOMEM;
+  long result = -EFAULT;
+  if (copy_in_bytes(copy, fds, size) == 0 && poll_until(copy, count, deadline) == -kWouldWait) {
+    result = -kWouldWait;
+  }
+  rt::runtime_free(copy);
+  return result;
+}
+
+// The whole of poll once its arguments but for the array are known to be good.
+long poll_array(pollfd* fds, unsigned long count, rt::Deadline deadline) noexcept {
   rlimit limit{};
   rt::raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
   if (count > limit.rlim_cur) return -EINVAL;
-  return poll_now(const_cast<pollfd*>(fds), count);
+  const long ready = poll_now(fds, count);
+  if (ready == -EFAULT) return poll_in_vain(fds, count, deadline);
+  return ready != 0 ? ready : poll_until(fds, count, deadline);
 }
 
 long finish(long result, TemporaryMask& mask) noexcept {
@@ -122,6 +153,26 @@ long finish(long result, TemporaryMask& mask) noexcept {
 
 constexpr int kWordBits = 64;
 
+// The kernel's table of descriptors: it looks at no bit beyond it, so programs may pass a count
+// that is larger than their sets. Ours is larger than the program knows; what it would be without
+// us follows from the highest number that the program has.
+int table_size(int most) noexcept {
+  int highest = 0;
+  auto* fds =
+      static_cast<pollfd*>(rt::runtime_allocate(static_cast<size_t>(most) * sizeof(pollfd)));
+  if (fds == nullptr) return most;
+  for (int fd = 0; fd < most; ++fd) fds[fd] = {fd, 0, 0};
+  if (poll_now(fds, static_cast<unsigned long>(most)) >= 0) {
+    for (int fd = 0; fd < most; ++fd) {
+      if ((fds[fd].revents & POLLNVAL) == 0 && !rt::is_hidden_descriptor(fd)) highest = fd;
+    }
+  }
+  rt::runtime_free(fds);
+  int size = kWordBits;
+  while (size <= highest) size *= 2;
+  return size < most ? size : most;
+}
+
 class SelectSets {
  public:
   ~SelectSets() { rt::runtime_free(memory_); }
@@ -131,8 +182,10 @@ class SelectSets {
     rlimit limit{};
     rt::raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
     if (static_cast<rlim_t>(count) > limit.rlim_cur) count = static_cast<int>(limit.rlim_cur);
+    if (count > FD_SETSIZE) count = table_size(count);
     count_ = count;
     words_ = static_cast<size_t>((count + kWordBits - 1) / kWordBits);
+    stored_words_ = words_;
     user_[0] = read;
     user_[1] = write;
     user_[2] = except;
@@ -169,8 +222,19 @@ class SelectSets {
     return false;
   }
 
-  // Writes the results over the program's sets. The count of bits set, or -EFAULT.
-  long store() noexcept {
+  // Leaves out what lies beyond the table. False if something within it is not open.
+  bool leave_out_invalid() noexcept {
+    const int size = table_size(count_);
+    for (unsigned long i = 0; i < used_; ++i) {
+      if ((fds_[i].revents & POLLNVAL) != 0 && fds_[i].fd < size) return false;
+      if (fds_[i].fd >= size) fds_[i] = {-1, 0, 0};
+    }
+    stored_words_ = static_cast<size_t>((size + kWordBits - 1) / kWordBits);
+    return true;
+  }
+
+  // The count of bits that are set in the results.
+  long collect() noexcept {
     std::memset(bits_, 0, 3 * words_ * sizeof(uint64_t));
     long total = 0;
     for (unsigned long i = 0; i < used_; ++i) {
@@ -183,13 +247,18 @@ class SelectSets {
       if ((wanted & POLLOUT) != 0 && writable) total += put(1, fds_[i].fd);
       if ((wanted & POLLPRI) != 0 && (got & POLLPRI) != 0) total += put(2, fds_[i].fd);
     }
+    return total;
+  }
+
+  // Writes the results over the program's sets. 0 or -EFAULT.
+  long store() noexcept {
     for (int set = 0; set < 3; ++set) {
       if (user_[set] != nullptr &&
-          copy_out_bytes(user_[set], bits(set), words_ * sizeof(uint64_t)) != 0) {
+          copy_out_bytes(user_[set], bits(set), stored_words_ * sizeof(uint64_t)) != 0) {
         return -EFAULT;
       }
     }
-    return total;
+    return 0;
   }
 
  private:
@@ -207,6 +276,7 @@ class SelectSets {
   uint64_t* bits_ = nullptr;
   pollfd* fds_ = nullptr;
   size_t words_ = 0;
+  size_t stored_words_ = 0;
   int count_ = 0;
   unsigned long used_ = 0;
 };
@@ -218,25 +288,29 @@ long select_until(int count, void* read, void* write, void* except,
   for (;;) {
     long ready = poll_until(sets.fds(), sets.used(), deadline);
     if (ready < 0) return ready;
-    if (sets.any_invalid()) return -EBADF;
-    ready = sets.store();
+    if (sets.any_invalid()) {
+      if (!sets.leave_out_invalid()) return -EBADF;
+      continue;
+    }
+    ready = sets.collect();
     // Ready in poll's sense but in none of the sets that were asked for (a hang-up on a descriptor
     // in the exceptional set only): select does not end for that.
-    if (ready != 0 || deadline <= rt::monotonic_now()) return ready;
+    if (ready != 0 || deadline <= rt::monotonic_now()) {
+      const long error = sets.store();
+      return error != 0 ? error : ready;
+    }
     if (current_thread()->trying) return -kWouldWait;
     const rt::Deadline soon = rt::deadline_after(1'000'000);
     if (rt::sleep_until(soon < deadline ? soon : deadline) == rt::WakeReason::kInterrupted) {
       return -EINTR;
     }
-    if (sets.load(count, read, write, except) != 0) return -EFAULT;
   }
 }
 
 }  // namespace
 
 long sys_poll(pollfd* fds, unsigned long count, int timeout_ms) {
-  if (const long ready = check_array(fds, count); ready != 0) return ready;
-  const long result = poll_until(fds, count, deadline_of_milliseconds(timeout_ms));
+  const long result = poll_array(fds, count, deadline_of_milliseconds(timeout_ms));
   return result == -EINTR ? -kRestartNoHandler : result;
 }
 
@@ -251,8 +325,7 @@ long sys_ppoll(pollfd* fds, unsigned long count, timespec* timeout, const uint64
   }
   TemporaryMask temporary;
   if (const long error = temporary.set(mask, mask_size); error != 0) return error;
-  long result = check_array(fds, count);
-  if (result == 0) result = poll_until(fds, count, deadline);
+  const long result = poll_array(fds, count, deadline);
   if (result == -kWouldWait) {
     temporary.restore(false);
     return result;
@@ -282,6 +355,11 @@ long sys_select(int count, void* read, void* write, void* except, timeval* timeo
 
 long sys_pselect6(int count, void* read, void* write, void* except, timespec* timeout,
                   const void* mask) {
+  struct {
+    const uint64_t* set;
+    size_t size;
+  } packed{nullptr, 0};
+  if (mask != nullptr && copy_in(&packed, mask) != 0) return -EFAULT;
   rt::Deadline deadline = rt::kForever;
   if (timeout != nullptr) {
     timespec limit;
@@ -289,11 +367,6 @@ long sys_pselect6(int count, void* read, void* write, void* except, timespec* ti
     if (!is_valid(limit)) return -EINVAL;
     deadline = rt::deadline_after(rt::to_nanoseconds(limit));
   }
-  struct {
-    const uint64_t* set;
-    size_t size;
-  } packed{nullptr, 0};
-  if (mask != nullptr && copy_in(&packed, mask) != 0) return -EFAULT;
   TemporaryMask temporary;
   if (const long error = temporary.set(packed.set, packed.size); error != 0) return error;
   const long result = select_until(count, read, write, except, deadline);

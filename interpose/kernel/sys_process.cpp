@@ -233,17 +233,23 @@ long sys_wait4(Call& call) {
   return result == -EINTR ? -kRestartSys : result;
 }
 
+// The kernel writes the program's siginfo itself: it does so on errors, too.
 long sys_waitid(Call& call) {
-  const long* a = call.arguments;
-  siginfo_t info;
-  std::memset(&info, 0, sizeof info);
-  const long now = rt::raw_syscall(SYS_waitid, a[0], a[1], &info, a[3] | WNOHANG, a[4]);
-  if (now != 0 || info.si_pid != 0 || (a[3] & WNOHANG) != 0) {
-    if (now == 0 && a[2] != 0) {
-      // The fields that the kernel fills in, as it does.
-      return copy_out_bytes(reinterpret_cast<void*>(a[2]), &info, 32);
-    }
-    return now;
+  const long* a = call.arguments;  // which, id, info, options, usage
+  siginfo_t probe;
+  const auto at_once = [&](void* info, long options) {
+    probe.si_pid = 0;
+    return rt::raw_syscall(SYS_waitid, a[0], a[1], info, a[3] | options, a[4]);
+  };
+  if ((a[3] & WNOHANG) != 0) return at_once(reinterpret_cast<void*>(a[2]), 0);
+  const long now = at_once(&probe, WNOHANG | WNOWAIT);
+  if (now < 0) return at_once(reinterpret_cast<void*>(a[2]), WNOHANG);
+  if (probe.si_pid != 0) {
+    // Another thread may be faster: then there is nothing, and we wait.
+    auto* info = a[2] != 0 ? reinterpret_cast<siginfo_t*>(a[2]) : &probe;
+    const long result = at_once(info, WNOHANG);
+    pid_t found = 0;
+    if (result != 0 || copy_in(&found, &info->si_pid) != 0 || found != 0) return result;
   }
   const long result = rt::offload(SYS_waitid, a[0], a[1], a[2], a[3], a[4], 0);
   return result == -EINTR ? -kRestartSys : result;

@@ -34,12 +34,20 @@ siginfo_t make_info(int signal, int code) noexcept {
   return info;
 }
 
-// To a thread of this process, green. -ESRCH if the tid is not one.
-long post_to(int tid, const siginfo_t& info) noexcept {
-  return signals().post(info, tid) ? 0 : -ESRCH;
+bool is_signal(int signal) noexcept { return signal >= 0 && signal <= kLastSignal; }
+
+// To a thread of this process, green. -ESRCH if the tid is not one, -EINVAL if the signal is none.
+long post_to(int tid, siginfo_t info) noexcept {
+  const bool valid = is_signal(info.si_signo);
+  if (!valid) info.si_signo = 0;  // only looks whether there is such a thread
+  if (!signals().post(info, tid)) return -ESRCH;
+  return valid ? 0 : -EINVAL;
 }
 
-bool is_signal(int signal) noexcept { return signal >= 0 && signal <= kLastSignal; }
+// What the Linux kernel alone may say of the origin of a signal, a thread may say to itself only.
+bool is_forged(const siginfo_t& info, int target) noexcept {
+  return (info.si_code >= 0 || info.si_code == SI_TKILL) && current_thread()->tid != target;
+}
 
 // Parks until a signal wants the thread's attention.
 void park_for_signal() noexcept {
@@ -161,7 +169,14 @@ long sys_rt_sigpending(uint64_t* set, size_t set_size) {
   if (set_size > kSetSize) return -EINVAL;
   post_arrived_signals();
   GreenThread* thread = current_thread();
-  const uint64_t pending = signals().pending(thread) & thread->blocked;
+  uint64_t pending = signals().pending(thread);
+  // Those that a signalfd is to read wait in the Linux kernel.
+  if (const uint64_t mask = signals().kernel_mask(); mask != 0) {
+    uint64_t in_kernel = 0;
+    rt::raw_syscall(SYS_rt_sigpending, &in_kernel, kSetSize);
+    pending |= in_kernel & mask;
+  }
+  pending &= thread->blocked;
   return copy_out_bytes(set, &pending, set_size);
 }
 
@@ -221,36 +236,38 @@ long sys_kill(int pid, int signal) {
 }
 
 long sys_tkill(int tid, int signal) {
-  if (!is_signal(signal) || tid <= 0) return -EINVAL;
+  if (tid <= 0) return -EINVAL;
   const long result = post_to(tid, make_info(signal, SI_TKILL));
   return result == -ESRCH ? rt::raw_syscall(SYS_tkill, tid, signal) : result;
 }
 
 long sys_tgkill(int pid, int tid, int signal) {
-  if (!is_signal(signal) || tid <= 0 || pid <= 0) return -EINVAL;
+  if (tid <= 0 || pid <= 0) return -EINVAL;
   if (pid != own_pid()) return rt::raw_syscall(SYS_tgkill, pid, tid, signal);
   return post_to(tid, make_info(signal, SI_TKILL));
 }
 
 long sys_rt_sigqueueinfo(int pid, int signal, siginfo_t* info) {
-  if (pid != own_pid() || !is_signal(signal) || signal == 0 ||
-      (signal_bit(signal) & kUnblockable) != 0) {
-    return rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, info);
-  }
   siginfo_t copy;
   if (copy_in(&copy, info) != 0) return -EFAULT;
+  if (is_forged(copy, pid)) return -EPERM;
+  if (pid != own_pid()) return rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, info);
+  if (!is_signal(signal)) return -EINVAL;
+  if (signal == 0) return 0;
+  if ((signal_bit(signal) & kUnblockable) != 0) return rt::raw_syscall(SYS_kill, pid, signal);
   copy.si_signo = signal;
   signals().post(copy, 0);
   return 0;
 }
 
 long sys_rt_tgsigqueueinfo(int pid, int tid, int signal, siginfo_t* info) {
-  if (!is_signal(signal) || tid <= 0 || pid <= 0) return -EINVAL;
+  siginfo_t copy;
+  if (copy_in(&copy, info) != 0) return -EFAULT;
+  if (tid <= 0 || pid <= 0) return -EINVAL;
+  if (is_forged(copy, tid)) return -EPERM;
   if (pid != own_pid()) {
     return rt::raw_syscall(SYS_rt_tgsigqueueinfo, pid, tid, signal, info);
   }
-  siginfo_t copy;
-  if (copy_in(&copy, info) != 0) return -EFAULT;
   copy.si_signo = signal;
   return post_to(tid, copy);
 }

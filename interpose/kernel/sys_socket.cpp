@@ -13,10 +13,29 @@
 namespace tendril::kernel {
 namespace {
 
+int option(int fd, int name) noexcept {
+  int value = 0;
+  socklen_t size = sizeof value;
+  rt::raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, name, &value, &size);
+  return value;
+}
+
+// Nothing is waited for in a queue of errors, or for a byte out of band; but there are sockets that
+// do not know these flags.
+bool never_waits(int fd, int flags) noexcept {
+  if ((flags & (MSG_ERRQUEUE | MSG_OOB)) == 0) return false;
+  const int domain = option(fd, SO_DOMAIN);
+  const bool internet = domain == AF_INET || domain == AF_INET6;
+  if ((flags & MSG_ERRQUEUE) != 0 && internet) return true;
+  return (flags & MSG_OOB) != 0 &&
+         (domain == AF_UNIX || (internet && option(fd, SO_TYPE) == SOCK_STREAM));
+}
+
 // True if the call must go to the kernel as it is: it will not block, or it will fail.
 bool is_native(int fd, int flags, rt::Direction direction, Transfer* transfer) noexcept {
-  return (flags & MSG_DONTWAIT) != 0 || begin_transfer(fd, direction, transfer) != 0 ||
-         transfer->facts.nonblocking ||
+  return (flags & MSG_DONTWAIT) != 0 ||
+         (direction == rt::Direction::kRead && never_waits(fd, flags)) ||
+         begin_transfer(fd, direction, transfer) != 0 || transfer->facts.nonblocking ||
          (transfer->facts.kind != FdKind::kStream && transfer->facts.kind != FdKind::kPacket);
 }
 
@@ -57,7 +76,7 @@ long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
   size_t done = resume_progress();
   for (;;) {
     const long result = blocking_transfer(
-        transfer, [&] { return attempt(done, MSG_DONTWAIT); },
+        transfer, [&] { return attempt(done, transfer.dont_wait); },
         takes_data ? Destination{static_cast<char*>(buffer) + done, length - done} : Destination{});
     if (result < 0) return end_transfer(result, done);
     done += static_cast<size_t>(result);
@@ -88,8 +107,9 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
       rest.skip_to(done);
       part.msg_iov = rest.data();
       part.msg_iovlen = static_cast<size_t>(rest.count());
-      result = blocking_transfer(
-          transfer, [&] { return rt::raw_syscall(SYS_recvmsg, fd, &part, flags | MSG_DONTWAIT); });
+      result = blocking_transfer(transfer, [&] {
+        return rt::raw_syscall(SYS_recvmsg, fd, &part, flags | transfer.dont_wait);
+      });
       if (result < 0) {
         result = end_transfer(result, done);
         if (result < 0) return result;
@@ -109,15 +129,15 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
     }
     result = static_cast<long>(done);
   } else {
-    result = blocking_transfer(transfer, [&] { return attempt(MSG_DONTWAIT); });
+    result = blocking_transfer(transfer, [&] { return attempt(transfer.dont_wait); });
   }
   if (result >= 0 && (flags & MSG_ERRQUEUE) == 0) note_received_descriptors(message);
   return result;
 }
 
-long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, const timespec* timeout) {
+long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
   Transfer transfer;
-  if (is_native(fd, flags, rt::Direction::kRead, &transfer)) {
+  if (count == 0 || is_native(fd, flags, rt::Direction::kRead, &transfer)) {
     return rt::raw_syscall(SYS_recvmmsg, fd, messages, count, flags, timeout);
   }
   rt::Deadline deadline = rt::kForever;
@@ -127,6 +147,8 @@ long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, const ti
     if (!is_valid(limit)) return -EINVAL;
     deadline = rt::deadline_after(rt::to_nanoseconds(limit));
   }
+  // The kernel takes so many at once.
+  if (count > UIO_MAXIOV) count = UIO_MAXIOV;
   // recvmmsg(2), BUGS: the limit is looked at only after each message.
   unsigned done = 0;
   while (done < count) {
@@ -134,11 +156,18 @@ long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, const ti
     const long result = may_wait ? sys_recvmsg(fd, &messages[done].msg_hdr, flags & ~MSG_WAITFORONE)
                                  : rt::raw_syscall(SYS_recvmsg, fd, &messages[done].msg_hdr,
                                                    (flags & ~MSG_WAITFORONE) | MSG_DONTWAIT);
-    if (result < 0) return done > 0 ? static_cast<long>(done) : result;
+    if (result < 0) {
+      if (done == 0) return result;
+      break;
+    }
     if (copy_out(&messages[done].msg_len, static_cast<unsigned>(result)) != 0) return -EFAULT;
     ++done;
     current_thread()->trying = false;
     if (rt::monotonic_now() >= deadline) break;
+  }
+  if (done > 0 && timeout != nullptr &&
+      copy_out(timeout, rt::to_timespec(time_left(deadline))) != 0) {
+    return -EFAULT;
   }
   return static_cast<long>(done);
 }
@@ -197,6 +226,9 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
 }
 
 long sys_sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  // A count of none tells what is wrong with the descriptor, too.
+  if (count == 0) return rt::raw_syscall(SYS_sendmmsg, fd, messages, count, flags);
+  if (count > UIO_MAXIOV) count = UIO_MAXIOV;
   unsigned done = 0;
   for (; done < count; ++done) {
     const long result = sys_sendmsg(fd, &messages[done].msg_hdr, flags);

@@ -52,7 +52,7 @@ void bury_green_thread(rt::Fiber* fiber) {
   if (uint32_t* word = thread->clear_child_tid; word != nullptr) {
     const uint32_t zero = 0;
     copy_out(word, zero);
-    futexes().wake(reinterpret_cast<uintptr_t>(word), FUTEX_BITSET_MATCH_ANY, 1);
+    futexes().wake(futex_key(word, /*is_private=*/false), FUTEX_BITSET_MATCH_ANY, 1);
   }
   threads().destroy(thread);
   rt::give_back_fiber(fiber);
@@ -142,6 +142,26 @@ bool makes_thread(const Call& call) noexcept {
   return (flags & CLONE_THREAD) != 0;
 }
 
+namespace {
+
+// As the Linux kernel takes structures of other versions: a longer one is good if what is unknown
+// of it is zero.
+long read_clone_arguments(const Call& call, clone_args* args) noexcept {
+  constexpr size_t kPage = 4096;
+  const auto* from = reinterpret_cast<const char*>(call.arguments[0]);
+  const auto size = static_cast<size_t>(call.arguments[1]);
+  if (size > kPage) return -E2BIG;
+  if (size < CLONE_ARGS_SIZE_VER0) return -EINVAL;
+  for (size_t at = sizeof *args; at < size; ++at) {
+    char unknown;
+    if (copy_in(&unknown, from + at) != 0) return -EFAULT;
+    if (unknown != 0) return -E2BIG;
+  }
+  return copy_in_bytes(args, from, size < sizeof *args ? size : sizeof *args);
+}
+
+}  // namespace
+
 long sys_clone(Call& call) {
   const auto flags = static_cast<uint64_t>(call.arguments[0]);
   const auto stack = static_cast<uintptr_t>(call.arguments[1]);
@@ -157,12 +177,7 @@ long sys_clone(Call& call) {
 
 long sys_clone3(Call& call) {
   clone_args args{};
-  const auto size = static_cast<size_t>(call.arguments[1]);
-  if (size < CLONE_ARGS_SIZE_VER0) return -EINVAL;
-  if (copy_in_bytes(&args, reinterpret_cast<const void*>(call.arguments[0]),
-                    size < sizeof args ? size : sizeof args) != 0) {
-    return -EFAULT;
-  }
+  if (const long error = read_clone_arguments(call, &args); error != 0) return error;
   if ((args.flags & CLONE_THREAD) == 0) {
     if (call.frame == nullptr) return -EINVAL;  // it was a thread's when makes_thread looked
     const uint64_t top = args.stack != 0 ? args.stack + args.stack_size : 0;
@@ -205,8 +220,8 @@ long sys_get_robust_list(int tid, void** head, size_t* size) {
   rt::SpinGuard guard(threads().lock);
   GreenThread* thread = tid == 0 ? current_thread() : threads().find(tid);
   if (thread == nullptr) return -ESRCH;
-  if (copy_out(size, sizeof(robust_list_head)) != 0) return -EFAULT;
-  return copy_out(head, thread->robust_list);
+  if (tendril_user_store64(size, sizeof(robust_list_head)) != 0) return -EFAULT;
+  return tendril_user_store64(head, reinterpret_cast<uintptr_t>(thread->robust_list));
 }
 
 // The kernel's rseq belongs to a kernel thread. The launcher tells glibc not to use it; where it

@@ -71,19 +71,21 @@ long sys_timer_create(Call& call) {
     return pass(call);
   }
   const int tid = event._sigev_un._tid;
+  bool known;
   {
     rt::SpinGuard guard(threads().lock);
-    if (threads().find(tid) == nullptr) return -EINVAL;
+    known = threads().find(tid) != nullptr;
   }
+  if (!known) return pass(call);  // the kernel does not know it either, and says what is wrong
   event.sigev_notify = SIGEV_SIGNAL;
-  int timer = 0;
-  const long result = rt::raw_syscall(SYS_timer_create, call.arguments[0], bytes, &timer);
+  const long result =
+      rt::raw_syscall(SYS_timer_create, call.arguments[0], bytes, call.arguments[2]);
   if (result != 0) return result;
-  if (!thread_timers().add(timer, tid) ||
-      copy_out(reinterpret_cast<void*>(call.arguments[2]), timer) != 0) {
-    thread_timers().remove(timer);
+  int timer = 0;
+  copy_in(&timer, reinterpret_cast<const void*>(call.arguments[2]));
+  if (!thread_timers().add(timer, tid)) {
     rt::raw_syscall(SYS_timer_delete, timer);
-    return -EFAULT;
+    return -EAGAIN;
   }
   return 0;
 }

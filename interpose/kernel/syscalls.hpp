@@ -44,7 +44,7 @@ long sys_pwritev2(Call& call);
 long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
                   void* address_size);
 long sys_recvmsg(int fd, msghdr* message, int flags);
-long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, const timespec* timeout);
+long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout);
 long sys_sendto(int fd, const void* buffer, size_t length, int flags, const void* address,
                 unsigned address_size);
 long sys_sendmsg(int fd, const msghdr* message, int flags);

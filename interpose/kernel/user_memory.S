@@ -33,6 +33,17 @@ tendril_user_load32:
     .cfi_endproc
     .size tendril_user_load32, .-tendril_user_load32
 
+    .globl tendril_user_store64
+    .hidden tendril_user_store64
+    .type tendril_user_store64, @function
+tendril_user_store64:
+    .cfi_startproc
+    movq %rsi, (%rdi)
+    xorl %eax, %eax
+    ret
+    .cfi_endproc
+    .size tendril_user_store64, .-tendril_user_store64
+
     .globl tendril_user_cas32
     .hidden tendril_user_cas32
     .type tendril_user_cas32, @function

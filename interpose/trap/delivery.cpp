@@ -79,7 +79,7 @@ void deliver_signals(ucontext_t* frame, long result, long number) {
     registers[REG_RAX] = number;
     registers[REG_RIP] -= 2;  // the length of `syscall`
   };
-  if (number >= 0 && !restartable) registers[REG_RAX] = result;
+  if (number != kNoCall && !restartable) registers[REG_RAX] = result;
   bool decided = !restartable;
   siginfo_t info;
   KernelAction action;
@@ -103,7 +103,7 @@ void deliver_signals(ucontext_t* frame, long result, long number) {
   if (thread->restore_blocked) {
     thread->restore_blocked = false;
     kernel::signals().set_blocked(thread, thread->saved_blocked);
-    if (thread->fiber->interrupt_pending.load()) deliver_signals(frame, 0, -1);
+    if (thread->fiber->interrupt_pending.load()) deliver_signals(frame, 0, kNoCall);
   }
 }
 

@@ -4,13 +4,17 @@
 
 #include <ucontext.h>
 
+#include "interpose/kernel/green_thread.hpp"
+
 namespace tendril::trap {
+
+using kernel::kNoCall;
 
 // Runtime code, on a green thread, with nothing held: a handler may siglongjmp or unwind through
 // here, and may block.
 //
 // `frame` is the kernel's signal frame of the trap or of the asynchronous signal; its registers are
-// where the program goes on. `result` and `number` describe the system call that ends (number -1:
+// where the program goes on. `result` and `number` describe the system call that ends (kNoCall:
 // none): a restart code becomes EINTR or a restart, as signal(7) tables it. On return the frame's
 // RAX and RIP are final.
 //

@@ -90,7 +90,7 @@ bool recover_counter(ucontext_t* frame) noexcept {
 // On the thread's stack, in runtime mode; the selector says so already.
 [[noreturn]] void deliver_fault(FaultFrame* fault) {
   kernel::signals().post(fault->info, kernel::current_thread()->tid);
-  deliver_signals(&fault->context, 0, -1);
+  deliver_signals(&fault->context, 0, kNoCall);
   kernel::prepare_return(&fault->context);
   tendril_sigreturn(&fault->context);
 }

@@ -82,7 +82,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   if (kernel::current_thread()->hold_delivery) {
     kernel::post_arrived_signals();
   } else {
-    deliver_signals(frame, 0, -1);
+    deliver_signals(frame, 0, kNoCall);
   }
   kernel::prepare_return(frame);
   leave_runtime();

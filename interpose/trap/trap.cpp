@@ -63,7 +63,7 @@ void on_system_call(int, siginfo_t* info, void* context) {
   if (info->si_code != kSysUserDispatch) {
     // A seccomp filter of the program's: its own handler is to see it.
     kernel::signals().post(*info, kernel::current_thread()->tid);
-    deliver_signals(frame, 0, -1);
+    deliver_signals(frame, 0, kNoCall);
   } else {
     greg_t* r = frame->uc_mcontext.gregs;
     kernel::Call call{r[REG_RAX],
@@ -74,7 +74,7 @@ void on_system_call(int, siginfo_t* info, void* context) {
     if (number == kDeliverNumber) {
       kernel::GreenThread* thread = kernel::current_thread();
       const long deferred = thread->deferred_number;
-      thread->deferred_number = -1;
+      thread->deferred_number = kNoCall;
       deliver_signals(frame, thread->deferred_result, deferred);
     } else {
       ++rt::current_worker_unchecked()->stats.calls_by_trap;
@@ -130,7 +130,7 @@ void on_kick(int, siginfo_t* info, void* context) {
   set_kernel_mask(kernel::signals().kernel_mask());
   if (slice_ended) rt::current_worker_unchecked()->preempt_current();
   if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery && settled) {
-    deliver_signals(frame, 0, -1);  // came while it was off the CPU
+    deliver_signals(frame, 0, kNoCall);  // came while it was off the CPU
   }
   if (!settled) set_kernel_mask(kAllSignals);
   kernel::prepare_return(frame);
