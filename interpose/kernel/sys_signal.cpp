@@ -21,6 +21,9 @@ namespace tendril::kernel {
 namespace {
 
 constexpr size_t kSetSize = sizeof(uint64_t);
+// The Linux kernel's MINSIGSTKSZ. glibc's macro of that name asks sysconf for a stack to be
+// recommended, which on CPUs with much vector state is several times what the kernel accepts.
+constexpr size_t kSmallestAlternateStack = 2048;
 
 int own_pid() noexcept { return static_cast<int>(rt::raw_syscall(SYS_getpid)); }
 
@@ -135,7 +138,7 @@ long sys_sigaltstack(Call& call) {
     if (mode == SS_DISABLE) {
       fresh = {nullptr, SS_DISABLE, 0};
     } else {
-      if (fresh.ss_size < static_cast<size_t>(MINSIGSTKSZ)) return -ENOMEM;
+      if (fresh.ss_size < kSmallestAlternateStack) return -ENOMEM;
       fresh.ss_flags = 0;
     }
     current = fresh;

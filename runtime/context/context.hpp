@@ -24,7 +24,7 @@
 namespace tendril::rt {
 
 // The head of __cxa_eh_globals (Itanium C++ ABI 2.2.2): Boost 1.74 does not switch it.
-struct ExceptionState {
+struct alignas(8) ExceptionState {
   void* caught_exceptions = nullptr;
   unsigned int uncaught_exceptions = 0;
 };

@@ -10,13 +10,23 @@ bool TimerHeap::reserve_one() noexcept {
   auto* entries = static_cast<Entry*>(runtime_reallocate(entries_, capacity * sizeof(Entry)));
   if (entries == nullptr) return false;
   entries_ = entries;
+  auto* slots = static_cast<Slot*>(runtime_reallocate(slots_, capacity * sizeof(Slot)));
+  if (slots == nullptr) return false;
+  slots_ = slots;
   capacity_ = capacity;
   return true;
 }
 
+uint32_t TimerHeap::take_slot() noexcept {
+  if (free_slot_ == kNoSlot) return used_slots_++;
+  const uint32_t slot = free_slot_;
+  free_slot_ = slots_[slot].index;
+  return slot;
+}
+
 void TimerHeap::place(size_t index, Entry entry) noexcept {
   entries_[index] = entry;
-  entry.timer->index = static_cast<uint32_t>(index);
+  slots_[entry.slot].index = static_cast<uint32_t>(index);
 }
 
 void TimerHeap::sift_up(size_t index, Entry entry) noexcept {
@@ -46,7 +56,10 @@ void TimerHeap::sift_down(size_t index, Entry entry) noexcept {
 }
 
 void TimerHeap::remove_at(size_t index) noexcept {
-  entries_[index].timer->index = Timer::kNotArmed;
+  const uint32_t slot = entries_[index].slot;
+  slots_[slot].timer->slot = Timer::kNotArmed;
+  slots_[slot].index = free_slot_;
+  free_slot_ = slot;
   const Entry last = entries_[--size_];
   if (index < size_) {
     if (index > 0 && entries_[(index - 1) / kArity].when > last.when) {
@@ -63,15 +76,18 @@ bool TimerHeap::arm(Timer* timer, Deadline when, uint64_t cookie) noexcept {
   if (!reserve_one()) return false;
   timer->heap = this;
   timer->cookie = cookie;
-  sift_up(size_++, Entry{when, timer});
+  const uint32_t slot = take_slot();
+  timer->slot = slot;
+  slots_[slot].timer = timer;
+  sift_up(size_++, Entry{when, slot});
   nearest_.store(entries_[0].when, std::memory_order_relaxed);
   return true;
 }
 
 bool TimerHeap::cancel(Timer* timer) noexcept {
   SpinGuard guard(lock_);
-  if (timer->index == Timer::kNotArmed) return false;
-  remove_at(timer->index);
+  if (timer->slot == Timer::kNotArmed) return false;
+  remove_at(slots_[timer->slot].index);
   return true;
 }
 
@@ -83,7 +99,7 @@ size_t TimerHeap::fire_due(Deadline now) noexcept {
     {
       SpinGuard guard(lock_);
       if (size_ == 0 || entries_[0].when > now) break;
-      timer = entries_[0].timer;
+      timer = slots_[entries_[0].slot].timer;
       cookie = timer->cookie;
       remove_at(0);
     }

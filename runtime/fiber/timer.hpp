@@ -18,9 +18,9 @@ class TimerHeap;
 struct Timer {
   static constexpr uint32_t kNotArmed = UINT32_MAX;
   void (*fire)(Timer* timer, uint64_t cookie) = nullptr;
-  uint64_t cookie = 0;         // guarded by the heap's lock while armed
-  TimerHeap* heap = nullptr;   // the heap it was last armed on; written by the owner
-  uint32_t index = kNotArmed;  // place in the heap; guarded by the heap's lock
+  uint64_t cookie = 0;        // guarded by the heap's lock while armed
+  TimerHeap* heap = nullptr;  // the heap it was last armed on; written by the owner
+  uint32_t slot = kNotArmed;  // its number in the heap; guarded by the heap's lock
 };
 
 class TimerHeap {
@@ -45,13 +45,21 @@ class TimerHeap {
   void clear_after_fork() noexcept;
 
  private:
+  // Whoever moves in the heap is written to at each step. A timer lies in its fiber, so among
+  // thousands of them that would be a cache miss: its place is kept in an array, by its slot.
   struct Entry {
     Deadline when;
+    uint32_t slot;
+  };
+  struct Slot {
     Timer* timer;
+    uint32_t index;  // place in the heap; of a free slot, the next free one
   };
   static constexpr size_t kArity = 4;
+  static constexpr uint32_t kNoSlot = UINT32_MAX;
 
   bool reserve_one() noexcept;
+  uint32_t take_slot() noexcept;
   void place(size_t index, Entry entry) noexcept;
   void sift_up(size_t index, Entry entry) noexcept;
   void sift_down(size_t index, Entry entry) noexcept;
@@ -59,6 +67,9 @@ class TimerHeap {
 
   SpinLock lock_;
   Entry* entries_ = nullptr;  // all guarded by lock_
+  Slot* slots_ = nullptr;     // as many as entries_ has room for
+  uint32_t free_slot_ = kNoSlot;
+  uint32_t used_slots_ = 0;  // those from here on have not been used yet
   size_t size_ = 0;
   size_t capacity_ = 0;
   std::atomic<Deadline> nearest_{kForever};

@@ -1,9 +1,11 @@
 #include "runtime/hub/park.hpp"
 
+#include "runtime/hub/alone_switch.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/hub/worker_group.hpp"
+#include "runtime/platform/asymmetric_fence.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 
 namespace tendril::rt {
@@ -22,10 +24,34 @@ void make_ready(Fiber* fiber) noexcept {
 
 // The wait's claimer passes the permit to run: exactly once for each claim.
 void pass_permit(Fiber* fiber) noexcept {
+  Worker* home = fiber->worker;
+  if (home->waits_plainly) {
+    if (current_worker() != home) {
+      home->inbox.push(fiber);  // its hub finds it parked: nothing runs there between wait and park
+      home->ring();
+    } else if (fiber->state.load(std::memory_order_relaxed) == FiberState::kParked) {
+      home->make_ready_plainly(fiber);
+    } else {
+      fiber->state.store(FiberState::kWakePending, std::memory_order_relaxed);
+    }
+    return;
+  }
   if (fiber->state.exchange(FiberState::kWakePending, std::memory_order_acq_rel) ==
       FiberState::kParked) {
     make_ready(fiber);
   }
+}
+
+// False if the permit to run is here already.
+bool begin_parking(Fiber& self) noexcept {
+  FiberState expected = FiberState::kRunning;
+  if (!self.worker->waits_plainly) {
+    return self.state.compare_exchange_strong(expected, FiberState::kParking,
+                                              std::memory_order_acq_rel);
+  }
+  if (self.state.load(std::memory_order_relaxed) != expected) return false;
+  self.state.store(FiberState::kParking, std::memory_order_relaxed);
+  return true;
 }
 
 void fiber_main(boost::context::detail::transfer_t transfer) {
@@ -47,9 +73,14 @@ WaitToken begin_wait(WaitKind kind, const void* object, bool shielded) noexcept 
   const uint64_t epoch = wait_word::epoch(self->wait_word.load(std::memory_order_relaxed)) + 1;
   const uint64_t open =
       wait_word::pack(epoch, shielded ? WakeReason::kShielded : WakeReason::kNone);
-  // seq_cst, as in interrupt(): of the two stores, wait word and interrupt_pending, at least one
-  // is seen by the other side.
-  self->wait_word.store(open, std::memory_order_seq_cst);
+  // Of the two stores, wait word and interrupt_pending, at least one is seen by the other side: by
+  // a fence here, as in interrupt(), or by the one that interrupt() makes us pass.
+  if (self->worker->waits_plainly) {
+    self->wait_word.store(open, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  } else {
+    self->wait_word.store(open, std::memory_order_seq_cst);
+  }
   return {self, open};
 }
 
@@ -59,9 +90,9 @@ bool cancel_wait(WaitToken token) noexcept {
       expected, wait_word::pack(wait_word::epoch(expected), WakeReason::kNotWaiting));
 }
 
-WakeReason park(Deadline deadline) noexcept {
-  RuntimeSection section;
-  Fiber* self = current_fiber();
+namespace {
+
+WakeReason park_in_general(Fiber* self, Deadline deadline) noexcept {
   const uint64_t word = self->wait_word.load(std::memory_order_relaxed);
   const uint64_t epoch = wait_word::epoch(word);
   if (wait_word::reason(word) == WakeReason::kNone &&
@@ -83,14 +114,32 @@ WakeReason park(Deadline deadline) noexcept {
     if (!worker->timers.arm(&self->timer, deadline, open)) fatal("out of memory for timers");
     if (worker->group != nullptr) worker->group->timer_armed(*worker);
   }
-  FiberState expected = FiberState::kRunning;
-  if (self->state.compare_exchange_strong(expected, FiberState::kParking,
-                                          std::memory_order_acq_rel)) {
+  if (begin_parking(*self)) {
     Worker::switch_away(self);
   } else {
     self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here
   }
   if (timed) self->timer.heap->cancel(&self->timer);
+  self->wait_kind = WaitKind::kNone;
+  return wait_word::reason(self->wait_word.load(std::memory_order_acquire));
+}
+
+}  // namespace
+
+WakeReason park(Deadline deadline) noexcept {
+  RuntimeSection section;
+  Worker* worker = current_worker_unchecked();
+  Fiber* self = worker->current;
+  if (!worker->waits_plainly || deadline != kForever ||
+      self->interrupt_pending.load(std::memory_order_relaxed)) {
+    return park_in_general(self, deadline);
+  }
+  if (self->state.load(std::memory_order_relaxed) == FiberState::kRunning) [[likely]] {
+    self->state.store(FiberState::kParking, std::memory_order_relaxed);
+    worker->switch_away_plainly<false>(self);
+  } else {
+    self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here
+  }
   self->wait_kind = WaitKind::kNone;
   return wait_word::reason(self->wait_word.load(std::memory_order_acquire));
 }
@@ -115,6 +164,8 @@ bool wake(WaitToken token, WakeReason reason) noexcept {
 
 void interrupt(Fiber* fiber) noexcept {
   fiber->interrupt_pending.store(true, std::memory_order_seq_cst);
+  Worker* home = fiber->worker;
+  if (home != nullptr && home->waits_plainly && home != current_worker()) fence_all_threads();
   uint64_t word = fiber->wait_word.load(std::memory_order_seq_cst);
   if (wait_word::reason(word) != WakeReason::kNone) return;
   if (!wake({fiber, word}, WakeReason::kInterrupted)) return;
@@ -125,7 +176,8 @@ void interrupt(Fiber* fiber) noexcept {
 
 void yield() noexcept {
   RuntimeSection section;
-  Worker::yield_current(current_worker_unchecked());
+  Worker* worker = current_worker_unchecked();
+  worker->waits_plainly ? worker->yield_plainly() : Worker::yield_current(worker);
 }
 
 void pin_current_fiber() noexcept {
@@ -193,16 +245,28 @@ Fiber* create_fiber_on(FiberEntry entry, void* argument, void* stack_top, size_t
 
 void start_fiber(Fiber* fiber) noexcept {
   RuntimeSection section;
-  process().add_fiber(fiber);
-  make_ready(fiber);
+  Worker* worker = fiber->worker;
+  if (worker->waits_plainly) {
+    worker->fibers.add(fiber, worker);
+    worker->make_ready_plainly(fiber);
+  } else {
+    process().add_fiber(fiber);
+    make_ready(fiber);
+  }
 }
 
 void end_fiber() noexcept {
   enter_runtime_mode();
-  Fiber* self = current_fiber();
-  process().remove_fiber(self);
+  Worker* worker = current_worker_unchecked();
+  Fiber* self = worker->current;
   self->state.store(FiberState::kDead, std::memory_order_relaxed);
-  Worker::switch_away(self);
+  if (worker->waits_plainly) {
+    worker->fibers.remove(self, worker);
+    worker->switch_away_plainly<true>(self);
+  } else {
+    process().remove_fiber(self);
+    Worker::switch_away(self);
+  }
   fatal("a dead fiber was resumed");
 }
 

@@ -17,32 +17,46 @@ namespace tendril::rt {
 Process& process() noexcept { return ProcessWide<Process>::get(); }
 
 void Process::add_fiber(Fiber* fiber) noexcept {
-  const auto add_one = [](auto& counter) {  // written under the lock only, read without
-    const auto value = counter.load(std::memory_order_relaxed) + 1;
-    counter.store(value, std::memory_order_relaxed);
-    return value;
-  };
-  SpinGuard guard(lock_);
-  add_one(made_);
-  if (const size_t live = add_one(live_); live > peak_.load(std::memory_order_relaxed)) {
-    peak_.store(live, std::memory_order_relaxed);
+  Worker* worker = fiber->worker;
+  if (worker->group == nullptr) {
+    const RuntimeSectionOnWorker section;
+    worker->fibers.add(fiber, worker);
+  } else {
+    SpinGuard guard(lock_);
+    grouped_.add(fiber);
   }
-  fibers_.push_back(fiber);
 }
 
 void Process::remove_fiber(Fiber* fiber) noexcept {
-  SpinGuard guard(lock_);
-  live_.store(live_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-  fibers_.remove(fiber);
+  Worker* worker = fiber->worker;
+  if (worker->group == nullptr) {
+    const RuntimeSectionOnWorker section;
+    worker->fibers.remove(fiber, worker);
+  } else {
+    SpinGuard guard(lock_);
+    grouped_.remove(fiber);
+  }
+}
+
+size_t Process::live_fibers() const noexcept {
+  size_t sum = grouped_.live();
+  for_each_alone([&sum](const FibersAlone& fibers) { sum += fibers.list.live(); });
+  return sum;
+}
+
+void Process::add_alone(FibersAlone* fibers) noexcept {
+  fibers->older = newest_.load(std::memory_order_relaxed);
+  while (!newest_.compare_exchange_weak(fibers->older, fibers, std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+  }
 }
 
 void Process::reset_after_fork() noexcept {
   lock_.reset_after_fork();
+  for_each_alone([](FibersAlone& fibers) { reset_biased_lock_after_fork(fibers.lock); });
   if (hooks.on_forgotten_after_fork != nullptr) for_each_fiber(hooks.on_forgotten_after_fork);
-  fibers_.reset();
-  live_ = 0;
-  peak_ = 0;
-  made_ = 0;
+  grouped_.reset();
+  for_each_alone([](FibersAlone& fibers) { fibers.list.reset(); });
 }
 
 void fatal(const char* message) noexcept {

@@ -1,11 +1,11 @@
-// What belongs to the process as a whole: the list of fibers, for those who want to see them, and
+// What belongs to the process as a whole: the lists of fibers, for those who want to see them, and
 // the hooks by which the layer above takes part in the hub's work.
 #pragma once
 
 #include <atomic>
 
 #include "runtime/fiber/fiber.hpp"
-#include "runtime/fiber/intrusive_list.hpp"
+#include "runtime/hub/fiber_list.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
 namespace tendril::rt {
@@ -40,29 +40,44 @@ class Process {
  public:
   ProcessHooks hooks;
 
+  // To and from the list of the fiber's worker if that is alone, else that of the groups. On that
+  // worker.
   void add_fiber(Fiber* fiber) noexcept;
   void remove_fiber(Fiber* fiber) noexcept;
 
-  // Calls visit for each live fiber, under the list's lock: visit must not block.
+  // Calls visit for each live fiber, under the lock of its list: visit must not block. Fibers of
+  // different workers alone are not seen at one moment.
   template <typename Visit>
   void for_each_fiber(Visit&& visit) {
-    SpinGuard guard(lock_);
-    for (Fiber* f = fibers_.front(); f != nullptr; f = fibers_.after(f)) visit(f);
+    {
+      SpinGuard guard(lock_);
+      grouped_.for_each(visit);
+    }
+    for_each_alone([&](FibersAlone& fibers) {
+      BiasedGuard guard(fibers.lock);
+      fibers.list.for_each(visit);
+    });
   }
 
-  size_t live_fibers() const noexcept { return live_.load(std::memory_order_relaxed); }
-  size_t peak_fibers() const noexcept { return peak_.load(std::memory_order_relaxed); }
-  uint64_t fibers_made() const noexcept { return made_.load(std::memory_order_relaxed); }
+  size_t live_fibers() const noexcept;
+
+  // Of a worker that has just been made, and stays.
+  void add_alone(FibersAlone* fibers) noexcept;
 
   SpinLock& lock() noexcept { return lock_; }  // held around fork
   void reset_after_fork() noexcept;
 
  private:
+  template <typename Visit>
+  void for_each_alone(Visit&& visit) const {
+    for (FibersAlone* f = newest_.load(std::memory_order_acquire); f != nullptr; f = f->older) {
+      visit(*f);
+    }
+  }
+
   SpinLock lock_;
-  IntrusiveList<Fiber> fibers_;  // guarded by lock_
-  std::atomic<size_t> live_{0};
-  std::atomic<size_t> peak_{0};
-  std::atomic<uint64_t> made_{0};
+  FiberList grouped_;  // guarded by lock_
+  std::atomic<FibersAlone*> newest_{nullptr};
 };
 
 Process& process() noexcept;

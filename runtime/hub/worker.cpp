@@ -99,16 +99,6 @@ void Worker::switch_away(Fiber* self) noexcept {
 
 void Worker::yield_current(Worker* worker) noexcept {
   Fiber* self = worker->current;
-  if (worker->group == nullptr && worker->turns_left_ > 1 && worker->woken_.empty() &&
-      !worker->yielded_.empty() && !seeded_schedule().is_on()) [[likely]] {
-    // The usual case of pick_next and finish_switch in one. Nobody else takes from the queue of a
-    // worker alone, so the fiber may stand in it before it has left its stack.
-    --worker->turns_left_;
-    worker->woken_streak_ = 0;
-    self->state.store(FiberState::kReady, std::memory_order_relaxed);
-    worker->switch_to(worker->yielded_.exchange(self), self);
-    return;
-  }
   self->state.store(FiberState::kYielding, std::memory_order_relaxed);
   switch_away(self);
 }
@@ -129,6 +119,10 @@ void Worker::finish_switch(Fiber* left) noexcept {
       preempting_ = false;
       break;
     case FiberState::kParking: {
+      if (left->worker->waits_plainly) {
+        left->state.store(FiberState::kParked, std::memory_order_release);
+        break;
+      }
       FiberState expected = FiberState::kParking;
       if (left->state.compare_exchange_strong(expected, FiberState::kParked,
                                               std::memory_order_acq_rel)) {
@@ -147,7 +141,7 @@ void Worker::finish_switch(Fiber* left) noexcept {
       break;
     case FiberState::kRunning:  // the hub, which is in no queue
       break;
-    case FiberState::kReady:  // see yield_current: never comes here
+    case FiberState::kReady:  // see yield_plainly: never comes here
     case FiberState::kParked:
       fatal("a fiber left its stack in a state that is not its own");
   }
@@ -271,9 +265,17 @@ void Worker::drain_inbox() noexcept {
   if (inbox.empty()) return;
   for (Fiber* fiber = inbox.take_all(); fiber != nullptr;) {
     Fiber* next = fiber->next_ready;
-    add_woken(fiber);
+    admit(fiber);
     fiber = next;
   }
+}
+
+// Where states are this thread's alone, who claims a wait elsewhere leaves them as they are.
+void Worker::admit(Fiber* fiber) noexcept {
+  if (fiber->state.load(std::memory_order_relaxed) == FiberState::kParked) {
+    fiber->state.store(FiberState::kReady, std::memory_order_relaxed);
+  }
+  add_woken(fiber);
 }
 
 void Worker::hub_entry(boost::context::detail::transfer_t transfer) {

@@ -18,6 +18,7 @@
 #include "runtime/fiber/run_queue.hpp"
 #include "runtime/fiber/timer.hpp"
 #include "runtime/hub/cpu_time.hpp"
+#include "runtime/hub/fiber_list.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
 struct uv_loop_s;
@@ -67,14 +68,18 @@ class Worker {
   TimerHeap timers;
   Poller* poller = nullptr;      // shared by the workers of a group
   WorkerGroup* group = nullptr;  // null: a worker alone. Set before it runs anything
+  // Alone, and other threads pass a fence when it asks them to (see park.cpp): its fibers wait
+  // without atomic read-modify-writes. Written before it runs anything.
+  bool waits_plainly = false;
   WorkerStats stats;
   CpuAccount cpu_account;
+  FibersAlone fibers;  // empty in a group
 
   // Ended fibers of create_fiber that keep their default stack, linked by next_ready: spawning
   // takes no lock. Own thread only.
   Fiber* spare_fibers = nullptr;
   uint32_t spare_count = 0;
-  static constexpr uint32_t kMostSpares = 256;
+  static constexpr uint32_t kMostSpares = 1024;
 
   // Runs the one fiber that is bound to it and no other, see WorkerGroup::bind_current_fiber. Set
   // before it runs anything.
@@ -104,6 +109,12 @@ class Worker {
   // Suspends the running fiber, whose state says why, and runs another. Returns when it is resumed,
   // perhaps on another worker.
   static void switch_away(Fiber* self) noexcept;
+
+  // What is done most often, without a call, for workers that wait plainly (alone_switch.hpp).
+  template <bool kDying>
+  void switch_away_plainly(Fiber* self) noexcept;
+  void yield_plainly() noexcept;
+  void make_ready_plainly(Fiber* fiber) noexcept;
 
   // The running fiber lets others run: goes to the end of the queue of those that yield. Own
   // thread, runtime mode. Returns at once if nothing else is ready.
@@ -186,6 +197,8 @@ class Worker {
   };
 
   void switch_to(Fiber* next, Fiber* self) noexcept;
+  template <bool kDying>
+  void switch_plainly_to(Fiber* next, Fiber* self) noexcept;
   Fiber* pick_next() noexcept;
   Fiber* pick_second_class() noexcept;
   Fiber* pick_by_seed() noexcept;
@@ -203,6 +216,7 @@ class Worker {
   void hub_turn() noexcept;
   void report_idle(bool for_ever) noexcept;
   void drain_inbox() noexcept;
+  void admit(Fiber* fiber) noexcept;
   Nanoseconds time_to_sleep(Deadline now) noexcept;
 
   static constexpr int kTurnsPerLook = 64;                // turns between looks at the clock

@@ -3,9 +3,11 @@
 
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/poller.hpp"
+#include "runtime/hub/process.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/memory/stack_pool.hpp"
+#include "runtime/platform/asymmetric_fence.hpp"
 #include "runtime/platform/clock.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -43,6 +45,7 @@ Worker* Worker::make(Poller* shared_poller, Worker* reuse) noexcept {
     unmap_pages(pages, round_up_to_page(sizeof(Worker)));
     return nullptr;
   }
+  if (shared_poller == nullptr) process().add_alone(&worker->fibers);
   return worker;
 }
 
@@ -65,6 +68,8 @@ Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t 
   if (worker == nullptr) return nullptr;
   const Stack stack = worker->hub.stack;
   worker->os_tid = static_cast<int>(raw_syscall(SYS_gettid));
+  // With a control block for the hub it is about to be the first of a group.
+  worker->waits_plainly = shared_poller == nullptr && hub_fs_base == 0 && can_fence_all_threads();
   worker->root = root;
   worker->current = root;
   root->worker = worker;

@@ -1,25 +1,14 @@
-// The lock of the API's primitives: a few instructions for the OS thread that uses them alone.
-//
-// Nearly every primitive is used by the fibers of one OS thread, which cannot interrupt each other
-// inside the library. So a BiasedLock favours the first thread that takes it: that one says "held"
-// by a plain store and looks whether it is still favoured. Another thread that wants the lock
-// withdraws the favour, once and for ever, makes every CPU see that (membarrier), and waits until
-// the favoured thread is out; from then on it is an ordinary spin lock for all.
-//
-//   favoured:  held = true; [compiler barrier]; favoured == me ? in : (held = false; spin lock)
-//   other:     spin lock; favoured = nobody; [membarrier]; wait until !held; in
-//
-// Of the two stores at least one is seen by the other side. A guard is held in runtime mode, so
-// that a green thread is not preempted and moved with it, and not over a switch.
+// The lock of the API's primitives: a BiasedLock, held in runtime mode.
 #pragma once
 
 #include <atomic>
 #include <utility>
 
+#include "runtime/hub/biased_lock.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/platform/runtime_mode.hpp"
+#include "runtime/sync/dead_end.hpp"
 #include "runtime/sync/thread.hpp"
-#include "tendril/detail/sync_state.hpp"
 
 namespace tendril::detail {
 
@@ -45,35 +34,21 @@ class Guard {
     // In runtime mode nobody preempts us: only from here on is the worker sure to stay ours.
     was_program_ = rt::enter_runtime_mode_on_worker();
     holds_ = true;
-    acquire_for(rt::current_worker_unchecked());
+    // The first use of a primitive: its user may be a thread that the API does not know otherwise.
+    if (__builtin_expect(lock_.favoured.load(std::memory_order_relaxed) == nullptr, false)) {
+      watch_for_dead_ends();
+    }
+    favoured_ = rt::acquire_biased(lock_, rt::current_worker_unchecked());
   }
 
   // While it is held:
   rt::Fiber* fiber() const noexcept { return rt::current_worker_unchecked()->current; }
 
  private:
-  void acquire_for(rt::Worker* me) noexcept {
-    if (__builtin_expect(lock_.favoured.load(std::memory_order_relaxed) == me, true)) {
-      lock_.held_by_favoured.store(true, std::memory_order_relaxed);
-      std::atomic_signal_fence(std::memory_order_seq_cst);
-      if (__builtin_expect(lock_.favoured.load(std::memory_order_relaxed) == me, true)) {
-        favoured_ = true;
-        return;
-      }
-      lock_.held_by_favoured.store(false, std::memory_order_release);
-    }
-    acquire_slowly(me);
-  }
-
   void unlock() noexcept {
     holds_ = false;
-    if (favoured_) {
-      lock_.held_by_favoured.store(false, std::memory_order_release);
-    } else {
-      lock_.locked.store(false, std::memory_order_release);
-    }
+    rt::release_biased(lock_, favoured_);
   }
-  void acquire_slowly(rt::Worker* me) noexcept;
 
   friend class SectionOf;
   BiasedLock& lock_;

@@ -8,7 +8,7 @@
 #include "runtime/sync/inspection.hpp"
 
 #include "runtime/hub/process.hpp"
-#include "runtime/sync/asymmetric_fence.hpp"
+#include "runtime/platform/asymmetric_fence.hpp"
 #include "runtime/sync/thread.hpp"
 
 namespace tendril::detail {
@@ -30,9 +30,9 @@ std::vector<SeenFiber> look_at_fibers(const ThreadRecord* thread) {
   size_t room = rt::process().live_fibers() + 64;
   seen.reserve(room);  // nothing is allocated under the list's lock
   // Without the fence of all threads the count stays up for ever: then all who end take the lock.
-  const bool can_fence = can_fence_all_threads();
+  const bool can_fence = rt::can_fence_all_threads();
   lookers.fetch_add(1, std::memory_order_seq_cst);
-  if (can_fence) fence_all_threads();
+  if (can_fence) rt::fence_all_threads();
   rt::process().for_each_fiber([&](rt::Fiber* fiber) {
     const auto* record = static_cast<const FiberRecord*>(
         std::atomic_ref(fiber->api).load(std::memory_order_acquire));

@@ -2,6 +2,7 @@
 
 #include <cxxabi.h>
 
+#include "runtime/hub/alone_switch.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/sync/attention.hpp"
 #include "runtime/sync/fork.hpp"
@@ -96,6 +97,7 @@ void discard(Task* task) noexcept {
 void start_task(Task* task, std::source_location where, size_t stack_size, std::string_view name) {
   try {
     rt::Fiber* self = running_fiber();
+    if (self->worker->waits_plainly) rt::favour(task->lock, self->worker);
     task->where = where;
     task->number = next_task_number();
     task->record.task = task;
@@ -224,7 +226,11 @@ void yield() {
     const rt::RuntimeSectionOnWorker section;  // from here to the switch nobody moves us
     rt::Worker* worker = rt::current_worker_unchecked();
     self = worker->current;
-    if (__builtin_expect(self != &worker->hub, true)) rt::Worker::yield_current(worker);
+    if (__builtin_expect(worker->waits_plainly && self != &worker->hub, true)) {
+      worker->yield_plainly();
+    } else if (self != &worker->hub) {
+      rt::Worker::yield_current(worker);
+    }
   }
   if (__builtin_expect(is_hub(self), false)) refuse_on_hub();
   auto* record = static_cast<FiberRecord*>(self->api);

@@ -53,7 +53,8 @@ uint32_t ident_of_task(Task* task) {
 void idents_reset_after_fork() noexcept { idents_lock.reset_after_fork(); }
 
 void give_back_ident(Task& task) noexcept {
-  if (const uint32_t ident = task.ident.exchange(0, std::memory_order_relaxed); ident != 0) {
+  // Nobody else refers to the task any more.
+  if (const uint32_t ident = task.ident.load(std::memory_order_relaxed); ident != 0) {
     free_ident(ident);
   }
 }

@@ -115,9 +115,13 @@ int main(void) {
   for (int i = 0; i < kThreads; ++i) join_thread(threads[i]);
   pass("running, out of stack, blocked");
 
-  stack_t small = {.ss_sp = ends, .ss_size = 100}, bad = {.ss_sp = ends, .ss_flags = 0x1234};
+  stack_t small = {.ss_sp = ends, .ss_size = 2047}, bad = {.ss_sp = ends, .ss_flags = 0x1234};
   CHECK_ERRNO(ENOMEM, sigaltstack(&small, NULL));
   CHECK_ERRNO(EINVAL, sigaltstack(&bad, NULL));
+  static char room[2048];  // the least that Linux takes, whatever the frames of this CPU need
+  stack_t least = {.ss_sp = room, .ss_size = sizeof room};
+  CHECK_OK(sigaltstack(&least, NULL));
+  CHECK_OK(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL));
   pass("bad arguments");
   return 0;
 }

@@ -7,7 +7,7 @@
 namespace tendril::detail {
 
 // A lock for a few instructions, biased towards one OS thread, which takes it without an atomic
-// read-modify-write until another thread wants it (runtime/sync/guard.hpp).
+// read-modify-write until another thread wants it (runtime/hub/biased_lock.hpp).
 struct BiasedLock {
   std::atomic<const void*> favoured{nullptr};  // worker it is biased to; null: nobody used it yet
   std::atomic<bool> held_by_favoured{false};

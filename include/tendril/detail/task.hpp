@@ -135,7 +135,10 @@ inline void hold_task(Task* task) noexcept {
   task->references.fetch_add(1, std::memory_order_relaxed);
 }
 inline void release_task(Task* task) noexcept {
-  if (task != nullptr && task->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+  if (task == nullptr) return;
+  // Who holds the last reference is alone with it: only holders can add others.
+  if (task->references.load(std::memory_order_acquire) == 1 ||
+      task->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     release_task_slowly(task);
   }
 }

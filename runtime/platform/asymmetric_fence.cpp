@@ -1,14 +1,14 @@
-#include "runtime/sync/asymmetric_fence.hpp"
+#include "runtime/platform/asymmetric_fence.hpp"
 
 #include <linux/membarrier.h>
 
 #include "runtime/platform/syscall.hpp"
 
-namespace tendril::detail {
+namespace tendril::rt {
 namespace {
 
 bool register_process() noexcept {
-  return rt::raw_syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+  return raw_syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
 }  // namespace
@@ -20,9 +20,9 @@ bool can_fence_all_threads() noexcept {
 
 void fence_all_threads() noexcept {
   // EPERM in a child of fork that lost the registration: register again.
-  while (rt::raw_syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0 &&
+  while (raw_syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0 &&
          register_process()) {
   }
 }
 
-}  // namespace tendril::detail
+}  // namespace tendril::rt

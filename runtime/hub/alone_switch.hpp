@@ -1,0 +1,66 @@
+// The switches of workers that wait plainly (Worker::waits_plainly): of explicit fibers.
+//
+// Nobody else touches their queues or the states of their fibers, so the usual case is a few dozen
+// instructions. They are inline, because what a switch costs most is returns: the CPU predicts the
+// return addresses of the flow that was left, and every frame between the switch and the code that
+// wanted it is one misprediction.
+#pragma once
+
+#include "runtime/hub/prefetch_following.hpp"
+#include "runtime/hub/worker.hpp"
+
+namespace tendril::rt {
+
+template <bool kDying>
+inline __attribute__((always_inline)) void Worker::switch_plainly_to(Fiber* next,
+                                                                     Fiber* self) noexcept {
+  next->state.store(FiberState::kRunning, std::memory_order_relaxed);
+  current = next;
+  ++stats.switches;
+  auto* left = static_cast<Fiber*>(switch_context(*self, *next, kDying));
+  switch (left->state.load(std::memory_order_relaxed)) {
+    case FiberState::kReady:  // stands in a queue already, see yield_plainly
+      return;
+    case FiberState::kParking:
+      left->state.store(FiberState::kParked, std::memory_order_release);
+      return;
+    default:
+      finish_switch(left);
+  }
+}
+
+// The running fiber parks or ends, as its state says.
+template <bool kDying>
+inline __attribute__((always_inline)) void Worker::switch_away_plainly(Fiber* self) noexcept {
+  Fiber* next = woken_.front();
+  if (next == nullptr || turns_left_ <= 1 || (woken_streak_ >= kWokenInARow && !yielded_.empty()))
+      [[unlikely]] {
+    return switch_away(self);
+  }
+  --turns_left_;
+  ++woken_streak_;
+  only_yielded_ = false;
+  woken_.pop();
+  prefetch_following(woken_.front(), hub.fs_base);
+  switch_plainly_to<kDying>(next, self);
+}
+
+// The running fiber goes to the end of the queue of those that yield.
+inline __attribute__((always_inline)) void Worker::yield_plainly() noexcept {
+  Fiber* self = current;
+  if (turns_left_ <= 1 || !woken_.empty() || yielded_.empty()) [[unlikely]] {
+    return yield_current(this);
+  }
+  --turns_left_;
+  woken_streak_ = 0;
+  self->state.store(FiberState::kReady, std::memory_order_relaxed);
+  switch_plainly_to<false>(yielded_.exchange(self), self);
+}
+
+// Own thread only.
+inline void Worker::make_ready_plainly(Fiber* fiber) noexcept {
+  fiber->state.store(FiberState::kReady, std::memory_order_relaxed);
+  woken_.push(fiber);
+}
+
+}  // namespace tendril::rt
