@@ -99,7 +99,7 @@ long dispatch(Call& call) noexcept {
 
 bool attention_needed() noexcept {
   rt::Worker* worker = rt::current_worker_unchecked();
-  return worker->slice_ended ||
+  return worker->preemption_due != rt::Preemption::kNone ||
          worker->current->interrupt_pending.load(std::memory_order_relaxed) ||
          !state_of(worker)->inbox.empty();
 }

@@ -41,8 +41,8 @@ long dispatch(Call& call) noexcept;
 // Carries the call out natively. An EINTR that is not meant for this green thread is hidden.
 long pass(const Call& call) noexcept;
 
-// True if signals may have to be delivered, or the time slice has ended, before the program goes
-// on.
+// True if signals may have to be delivered, or the thread is to be preempted, before the program
+// goes on.
 bool attention_needed() noexcept;
 
 }  // namespace tendril::kernel

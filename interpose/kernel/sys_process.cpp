@@ -188,6 +188,7 @@ static long exec(const Call& call, const ChildPlan* plan, int environment_index)
     char** list = compose_child_environment(*plan, pages);
     if (list != nullptr) arguments[environment_index] = reinterpret_cast<long>(list);
   }
+  worker->hog_run.end();
   set_kernel_mask(~uint64_t{0});
   signals().hand_pending_to_kernel(thread);
   state_of(worker)->has_program_mask = true;

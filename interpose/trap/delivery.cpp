@@ -67,9 +67,7 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
 }  // namespace
 
 void deliver_signals(ucontext_t* frame, long result, long number) {
-  if (rt::Worker* worker = rt::current_worker_unchecked(); worker->slice_ended) {
-    worker->preempt_current();
-  }
+  rt::current_worker_unchecked()->carry_out_preemption();
   GreenThread* thread = kernel::current_thread();
   kernel::carry_out_scheduling(thread);
   thread->hold_delivery = false;

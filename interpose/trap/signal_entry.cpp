@@ -79,11 +79,14 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   enter_runtime();
   const uint64_t mask = kernel::signals().kernel_mask();
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
+  const bool others_waited = worker->anything_woken();
   if (kernel::current_thread()->hold_delivery) {
     kernel::post_arrived_signals();
   } else {
     deliver_signals(frame, 0, kNoCall);
   }
+  // Whom it has woken does not wait until this thread has computed enough.
+  if (!others_waited) rt::current_worker_unchecked()->give_way_if_woken();
   kernel::prepare_return(frame);
   leave_runtime();
 }

@@ -114,10 +114,11 @@ void on_kick(int, siginfo_t* info, void* context) {
   auto* frame = static_cast<ucontext_t*>(context);
   rt::leave_interruptible_call(frame);
   if (rt::current_worker() == nullptr) return;
-  const bool slice_ended = info->si_code == SI_TIMER;
+  rt::Worker* worker = rt::current_worker_unchecked();
+  const rt::Preemption preemption = worker->preemption_at_kick(info->si_code == SI_TIMER);
   if (in_runtime() || is_shim_code(frame)) {  // it yields on its way out, see attention_needed
     kernel::take_part_in_call();
-    if (slice_ended) rt::current_worker_unchecked()->slice_ended = true;
+    if (preemption != rt::Preemption::kNone) worker->preempt_on_way_out(preemption);
     kernel::set_mask_of_return(frame);
     return;
   }
@@ -128,7 +129,7 @@ void on_kick(int, siginfo_t* info, void* context) {
   enter_runtime();
   kernel::take_part_in_call();
   set_kernel_mask(kernel::signals().kernel_mask());
-  if (slice_ended) rt::current_worker_unchecked()->preempt_current();
+  if (preemption != rt::Preemption::kNone) worker->preempt_current(preemption);
   if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery && settled) {
     deliver_signals(frame, 0, kNoCall);  // came while it was off the CPU
   }
@@ -137,20 +138,24 @@ void on_kick(int, siginfo_t* info, void* context) {
   leave_runtime();
 }
 
-// Ticks for this OS thread. Short slices (for tests) need a clock that is finer than the kernel's
-// tick, and tick while the worker sleeps as well.
-bool start_slices(int os_tid, int microseconds, int* made) noexcept {
+// Ticks for this OS thread, two of its CPU time to a slice. Short slices (for tests) end by one
+// tick, need a clock that is finer than the kernel's tick, and tick while the worker sleeps as
+// well.
+bool start_slices(rt::Worker* worker, int microseconds, int* made) noexcept {
   constexpr int kFinestCpuTick = 4000;
+  const bool is_short = microseconds < kFinestCpuTick;
+  worker->ticks_per_slice = is_short ? 1 : 2;
   sigevent event{};
   event.sigev_notify = SIGEV_THREAD_ID;
   event.sigev_signo = kernel::kKickSignal;
-  event._sigev_un._tid = os_tid;
+  event._sigev_un._tid = worker->os_tid;
   int timer = 0;
-  const long clock = microseconds < kFinestCpuTick ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
+  const long clock = is_short ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
   if (rt::raw_syscall(SYS_timer_create, clock, &event, &timer) != 0) return false;
   *made = timer;
-  const timespec slice = rt::to_timespec(microseconds * rt::Nanoseconds{1000});
-  const itimerspec period{slice, slice};
+  const timespec tick =
+      rt::to_timespec(microseconds * rt::Nanoseconds{1000} / worker->ticks_per_slice);
+  const itimerspec period{tick, tick};
   return rt::raw_syscall(SYS_timer_settime, timer, 0, &period, nullptr) == 0;
 }
 
@@ -197,8 +202,7 @@ bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
   rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
   const uint64_t mask = kernel::signals().kernel_mask();
   if (set_dispatch(kDispatchOn, &worker->selector) != 0) return false;
-  if (slice_microseconds != 0 &&
-      !start_slices(worker->os_tid, slice_microseconds, &state->slice_timer)) {
+  if (slice_microseconds != 0 && !start_slices(worker, slice_microseconds, &state->slice_timer)) {
     return false;
   }
   set_kernel_mask(mask);

@@ -24,6 +24,17 @@ class LocalQueue {
     tail_ = fiber;
   }
 
+  // The same as !empty(), as a hint for others.
+  bool seems_filled() const noexcept {
+    return __atomic_load_n(&head_, __ATOMIC_RELAXED) != nullptr;
+  }
+
+  void push_front(Fiber* fiber) noexcept {
+    if (head_ == nullptr) tail_ = fiber;
+    fiber->next_ready = head_;
+    head_ = fiber;
+  }
+
   Fiber* pop() noexcept {
     Fiber* fiber = head_;
     if (fiber != nullptr) head_ = fiber->next_ready;

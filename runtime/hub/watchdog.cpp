@@ -2,6 +2,7 @@
 
 #include <linux/futex.h>
 
+#include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker_group.hpp"
 #include "runtime/platform/clock.hpp"
@@ -11,7 +12,6 @@ namespace tendril::rt {
 namespace {
 
 constexpr size_t kStackSize = 32 * 1024;
-constexpr uint64_t kAllSignals = ~uint64_t{0};
 constexpr Nanoseconds kBetweenLooks = 10'000'000;
 // Under a seed another worker changes who runs when: only what would stand for good gets one.
 constexpr Nanoseconds kBetweenLooksUnderSeed = 2'000'000'000;
@@ -42,16 +42,16 @@ void Watchdog::start(WorkerGroup* group) noexcept {
     started_ = false;
     return;
   }
-  if (start_bare_thread(&thread_, main, this, kAllSignals) < 0) started_ = false;
+  // All signals are blocked but the one that ends its wait.
+  if (start_bare_thread(&thread_, main, this, ~interrupt_signal_bit()) < 0) started_ = false;
 }
 
 void Watchdog::main(void* argument) {
   auto* self = static_cast<Watchdog*>(argument);
-  const timespec pause =
-      to_timespec(seeded_schedule().is_on() ? kBetweenLooksUnderSeed : kBetweenLooks);
+  const Nanoseconds pause = seeded_schedule().is_on() ? kBetweenLooksUnderSeed : kBetweenLooks;
   int quiet = 0;
   for (;;) {
-    raw_syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, nullptr);
+    self->group_->wake_preemption().watch(*self->group_, self->thread_.tid, pause);
     if (self->is_stale()) {
       self->started_ = false;
       return;

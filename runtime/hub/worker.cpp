@@ -33,13 +33,16 @@ inline Fiber* Worker::pick_second_class() noexcept {
   if (group == nullptr) return yielded_.pop();
   group_is_next_ = !group_is_next_;
   Fiber* fiber = nullptr;
-  if (group_is_next_) fiber = group->take_preempted(*this);
+  if (group_is_next_) fiber = group->take_preempted(*this, second_class_is_due_);
   if (fiber == nullptr && !yielded_.empty()) {
     QueueLock guard(*this);
     fiber = yielded_.pop();
     if (fiber != nullptr) count_movable(fiber, -1);
   }
-  if (fiber == nullptr && !group_is_next_) fiber = group->take_preempted(*this);
+  if (fiber == nullptr && !group_is_next_) {
+    fiber = group->take_preempted(*this, second_class_is_due_);
+  }
+  second_class_is_due_ = false;
   return fiber;
 }
 
@@ -51,7 +54,8 @@ inline Fiber* Worker::pick_next() noexcept {
   if (seeded_schedule().is_on()) [[unlikely]]
     return pick_by_seed();
   // The queues may only shrink behind our back: whoever looks empty is.
-  if (!woken_.empty() && (woken_streak_ < kWokenInARow || yielded_.empty())) {
+  if (!woken_.empty() && !second_class_is_due_ &&
+      (woken_streak_ < kWokenInARow || yielded_.empty())) {
     QueueLock guard(*this);
     if (Fiber* fiber = woken_.pop()) {
       prefetch_following(woken_.front(), hub.fs_base);
@@ -111,12 +115,13 @@ void Worker::finish_switch(Fiber* left) noexcept {
       left->state.store(FiberState::kReady, std::memory_order_relaxed);
       if (left->worker != this) {  // on its way to the worker that it is pinned to from now on
         schedule(left);
-      } else if (preempting_ && !left->pinned && group != nullptr) {
-        group->add_preempted(left);
+      } else if (preempting_ != Preemption::kNone && !left->pinned && group != nullptr) {
+        group->add_preempted(left, preempting_);
       } else {
         add_yielded(left);
       }
-      preempting_ = false;
+      was_preempted_ = preempting_ != Preemption::kNone;
+      preempting_ = Preemption::kNone;
       break;
     case FiberState::kParking: {
       if (left->worker->waits_plainly) {
@@ -205,18 +210,6 @@ uint32_t Worker::give_to(Worker& thief, uint32_t most) noexcept {
   }
   while (Fiber* fiber = given.pop()) thief.add_woken(fiber);
   return count;
-}
-
-void Worker::preempt_current() noexcept {
-  slice_ended = false;
-  turns_left_ = 0;  // the hub is due: what became ready meanwhile runs first
-  looks_left_ = 0;
-  ++stats.preemptions;
-  preempting_ = true;
-  only_yielded_ = false;
-  Fiber* self = current;
-  self->state.store(FiberState::kYielding, std::memory_order_relaxed);
-  switch_away(self);
 }
 
 void Worker::schedule(Fiber* fiber) noexcept {
@@ -327,7 +320,12 @@ void Worker::hub_turn() noexcept {
     stats.longest_without_hub = now - last_hub_time_;
   }
   timers.fire_due(now);
-  if (group != nullptr && !reserved) group->look_for_work(*this, now);
+  if (group != nullptr && !reserved) {
+    // What somebody was interrupted for may be a timer of another who computes.
+    if (was_preempted_) group->fire_others(*this, now);
+    group->look_for_work(*this, now);
+  }
+  was_preempted_ = false;
 
   Nanoseconds timeout = anything_ready() ? 0 : time_to_sleep(now);
   const bool sleeps = timeout != 0;
@@ -366,12 +364,24 @@ void Worker::hub_turn() noexcept {
   drain_inbox();
 
   now = monotonic_now();
+  note_turns(now);
   last_hub_time_ = now;  // sleeping is not starving: the count starts anew
   last_hub_cycles_ = cycle_count();
   timers.fire_due(now);
   if (loop_ != nullptr && (outcome.loop_has_work || loop_is_alive())) {
     uv_update_time(loop_);
     if (outcome.loop_has_work || uv_backend_timeout(loop_) == 0) uv_run(loop_, UV_RUN_NOWAIT);
+  }
+}
+
+// Who yields or computes has a turn in any case where nobody else is ready.
+void Worker::note_turns(Nanoseconds now) noexcept {
+  if (group == nullptr || reserved || seeded_schedule().is_on()) return;
+  if (woken_.empty() || (yielded_.empty() && !group->has_preempted())) {
+    computed_last_ = now;
+  } else if (now - computed_last_ >= kWokenTime) {
+    computed_last_ = now;
+    second_class_is_due_ = true;
   }
 }
 
@@ -406,6 +416,8 @@ bool Worker::loop_is_alive() const noexcept {
 void Worker::forget_after_fork() noexcept {
   woken_.clear();
   yielded_.clear();
+  hog_run.reset_after_fork();
+  preemption_due = Preemption::kNone;
   movable_ = 0;
   queue_lock_.reset_after_fork();
   inbox.clear();

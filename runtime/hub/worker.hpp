@@ -19,6 +19,7 @@
 #include "runtime/fiber/timer.hpp"
 #include "runtime/hub/cpu_time.hpp"
 #include "runtime/hub/fiber_list.hpp"
+#include "runtime/hub/hog_run.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
 struct uv_loop_s;
@@ -50,6 +51,13 @@ enum class Selector : uint8_t {  // values fixed by Syscall User Dispatch
   kBlock = 1,                    // program code: they come to us
 };
 
+// Why a running fiber is made to give up the processor.
+enum class Preemption : uint8_t {
+  kNone,
+  kSliceEnded,  // others that compute are to have their turn
+  kGivesWay,    // to those who were woken; it goes on before the others that compute
+};
+
 class Worker {
  public:
   // --- read through the GS base: offsets are part of the contract with assembly ---
@@ -57,8 +65,9 @@ class Worker {
   volatile Selector selector{Selector::kAllow};  // gs:8, see interpose/trap
   // Set while a vfork child borrows this worker's memory: everything passes natively.
   volatile bool vfork_child_runs = false;
-  // The running fiber's time slice has ended while runtime code ran: it yields on its way out.
-  volatile bool slice_ended = false;
+  // The running fiber was to be preempted while runtime code ran: it yields on its way out, see
+  // carry_out_preemption.
+  volatile Preemption preemption_due = Preemption::kNone;
 
   Fiber* current = nullptr;  // the running fiber; own thread only
   Fiber hub;                 // owner of the loops; runs hub_main
@@ -151,9 +160,30 @@ class Worker {
   long call_unless_rung(long number, const long (&arguments)[6]) noexcept;
   void forget_rings() noexcept { rung_ = 0; }
 
-  // The running fiber has had its time slice: lets the hub look around, then whoever is ready, then
-  // goes on. Own thread, runtime mode.
-  void preempt_current() noexcept;
+  // --- preemption, see worker_preemption.cpp; own thread ---
+
+  // So many ticks make a time slice: a fiber that computes is preempted by the tick that finds it
+  // running as the one before did. 1 (for tests): by each.
+  int ticks_per_slice = 1;
+
+  // In the handler of the signal by which ticks and interruptions come: whether the running fiber
+  // is to be preempted.
+  Preemption preemption_at_kick(bool tick) noexcept;
+  // It came upon runtime code: later; and what that left to be done. The latter in runtime mode.
+  void preempt_on_way_out(Preemption why) noexcept;
+  void carry_out_preemption() noexcept;
+  // Lets the hub look around, then whoever is ready, then goes on. Runtime mode.
+  void preempt_current(Preemption why) noexcept;
+  // The running fiber computes and has been interrupted: whom that has woken does not wait for the
+  // end of its slice. Runtime mode.
+  void give_way_if_woken() noexcept;
+
+  HogRun hog_run;
+  // --- by any thread ---
+  bool runs_hog() const noexcept;
+  void interrupt_hog() noexcept;
+  // A hint.
+  bool anything_woken() const noexcept { return woken_.seems_filled(); }
 
   // The embedded libuv loop, made at first use. Own thread only. Null when out of descriptors.
   uv_loop_s* loop() noexcept;
@@ -196,6 +226,7 @@ class Worker {
     SpinLock* const lock_;
   };
 
+  bool strike() noexcept;
   void switch_to(Fiber* next, Fiber* self) noexcept;
   template <bool kDying>
   void switch_plainly_to(Fiber* next, Fiber* self) noexcept;
@@ -214,6 +245,7 @@ class Worker {
   void close_loop() noexcept;
   static void hub_entry(boost::context::detail::transfer_t transfer);
   void hub_turn() noexcept;
+  void note_turns(Nanoseconds now) noexcept;
   void report_idle(bool for_ever) noexcept;
   void drain_inbox() noexcept;
   void admit(Fiber* fiber) noexcept;
@@ -223,13 +255,15 @@ class Worker {
   static constexpr int kLooksPerHubTurn = 16;             // at most 1,024 turns without the hub
   static constexpr uint64_t kCyclesPerHubTurn = 500'000;  // or about 200 µs
   static constexpr int kWokenInARow = 64;                 // then one that yielded
+  // Or for so long, then one that yielded or computes.
+  static constexpr Nanoseconds kWokenTime = 10'000'000;
 
   SpinLock queue_lock_;
   LocalQueue woken_;    // came out of a wait: run before the others (bounded)
-  LocalQueue yielded_;  // yielded or were preempted
+  LocalQueue yielded_;  // yielded; of a worker alone and of pinned ones: or were preempted
   std::atomic<uint32_t> movable_{0};
-  bool deserted_ = false;       // reserved, and the bound fiber has ended
-  bool preempting_ = false;     // the fiber being left was preempted
+  bool deserted_ = false;                      // reserved, and the bound fiber has ended
+  Preemption preempting_ = Preemption::kNone;  // the fiber being left was preempted
   bool group_is_next_ = false;  // whose turn it is: the group's preempted or the own yielded
   bool only_yielded_ = false;   // since the hub's last turn all that ran were fibers that yield
 
@@ -239,6 +273,11 @@ class Worker {
   uint64_t last_hub_cycles_ = 0;
   Nanoseconds last_hub_time_ = 0;
   int woken_streak_ = 0;
+  bool second_class_is_due_ = false;   // those who were woken have kept it waiting
+  Nanoseconds computed_last_ = 0;      // when the second class last had its turn
+  uint64_t struck_at_ = 0;             // the number of switches at the last tick
+  uint64_t preempts_at_ = 0;           // for preemption_due: the number of switches then
+  bool was_preempted_ = false;         // the hub's turn comes of it
   std::atomic<bool> sleeping_{false};  // the hub is (about to be) in epoll_wait
   volatile int rung_ = 0;              // ends that wait, see interruptible_call
 

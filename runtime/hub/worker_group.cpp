@@ -250,7 +250,11 @@ void WorkerGroup::lock_complete() noexcept {
 
 void WorkerGroup::inject(Fiber* fiber) noexcept {
   injected_.push(fiber);
-  if (sleepers_.load(std::memory_order_seq_cst) != 0) first()->poller->ring();
+  if (anybody_sleeps()) {
+    first()->poller->ring();
+  } else {
+    wake_preemption_.work_came(*this);
+  }
 }
 
 void WorkerGroup::work_added(Worker& worker) noexcept {
@@ -267,19 +271,27 @@ void WorkerGroup::timer_armed(Worker& worker) noexcept {
   if (worker.movable() != 0 || has_preempted()) work_added(worker);
 }
 
-void WorkerGroup::add_preempted(Fiber* fiber) noexcept {
+void WorkerGroup::add_preempted(Fiber* fiber, Preemption why) noexcept {
   SpinGuard guard(preempted_lock_);
-  preempted_.push(fiber);
+  if (why == Preemption::kGivesWay) {
+    preempted_.push_front(fiber);
+  } else {
+    preempted_.push(fiber);
+  }
   preempted_count_.fetch_add(1, std::memory_order_relaxed);
 }
 
-Fiber* WorkerGroup::take_preempted(Worker& worker) noexcept {
+Fiber* WorkerGroup::take_preempted(Worker& worker, bool owed) noexcept {
   if (worker.reserved || !has_preempted()) return nullptr;
-  SpinGuard guard(preempted_lock_);
-  Fiber* fiber = preempted_.pop();
-  if (fiber == nullptr) return nullptr;
-  preempted_count_.fetch_sub(1, std::memory_order_relaxed);
-  fiber->worker = &worker;
+  Fiber* fiber;
+  {
+    SpinGuard guard(preempted_lock_);
+    fiber = preempted_.pop();
+    if (fiber == nullptr) return nullptr;
+    preempted_count_.fetch_sub(1, std::memory_order_relaxed);
+    fiber->worker = &worker;
+  }
+  wake_preemption_.hog_goes_on(*this, worker, owed);
   return fiber;
 }
 
@@ -339,7 +351,7 @@ void WorkerGroup::look_for_work(Worker& worker, Deadline now) noexcept {
   take_injected(worker);
   if (worker.anything_ready()) return;
   fire_others(worker, now);
-  if (worker.anything_ready() || has_preempted()) return;
+  if (worker.anything_ready()) return;
   if (steal(worker)) worker.tick_ = kFirstTick;
 }
 
@@ -470,6 +482,7 @@ void WorkerGroup::reset_after_fork() noexcept {
   growth_lock_.reset_after_fork();
   preempted_lock_.reset_after_fork();
   watchdog_.reset_after_fork();
+  wake_preemption_.reset_after_fork();
   spares_wanted_ = 0;
   injected_.clear();
   preempted_.clear();

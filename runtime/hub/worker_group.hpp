@@ -24,6 +24,7 @@
 #include <cstdint>
 
 #include "runtime/fiber/run_queue.hpp"
+#include "runtime/hub/wake_preemption.hpp"
 #include "runtime/hub/watchdog.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/platform/clock.hpp"
@@ -79,11 +80,15 @@ class WorkerGroup {
   // A timer was armed; its hub may be long in coming.
   void timer_armed(Worker& worker) noexcept;
 
-  void add_preempted(Fiber* fiber) noexcept;
-  Fiber* take_preempted(Worker& worker) noexcept;
+  void add_preempted(Fiber* fiber, Preemption why) noexcept;
+  // The worker's next. `owed`: it runs though others were woken.
+  Fiber* take_preempted(Worker& worker, bool owed) noexcept;
   bool has_preempted() const noexcept {
     return preempted_count_.load(std::memory_order_relaxed) != 0;
   }
+
+  // The timers of the other workers.
+  void fire_others(Worker& worker, Deadline now) noexcept;
 
   // The stages of a hub's turn.
   void look_for_work(Worker& worker, Deadline now) noexcept;
@@ -94,6 +99,7 @@ class WorkerGroup {
   // The fiber of a reserved worker has ended: its OS thread does, too.
   [[noreturn]] void leave(Worker& worker) noexcept;
   Deadline nearest_timer() const noexcept;
+  bool anybody_sleeps() const noexcept { return sleepers_.load(std::memory_order_seq_cst) != 0; }
   // True for the last of those who begin to sleep or to stand by, perhaps for several at once.
   bool everybody_sleeps() const noexcept {
     const auto sleepers = static_cast<size_t>(sleepers_.load(std::memory_order_seq_cst));
@@ -112,6 +118,7 @@ class WorkerGroup {
   Situation situation_of(Worker& worker) noexcept;
   void want_spares(uint32_t count) noexcept;
   const Watchdog& watchdog() const noexcept { return watchdog_; }
+  WakePreemption& wake_preemption() noexcept { return wake_preemption_; }
 
   // Before something that belongs to OS threads is changed for the process: no worker is made by a
   // thread that does not take part.
@@ -152,7 +159,6 @@ class WorkerGroup {
   bool anything_waits_elsewhere(const Worker& worker) const noexcept;
   void take_injected(Worker& worker) noexcept;
   bool steal(Worker& thief) noexcept;
-  void fire_others(Worker& worker, Deadline now) noexcept;
   void stop_watching(Worker& worker) noexcept;
 
   std::atomic<Worker*> workers_[kMostWorkers + kMostSpares] = {};
@@ -172,6 +178,7 @@ class WorkerGroup {
   std::atomic<bool> watched_{false};  // somebody watches, or has been rung to
 
   Watchdog watchdog_;
+  WakePreemption wake_preemption_;
   std::atomic<uint32_t> spares_wanted_{0};  // futex of those who stand by
 
   Inbox injected_;

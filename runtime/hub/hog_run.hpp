@@ -1,0 +1,64 @@
+// The run of a hog on its worker: a fiber that has used up a time slice before, and computes on.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/platform/clock.hpp"
+#include "runtime/platform/spin_lock.hpp"
+
+namespace tendril::rt {
+
+// Begun by the worker; looked at by any thread. That it is over the worker need not say: it lasts
+// as long as the number of the worker's switches.
+class HogRun {
+ public:
+  // `at_switch`: the number of switches from when it runs.
+  void begin(uint64_t at_switch, Deadline protected_until) noexcept {
+    protected_until_.store(protected_until, std::memory_order_relaxed);
+    at_switch_.store(at_switch, std::memory_order_seq_cst);
+  }
+  bool lasts(uint64_t switches) const noexcept {
+    return at_switch_.load(std::memory_order_seq_cst) == switches;
+  }
+
+  // Not to be interrupted before.
+  Deadline protected_until() const noexcept {
+    return protected_until_.load(std::memory_order_relaxed);
+  }
+  void protect_until(Deadline when) noexcept {
+    protected_until_.store(when, std::memory_order_relaxed);
+  }
+
+  // The run that lasts at this number of switches is to end for those who were woken; and whether
+  // that has been said since.
+  void ask_to_give_way(uint64_t switches) noexcept {
+    gives_way_at_.store(switches, std::memory_order_release);
+  }
+  bool is_to_give_way(uint64_t switches) const noexcept {
+    return gives_way_at_.load(std::memory_order_acquire) == switches && lasts(switches);
+  }
+
+  // Held by who asks and sends the signal, so that who ends the run gets none after that.
+  SpinLock& lock() noexcept { return lock_; }
+  // It is to be left alone from here on: before an exec, which a signal would outlive.
+  void end() noexcept {
+    SpinGuard guard(lock_);
+    at_switch_.store(kNever, std::memory_order_seq_cst);
+  }
+
+  void reset_after_fork() noexcept {
+    lock_.reset_after_fork();
+    at_switch_.store(kNever, std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr uint64_t kNever = UINT64_MAX;
+
+  SpinLock lock_;
+  std::atomic<uint64_t> at_switch_{kNever};
+  std::atomic<uint64_t> gives_way_at_{kNever};
+  std::atomic<Deadline> protected_until_{0};
+};
+
+}  // namespace tendril::rt

@@ -1,0 +1,125 @@
+#include "runtime/hub/wake_preemption.hpp"
+
+#include <linux/futex.h>
+#include <poll.h>
+
+#include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/poller.hpp"
+#include "runtime/hub/worker.hpp"
+#include "runtime/hub/worker_group.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::rt {
+namespace {
+
+// For so long a hog runs before it is interrupted: an interruption costs some 10 µs.
+constexpr Nanoseconds kLeastRun = 500'000;
+// The same when it was kept waiting.
+constexpr Nanoseconds kOwedRun = 4'000'000;
+
+// monotonic_now for the watchdog's OS thread: the vDSO reads the time stamp counter, which a thread
+// that this one was cloned from may have forbidden itself, and nobody would handle the fault here.
+Deadline now_by_system_call() noexcept {
+  timespec time{};
+  raw_syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &time);
+  return to_nanoseconds(time);
+}
+
+}  // namespace
+
+void WakePreemption::hog_goes_on(WorkerGroup& group, Worker& worker, bool owed) noexcept {
+  const Deadline now = monotonic_now();
+  worker.hog_run.begin(worker.stats.switches + 1, now + (owed ? kOwedRun : kLeastRun));
+  if (group.anybody_sleeps()) return;  // and hears of everything
+  if (watches_.load(std::memory_order_seq_cst) == 0) {
+    if (watches_.exchange(1, std::memory_order_seq_cst) == 0) {
+      raw_syscall(SYS_futex, &watches_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+    }
+  } else if (group.nearest_timer() < watches_until_.load(std::memory_order_seq_cst)) {
+    look_again();
+  }
+}
+
+void WakePreemption::work_came(WorkerGroup& group) noexcept {
+  if (watches_.load(std::memory_order_seq_cst) != 0) group.first()->poller->ring();
+}
+
+void WakePreemption::look_again() noexcept {
+  called_ = 1;
+  if (const int tid = watcher_tid_.load(std::memory_order_relaxed); tid != 0) interrupt_call(tid);
+}
+
+// Of the hogs that run, the one that may be interrupted first. Null if there is none, or somebody
+// sleeps, who hears of everything.
+Worker* WakePreemption::interruptible_hog(WorkerGroup& group) const noexcept {
+  if (group.anybody_sleeps()) return nullptr;
+  Worker* first = nullptr;
+  group.for_each_worker([&](Worker& worker) {
+    if (!worker.runs_hog()) return;
+    if (first == nullptr || worker.hog_run.protected_until() < first->hog_run.protected_until()) {
+      first = &worker;
+    }
+  });
+  return first;
+}
+
+void WakePreemption::watch(WorkerGroup& group, int own_tid, Nanoseconds length) noexcept {
+  watcher_tid_.store(own_tid, std::memory_order_relaxed);
+  const Deadline end = now_by_system_call() + length;
+  for (Deadline now = 0; (now = now_by_system_call()) < end;) {
+    watch_hogs(group, end);
+    watches_.store(0, std::memory_order_seq_cst);
+    if (interruptible_hog(group) != nullptr) {  // began meanwhile, or goes on until the next look
+      watches_.store(1, std::memory_order_seq_cst);
+      if (now_by_system_call() >= end) break;
+      continue;
+    }
+    now = now_by_system_call();
+    if (now >= end) break;
+    const timespec pause = to_timespec(end - now);
+    raw_syscall(SYS_futex, &watches_, FUTEX_WAIT_PRIVATE, 0, &pause, nullptr, 0);
+  }
+}
+
+// Returns when there is no hog to be interrupted, or at the end.
+void WakePreemption::watch_hogs(WorkerGroup& group, Deadline end) noexcept {
+  for (;;) {
+    called_ = 0;
+    // From here on who arms a timer calls; what was armed before, we see.
+    watches_until_.store(end, std::memory_order_seq_cst);
+    const Deadline now = now_by_system_call();
+    if (now >= end) return;
+    Worker* hog = interruptible_hog(group);
+    if (hog == nullptr) return;
+    const Deadline from = hog->hog_run.protected_until();
+    if (from > now) {
+      const timespec pause = to_timespec((from < end ? from : end) - now);
+      raw_syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, nullptr);
+      continue;
+    }
+    const Deadline timer = group.nearest_timer();
+    if (timer <= now || hog->anything_woken() || wait_for_work(group, timer < end ? timer : end)) {
+      hog->hog_run.protect_until(now_by_system_call() + kLeastRun);
+      hog->interrupt_hog();
+    }
+  }
+}
+
+// True if the set of the group has something to tell.
+bool WakePreemption::wait_for_work(WorkerGroup& group, Deadline until) noexcept {
+  const Deadline now = now_by_system_call();
+  const timespec limit = to_timespec(until > now ? until - now : 0);
+  pollfd set{group.first()->poller->epoll_fd(), POLLIN, 0};
+  const long arguments[6] = {
+      reinterpret_cast<long>(&set), 1, reinterpret_cast<long>(&limit), 0, 0, 0};
+  return interruptible_call(&called_, SYS_ppoll, arguments) > 0;
+}
+
+void WakePreemption::reset_after_fork() noexcept {
+  watches_ = 0;
+  watches_until_ = 0;
+  watcher_tid_ = 0;
+  called_ = 0;
+}
+
+}  // namespace tendril::rt

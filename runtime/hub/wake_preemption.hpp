@@ -1,0 +1,55 @@
+// Who computes gives way to who is woken.
+//
+// A fiber that has used up a time slice is one that computes (a hog): it runs when nobody else
+// wants to, and goes on doing so for as long as a slice. While every worker is busy, nobody sleeps
+// in the set of the group, so nobody sees readiness or the clock before a slice ends. Here the
+// watchdog's OS thread does, for as long as a hog runs and no worker sleeps: it waits until the set
+// has something to tell or a timer is due, and interrupts a hog's worker, whose hub looks around.
+// The hog is then the first to go on when nobody else wants to any more.
+//
+// A hog runs for a moment at least before it is interrupted, longer if those who are woken have
+// kept it waiting: neither thousands of events a second nor threads that always have something to
+// do stop it for good.
+//
+// Nothing of this costs anything while nobody has computed for a time slice.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/platform/clock.hpp"
+
+namespace tendril::rt {
+
+class Worker;
+class WorkerGroup;
+
+class WakePreemption {
+ public:
+  // The worker goes on with a hog at its next switch. `owed`: others are kept waiting for that. On
+  // its own OS thread.
+  void hog_goes_on(WorkerGroup& group, Worker& worker, bool owed) noexcept;
+
+  // Something was made ready that no worker has in its queues. Any thread.
+  void work_came(WorkerGroup& group) noexcept;
+
+  // --- by the watchdog's OS thread ---
+
+  // Looks after the hogs for so long, or rests until there are any.
+  void watch(WorkerGroup& group, int own_tid, Nanoseconds length) noexcept;
+
+  void reset_after_fork() noexcept;
+
+ private:
+  Worker* interruptible_hog(WorkerGroup& group) const noexcept;
+  void watch_hogs(WorkerGroup& group, Deadline end) noexcept;
+  bool wait_for_work(WorkerGroup& group, Deadline until) noexcept;
+  void look_again() noexcept;
+
+  std::atomic<uint32_t> watches_{0};  // futex: 0 while it rests
+  std::atomic<Deadline> watches_until_{0};
+  std::atomic<int> watcher_tid_{0};
+  volatile int called_ = 0;  // ends the wait, see interruptible_call
+};
+
+}  // namespace tendril::rt

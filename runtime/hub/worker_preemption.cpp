@@ -1,0 +1,69 @@
+// The part of a worker that makes fibers give up the processor.
+#include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/worker.hpp"
+
+namespace tendril::rt {
+
+bool Worker::runs_hog() const noexcept {
+  return hog_run.lasts(
+      std::atomic_ref(const_cast<uint64_t&>(stats.switches)).load(std::memory_order_relaxed));
+}
+
+// True if the running fiber's slice has ended.
+bool Worker::strike() noexcept {
+  turns_left_ = 0;  // one that computes for less is not stopped, but the hub looks around after it
+  looks_left_ = 0;
+  if (current == &hub) return false;
+  const bool struck_before = struck_at_ == stats.switches;
+  struck_at_ = stats.switches;
+  if (ticks_per_slice == 1) return true;
+  // What a hog gives way to is not to give it a new slice.
+  if (!hog_run.lasts(stats.switches)) return struck_before;
+  current->struck = !current->struck;
+  return !current->struck;
+}
+
+Preemption Worker::preemption_at_kick(bool tick) noexcept {
+  if (tick && strike()) return Preemption::kSliceEnded;
+  return hog_run.is_to_give_way(stats.switches) ? Preemption::kGivesWay : Preemption::kNone;
+}
+
+void Worker::preempt_on_way_out(Preemption why) noexcept {
+  const bool ends = preemption_due == Preemption::kSliceEnded && preempts_at_ == stats.switches;
+  if (ends) return;
+  preempts_at_ = stats.switches;
+  preemption_due = why;
+}
+
+void Worker::carry_out_preemption() noexcept {
+  const Preemption why = preemption_due;
+  preemption_due = Preemption::kNone;
+  // It may have been another fiber's, which has given the processor up by itself.
+  if (why != Preemption::kNone && preempts_at_ == stats.switches) preempt_current(why);
+}
+
+void Worker::preempt_current(Preemption why) noexcept {
+  turns_left_ = 0;  // the hub is due: what became ready meanwhile runs first
+  looks_left_ = 0;
+  ++stats.preemptions;
+  if (hog_run.lasts(stats.switches)) computed_last_ = monotonic_now();
+  preempting_ = why;
+  only_yielded_ = false;
+  Fiber* self = current;
+  self->state.store(FiberState::kYielding, std::memory_order_relaxed);
+  switch_away(self);
+}
+
+void Worker::give_way_if_woken() noexcept {
+  if (anything_woken()) preempt_current(Preemption::kGivesWay);
+}
+
+void Worker::interrupt_hog() noexcept {
+  SpinGuard guard(hog_run.lock());
+  const uint64_t switches = std::atomic_ref(stats.switches).load(std::memory_order_relaxed);
+  if (!hog_run.lasts(switches)) return;
+  hog_run.ask_to_give_way(switches);
+  interrupt_call(os_tid);
+}
+
+}  // namespace tendril::rt
