@@ -93,8 +93,17 @@ Poller* Poller::create() noexcept {
   }
   poller->epoll_fd_ = hide_descriptor(static_cast<int>(epoll));
   poller->doorbell_fd_ = hide_descriptor(static_cast<int>(doorbell));
-  poller->watch_internal(poller->doorbell_fd_, Internal::kDoorbell);
+  // Unwatched, the bell would wake nobody, and a hub sleep for ever.
+  if (!poller->watch_internal(poller->doorbell_fd_, Internal::kDoorbell)) {
+    destroy(poller);
+    return nullptr;
+  }
   return poller;
+}
+
+void Poller::destroy(Poller* poller) noexcept {
+  poller->abandon_after_fork();
+  unmap_pages(poller, round_up_to_page(sizeof(Poller)));
 }
 
 bool Poller::watch_internal(int fd, Internal tag) noexcept {

@@ -67,6 +67,8 @@ class Poller {
  public:
   // Makes the epoll set. Null when out of memory or descriptors.
   static Poller* create() noexcept;
+  // Precondition: nobody has used it but who made it.
+  static void destroy(Poller* poller) noexcept;
 
   // Null only when out of memory or fd is negative or absurd.
   FdState* state(int fd) noexcept;
