@@ -37,9 +37,6 @@ constexpr uint32_t kEndEvents = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 constexpr int kEventBatch = 256;
 
-// A wait that cannot be registered (out of watches or memory) becomes a slow poll, never a hang.
-constexpr Nanoseconds kUnregisteredRetry = 2'000'000;
-
 constexpr int kMostHidden = 32;
 std::atomic<int> hidden[kMostHidden];  // fd + 1; 0 is free
 
@@ -245,8 +242,7 @@ bool Poller::is_readable(int fd) noexcept {
 
 bool Poller::add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept {
   SpinGuard guard(s.lock);
-  const bool registered = ensure_registered(fd, s);
-  if (!registered) return false;
+  if (!ensure_registered(fd, s)) return s.always_ready;
   s.pollers.push_back(&waiter);
   s.polled = true;
   waiters_.fetch_add(1, std::memory_order_relaxed);

@@ -15,7 +15,7 @@
 //   --seconds T     what has not ended by then is called a hang and killed (default 60)
 //   --at-least M    fail if fewer faults than M came about
 //
-// Ends with the program's status. If that is not 0, the seed and the last faults are printed.
+// Ends with the program's status. If that is not 0, the seed and the faults are printed.
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -23,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,7 +33,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -161,7 +161,7 @@ class Injector {
   bool has_threads_ = false;
   uint64_t possible_ = 0;  // calls that could have had a fault
   uint64_t injected_ = 0;
-  std::deque<std::string> last_;
+  std::vector<std::string> lines_;  // the first and the last faults
 };
 
 // Stops at the calls of the catalogue. The tracer is told of every child, so that a stop never
@@ -252,8 +252,11 @@ void Injector::at_call(pid_t tid) {
                   static_cast<long long>(registers.rdi), registers.rdx,
                   static_cast<unsigned long long>(size));
   }
-  last_.emplace_back(line);
-  if (last_.size() > 40) last_.pop_front();
+  // A program that hangs still has its waits interrupted, for as long as we let it.
+  constexpr size_t kFirst = 200;
+  constexpr size_t kLast = 20;
+  lines_.emplace_back(line);
+  if (lines_.size() > kFirst + kLast) lines_.erase(lines_.begin() + kFirst);
 }
 
 void Injector::stopped(pid_t tid, int status) {
@@ -322,18 +325,22 @@ int Injector::run() {
   close(go[1]);
   threads_.insert(child);
   time_is_up = 0;
-  alarm(options_.seconds);
+  // Again and again: one that came while nobody waited would be lost.
+  const itimerval limit{{1, 0}, {static_cast<time_t>(options_.seconds), 0}};
+  setitimer(ITIMER_REAL, &limit, nullptr);
   int result = 0;
   bool hung = false;
   for (;;) {
     int status;
+    if (time_is_up != 0) {
+      if (!hung) describe_hang();
+      hung = true;
+      for (const pid_t thread : threads_) kill(thread, SIGKILL);
+      time_is_up = 0;
+    }
     const pid_t tid = waitpid(-1, &status, __WALL);
     if (tid < 0) {
       if (errno != EINTR) break;  // nobody is left
-      if (time_is_up == 0 || hung) continue;
-      hung = true;
-      describe_hang();
-      for (const pid_t thread : threads_) kill(thread, SIGKILL);
       continue;
     }
     if (WIFSTOPPED(status)) {
@@ -346,7 +353,8 @@ int Injector::run() {
     if (tid == child)
       result = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   }
-  alarm(0);
+  const itimerval none{};
+  setitimer(ITIMER_REAL, &none, nullptr);
   return hung ? kHang : result;
 }
 
@@ -358,9 +366,9 @@ void Injector::print_faults(int status) const {
   } else {
     std::fprintf(stderr, " --one-in %llu", static_cast<unsigned long long>(options_.one_in));
   }
-  std::fprintf(stderr, "; the last of %llu faults:\n",
+  std::fprintf(stderr, "; of %llu faults:\n",
                static_cast<unsigned long long>(injected_));
-  for (const std::string& line : last_) std::fprintf(stderr, "  %s\n", line.c_str());
+  for (const std::string& line : lines_) std::fprintf(stderr, "  %s\n", line.c_str());
 }
 
 int run_once(const Options& options, uint64_t* possible, uint64_t* injected) {
