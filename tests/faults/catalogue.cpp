@@ -55,9 +55,12 @@ std::vector<Fault> make() {
   add_where(kInterrupts, SYS_futex, {EINTR}, 1, FUTEX_CMD_MASK, FUTEX_WAIT);
   add_where(kInterrupts, SYS_futex, {EINTR}, 1, FUTEX_CMD_MASK, FUTEX_WAIT_BITSET);
 
-  add(kTransfers, kStreams, {SYS_read, SYS_readv, SYS_recvfrom, SYS_recvmsg}, {ECONNRESET, ENOMEM});
-  add(kTransfers, kStreams, {SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg},
-      {ECONNRESET, ENOBUFS, ENOMEM});
+  add(kTransfers, kStreams, {SYS_read, SYS_readv, SYS_recvfrom, SYS_recvmsg}, {ENOMEM});
+  add(kTransfers, kStreams, {SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg}, {ENOBUFS, ENOMEM});
+  add(kResets, kStreams,
+      {SYS_read, SYS_readv, SYS_recvfrom, SYS_recvmsg, SYS_write, SYS_writev, SYS_sendto,
+       SYS_sendmsg},
+      {ECONNRESET});
   add(kTransfers, kSockets, {SYS_accept4, SYS_accept}, {ECONNABORTED});
   add(kTransfers, kFile, {SYS_write, SYS_writev, SYS_pwrite64}, {ENOSPC, EIO});
   add(kTransfers, kFile, {SYS_read, SYS_readv, SYS_pread64}, {EIO});

@@ -15,8 +15,9 @@ namespace faults {
 enum Group : unsigned {
   kResources = 1,  // no memory, descriptors, threads or timers
   kInterrupts = 2,  // EINTR without a signal for the program: nobody may see it
-  kTransfers = 4,  // connections reset, no buffers, full disks
+  kTransfers = 4,  // no buffers, full disks, connections aborted before they are accepted
   kShort = 8,      // less transferred than asked for
+  kResets = 16,    // connections reset
 };
 
 // What a descriptor must be for the fault to be one that the kernel could give.

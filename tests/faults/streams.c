@@ -78,7 +78,7 @@ static void* echo(void* argument) {
   struct stream* s = argument;
   unsigned char piece[kPiece];
   if (s->listener >= 0) {
-    s->in = s->out = (int)TRY("accept", 0, accept(s->listener, NULL, NULL));
+    s->in = s->out = (int)TRY("accept", ECONNABORTED, accept(s->listener, NULL, NULL));
     close(s->listener);
   }
   for (;;) {

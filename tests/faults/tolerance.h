@@ -37,7 +37,7 @@ enum { kMostTries = 1000 };
       if (result_ != -1 || !(is_want(errno) || errno == (also))) break;  \
       sched_yield();                                                     \
     }                                                                    \
-    if (result_ == -1 && errno != ECONNRESET) broken(what, result_);     \
+    if (result_ == -1) broken(what, result_);                            \
     result_;                                                             \
   })
 
