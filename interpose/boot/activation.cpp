@@ -142,9 +142,16 @@ void look_for_children() noexcept {
   if (fd >= 0) rt::raw_syscall(SYS_close, fd);
 }
 
-bool arm_worker(rt::Worker* worker) noexcept {
+int slice_microseconds() noexcept {
   const boot::Settings& settings = boot::settings();
-  return trap::arm(worker, settings.seeded ? 0 : settings.slice_microseconds);
+  return settings.seeded ? 0 : settings.slice_microseconds;
+}
+
+bool arm_worker(rt::Worker* worker) noexcept {
+  WorkerState* state = trap::prepare(slice_microseconds());
+  if (state == nullptr) return false;
+  if (!trap::arm(worker, state, slice_microseconds())) give_up("cannot arm the trap", 0);
+  return true;
 }
 
 void on_hub_turn(rt::Worker*) noexcept {
@@ -179,14 +186,21 @@ bool activate() noexcept {
     pthread_setattr_default_np(&attributes);
     pthread_attr_destroy(&attributes);
   }
+  // All that may not be had comes before anything that cannot be undone.
+  WorkerState* worker_state = trap::prepare(slice_microseconds());
+  if (worker_state == nullptr) return false;
   const uintptr_t hub_block = make_hub_control_block();
-  if (hub_block == 0) return false;
+  if (hub_block == 0) {
+    trap::discard(worker_state);
+    return false;
+  }
   GreenThread* main = threads().create();
   rt::Fiber* fiber = rt::take_fiber();
   if (main == nullptr || fiber == nullptr || !rt::Worker::prepare()) {
     if (main != nullptr) threads().destroy(main);
     if (fiber != nullptr) rt::give_back_fiber(fiber);
     spare_block = {hub_block, rt::raw_syscall(SYS_getpid)};
+    trap::discard(worker_state);
     return false;
   }
   if (settings.patch) patch::find_objects();
@@ -226,7 +240,7 @@ bool activate() noexcept {
   }
   is_green_thread = true;
   active = true;
-  if (!arm_worker(worker)) give_up("cannot arm the trap", 0);
+  if (!trap::arm(worker, worker_state, slice_microseconds())) give_up("cannot arm the trap", 0);
   trap::leave_runtime();
   return true;
 }

@@ -126,6 +126,7 @@ long blocking_transfer(Transfer& transfer, Try&& try_once, const Destination& to
     if (!may_leave_out || !rt::Poller::is_drained(s, transfer.direction)) {
       const long result = try_once();
       if (result != -EAGAIN) {
+        if (result == -EINTR) continue;  // it did not wait: the signal is none of the program's
         if (takes_bytes && is_short(to, result)) {
           rt::Poller::note_short_read(transfer.fd, s, transfer.generation, seen);
         }

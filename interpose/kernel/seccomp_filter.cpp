@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <iterator>
 
@@ -144,6 +145,13 @@ bool lets_through(uint32_t action) noexcept {
   }
 }
 
+// What the Linux kernel itself may say of a call that no filter forbids: that there is no memory or
+// no descriptor for it just now, or that a signal (the SIGCONT after a stop) has come.
+bool is_passing_failure(long result) noexcept {
+  return result == -EINTR || result == -EAGAIN || result == -ENOMEM || result == -EMFILE ||
+         result == -ENFILE;
+}
+
 // In the process made for it: what it has come to is told by the exit status.
 [[noreturn]] void try_calls() noexcept {
   constexpr int kDispatch = 59;  // PR_SET_SYSCALL_USER_DISPATCH
@@ -156,10 +164,10 @@ bool lets_through(uint32_t action) noexcept {
   const long set = rt::raw_syscall(SYS_epoll_create1, 0);
   char events[16];
   const auto check = [&](long result, int which) {
-    if (result < 0 && failed == 0) failed = which;
+    if (result < 0 && failed == 0 && !is_passing_failure(result)) failed = which;
   };
   check(set, 1);
-  check(rt::raw_syscall(SYS_epoll_pwait2, set, events, 1, &now, nullptr, 0), 2);
+  if (set >= 0) check(rt::raw_syscall(SYS_epoll_pwait2, set, events, 1, &now, nullptr, 0), 2);
   check(rt::raw_syscall(SYS_ppoll, nullptr, 0, &now, nullptr, 0), 3);
   check(rt::raw_syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event, &timer), 4);
   check(rt::raw_syscall(SYS_tgkill, rt::raw_syscall(SYS_getpid), rt::raw_syscall(SYS_gettid), 0),

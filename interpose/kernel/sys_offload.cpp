@@ -1,6 +1,7 @@
-// Calls whose whole green form is "on a pool thread": flock(2), fsync(2), msgrcv(2), semop(2),
-// mq_*(3), io_getevents(2); and what waits of msync(2), membarrier(2) and io_uring_enter(2)
+// Calls whose whole green form is "on a pool thread": fsync(2), msgrcv(2), semop(2), mq_*(3),
+// io_getevents(2); and what waits of flock(2), msync(2), membarrier(2) and io_uring_enter(2)
 #include <linux/membarrier.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 
 #include <cerrno>
@@ -32,6 +33,14 @@ long sys_offloaded(Call& call) {
     default:  // signal(7): System V waits, io_getevents and message queues with a limit
       return result;
   }
+}
+
+// What unlocks must not queue up behind those who wait for it.
+long sys_flock(Call& call) {
+  const long tried =
+      rt::raw_syscall(SYS_flock, call.arguments[0], call.arguments[1] | LOCK_NB);
+  const bool waits = tried == -EWOULDBLOCK && (call.arguments[1] & LOCK_NB) == 0;
+  return waits ? sys_offloaded(call) : tried;
 }
 
 long sys_msync(Call& call) {

@@ -52,16 +52,22 @@ class WaiterSet {
     return slots_ != nullptr;
   }
 
-  void add_all(const pollfd* fds, unsigned long count, rt::WaitToken token) noexcept {
+  // False if no edge will tell of one of them.
+  bool add_all(const pollfd* fds, unsigned long count, rt::WaitToken token) noexcept {
+    bool all_watched = true;
     for (unsigned long i = 0; i < count; ++i) {
       Slot* slot = new (&slots_[i]) Slot;
       if (fds[i].fd < 0) continue;
       slot->state = descriptors().state(fds[i].fd);
-      if (slot->state == nullptr) continue;
+      if (slot->state == nullptr) {
+        all_watched = false;
+        continue;
+      }
       slot->waiter.token = token;
       slot->waiter.events = edges_of(fds[i].events);
-      poller().add_poller(fds[i].fd, *slot->state, slot->waiter);
+      if (!poller().add_poller(fds[i].fd, *slot->state, slot->waiter)) all_watched = false;
     }
+    return all_watched;
   }
 
   void remove_all(unsigned long count) noexcept {
@@ -105,18 +111,22 @@ long poll_until(pollfd* user, unsigned long count, rt::Deadline deadline) noexce
   if (!waiters.reserve(count)) return -ENOMEM;
   for (;;) {
     const rt::WaitToken token = rt::begin_wait(rt::WaitKind::kPoll, user);
-    waiters.add_all(fds, count, token);
+    const bool all_watched = waiters.add_all(fds, count, token);
     ready = poll_now(user, count);  // what became ready before we were listed
     if (ready != 0) {
       if (!rt::cancel_wait(token)) rt::park(rt::kForever);
       waiters.remove_all(count);
       return ready;
     }
-    const rt::WakeReason reason = rt::park(deadline);
+    const rt::Deadline soon =
+        all_watched ? rt::kForever : rt::deadline_after(rt::kUnregisteredRetry);
+    const rt::WakeReason reason = rt::park(soon < deadline ? soon : deadline);
     waiters.remove_all(count);
     ready = poll_now(user, count);
     if (ready != 0) return ready;
-    if (reason == rt::WakeReason::kTimeout) return has_signal() ? -EINTR : 0;
+    if (reason == rt::WakeReason::kTimeout && deadline <= rt::monotonic_now()) {
+      return has_signal() ? -EINTR : 0;
+    }
     if (reason == rt::WakeReason::kInterrupted) return -EINTR;
   }
 }

@@ -196,6 +196,7 @@ long prctl_seccomp(Call& call);
 // thread_limit.cpp
 long sys_prlimit64(Call& call);
 long sys_setrlimit(Call& call);
+long sys_flock(Call& call);
 long sys_msync(Call& call);
 long sys_membarrier(Call& call);
 long sys_io_uring_enter(Call& call);

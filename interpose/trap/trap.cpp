@@ -138,25 +138,33 @@ void on_kick(int, siginfo_t* info, void* context) {
   leave_runtime();
 }
 
-// Ticks for this OS thread, two of its CPU time to a slice. Short slices (for tests) end by one
-// tick, need a clock that is finer than the kernel's tick, and tick while the worker sleeps as
-// well.
-bool start_slices(rt::Worker* worker, int microseconds, int* made) noexcept {
+// Short slices (for tests) end by one tick, need a clock that is finer than the kernel's tick, and
+// tick while the worker sleeps as well.
+bool are_short(int slice_microseconds) noexcept {
   constexpr int kFinestCpuTick = 4000;
-  const bool is_short = microseconds < kFinestCpuTick;
-  worker->ticks_per_slice = is_short ? 1 : 2;
+  return slice_microseconds < kFinestCpuTick;
+}
+
+// For the ticks of this OS thread, once they are started.
+bool make_slice_timer(int microseconds, int* made) noexcept {
   sigevent event{};
   event.sigev_notify = SIGEV_THREAD_ID;
   event.sigev_signo = kernel::kKickSignal;
-  event._sigev_un._tid = worker->os_tid;
+  event._sigev_un._tid = static_cast<int>(rt::raw_syscall(SYS_gettid));
   int timer = 0;
-  const long clock = is_short ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
+  const long clock = are_short(microseconds) ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
   if (rt::raw_syscall(SYS_timer_create, clock, &event, &timer) != 0) return false;
   *made = timer;
+  return true;
+}
+
+// Two ticks of CPU time to a slice.
+void start_slices(rt::Worker* worker, int timer, int microseconds) noexcept {
+  worker->ticks_per_slice = are_short(microseconds) ? 1 : 2;
   const timespec tick =
       rt::to_timespec(microseconds * rt::Nanoseconds{1000} / worker->ticks_per_slice);
   const itimerspec period{tick, tick};
-  return rt::raw_syscall(SYS_timer_settime, timer, 0, &period, nullptr) == 0;
+  rt::raw_syscall(SYS_timer_settime, timer, 0, &period, nullptr);
 }
 
 void install(int signal, void (*handler)(int, siginfo_t*, void*), uint64_t mask) noexcept {
@@ -191,33 +199,49 @@ void install() noexcept {
   install(kernel::kKickSignal, on_kick, kAllSignals);
 }
 
-bool arm(rt::Worker* worker, int slice_microseconds) noexcept {
+kernel::WorkerState* prepare(int slice_microseconds) noexcept {
   void* pages = rt::map_vital_pages(rt::round_up_to_page(sizeof(kernel::WorkerState)));
-  void* stack = rt::map_vital_pages(kAlternateStackSize);
-  if (pages == nullptr || stack == nullptr) return false;
+  if (pages == nullptr) return nullptr;
   auto* state = new (pages) kernel::WorkerState;
+  void* stack = rt::map_vital_pages(kAlternateStackSize);
   state->alternate_stack = {stack, 0, kAlternateStackSize};
+  if (stack == nullptr ||
+      (slice_microseconds != 0 && !make_slice_timer(slice_microseconds, &state->slice_timer))) {
+    discard(state);
+    return nullptr;
+  }
+  return state;
+}
+
+void discard(kernel::WorkerState* state) noexcept {
+  if (state->slice_timer >= 0) rt::raw_syscall(SYS_timer_delete, state->slice_timer);
+  if (void* stack = state->alternate_stack.ss_sp; stack != nullptr) {
+    rt::unmap_vital_pages(stack, kAlternateStackSize);
+  }
+  rt::unmap_vital_pages(state, rt::round_up_to_page(sizeof *state));
+}
+
+bool arm(rt::Worker* worker, kernel::WorkerState* state, int slice_microseconds) noexcept {
   kernel::skip_earlier_calls(state);
-  worker->layer_data = state;
-  rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
   const uint64_t mask = kernel::signals().kernel_mask();
-  if (set_dispatch(kDispatchOn, &worker->selector) != 0) return false;
-  if (slice_microseconds != 0 && !start_slices(worker, slice_microseconds, &state->slice_timer)) {
+  worker->layer_data = state;
+  if (set_dispatch(kDispatchOn, &worker->selector) != 0) {
+    worker->layer_data = nullptr;
     return false;
   }
+  rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
+  if (state->slice_timer >= 0) start_slices(worker, state->slice_timer, slice_microseconds);
   set_kernel_mask(mask);
   return true;
 }
 
 void disarm(rt::Worker* worker) noexcept {
   kernel::WorkerState* state = kernel::state_of(worker);
-  if (state->slice_timer >= 0) rt::raw_syscall(SYS_timer_delete, state->slice_timer);
   set_dispatch(kDispatchOff, nullptr);
   const stack_t none{nullptr, SS_DISABLE, 0};
   rt::raw_syscall(SYS_sigaltstack, &none, nullptr);
-  rt::unmap_vital_pages(state->alternate_stack.ss_sp, kAlternateStackSize);
   worker->layer_data = nullptr;
-  rt::unmap_vital_pages(state, rt::round_up_to_page(sizeof *state));
+  discard(state);
 }
 
 }  // namespace tendril::trap

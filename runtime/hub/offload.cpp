@@ -21,6 +21,9 @@ namespace {
 constexpr size_t kStackSize = 32 * 1024;
 constexpr size_t kMostThreads = 1024;  // beyond: jobs wait for a thread
 constexpr Nanoseconds kIdleSeconds = 5;
+// While a job waits for a thread that could not be made, it asks for one so often. Those that there
+// are may all wait for something that only this job brings about.
+constexpr Nanoseconds kBetweenAttempts = 5'000'000;
 constexpr size_t kMostIdle = 4;  // more than these end at once: a burst leaves no crowd behind
 
 struct Job {
@@ -30,8 +33,10 @@ struct Job {
   volatile int aborted = 0;
   WaitToken token;
   Job* next = nullptr;
-  int thread = 0;     // tid that runs it, 0 while queued; guarded by the pool's lock
-  bool done = false;  // guarded by the pool's lock
+  // Guarded by the pool's lock:
+  int thread = 0;  // tid that runs it, 0 before and after
+  bool queued = false;
+  bool done = false;
 };
 
 // One OS thread and its memory, which is reused when the thread has gone.
@@ -89,6 +94,15 @@ void retire(PoolThread* self) noexcept {
   --pool().threads;
 }
 
+// Precondition: pool lock held.
+Job* pop_job() noexcept {
+  Job* job = pool().queue_head;
+  if (job == nullptr) return nullptr;
+  pool().queue_head = job->next;
+  job->queued = false;
+  return job;
+}
+
 // Gives the thread its next job, or puts it to sleep; null: it has been idle for too long.
 Job* next_job(PoolThread* self) noexcept {
   {
@@ -97,10 +111,7 @@ Job* next_job(PoolThread* self) noexcept {
       retire(self);
       return nullptr;
     }
-    if (Job* job = pool().queue_head; job != nullptr) {
-      pool().queue_head = job->next;
-      return job;
-    }
+    if (Job* job = pop_job(); job != nullptr) return job;
     if (pool().idle_threads >= kMostIdle) {
       retire(self);
       return nullptr;
@@ -169,6 +180,7 @@ bool start_thread(Job* job) noexcept {
   return true;
 }
 
+// Gives the job to a thread, or queues it: true.
 bool submit(Job* job) noexcept {
   SpinGuard guard(pool().lock);
   if (PoolThread* thread = pool().idle; thread != nullptr) {
@@ -177,10 +189,10 @@ bool submit(Job* job) noexcept {
     thread->job = job;
     thread->wake.store(1, std::memory_order_release);
     futex_wake(&thread->wake);
-    return true;
+    return false;
   }
-  if (pool().threads < kMostThreads && start_thread(job)) return true;
-  if (pool().threads == 0) return false;
+  if (pool().threads < kMostThreads && start_thread(job)) return false;
+  job->queued = true;
   if (pool().queue_head == nullptr) {
     pool().queue_head = job;
   } else {
@@ -188,6 +200,13 @@ bool submit(Job* job) noexcept {
   }
   pool().queue_tail = job;
   return true;
+}
+
+// Precondition: pool lock held, and a job queued. One more thread, for who has waited longest.
+void make_thread_for_queue() noexcept {
+  if (pool().threads >= kMostThreads) return;
+  Job* first = pool().queue_head;
+  if (start_thread(first)) pop_job();
 }
 
 // The fiber was interrupted: the job must end soon. Returns true if it never began.
@@ -198,9 +217,11 @@ bool abort_job(Job* job) noexcept {
     interrupt_call(job->thread);
     return false;
   }
+  if (!job->queued) return false;
   for (Job** link = &pool().queue_head; *link != nullptr; link = &(*link)->next) {
     if (*link != job) continue;
     *link = job->next;
+    job->queued = false;
     if (pool().queue_tail == job) {
       pool().queue_tail = pool().queue_head;
       while (pool().queue_tail != nullptr && pool().queue_tail->next != nullptr) {
@@ -212,6 +233,37 @@ bool abort_job(Job* job) noexcept {
   return false;
 }
 
+// The job has been submitted, and its wait is open.
+long outcome_of(Job& job, bool queued) noexcept {
+  for (;;) {
+    // What is not queued is in the hands of a thread, and does not go back to the queue.
+    const WakeReason reason = park(queued ? deadline_after(kBetweenAttempts) : kForever);
+    if (reason == WakeReason::kWoken) return job.result;
+    const bool interrupted = reason != WakeReason::kTimeout;
+    bool done;
+    {
+      // The pool thread reads the token and says "done" under this lock: it saw the new token, or
+      // we see that it is done.
+      SpinGuard guard(pool().lock);
+      job.token = begin_wait(WaitKind::kOffload, nullptr, /*shielded=*/interrupted);
+      done = job.done;
+      if (job.queued && !interrupted) make_thread_for_queue();
+      queued = job.queued;
+    }
+    if (done) {
+      if (!cancel_wait(job.token)) park(kForever);
+      return job.result;
+    }
+    if (!interrupted) continue;
+    if (abort_job(&job)) {
+      if (!cancel_wait(job.token)) park(kForever);
+      return -EINTR;
+    }
+    park(kForever);
+    return job.result;
+  }
+}
+
 }  // namespace
 
 long offload(long number, long a, long b, long c, long d, long e, long f) noexcept {
@@ -219,31 +271,10 @@ long offload(long number, long a, long b, long c, long d, long e, long f) noexce
   if (Worker* worker = current_worker_unchecked(); worker->reserved) {
     return worker->call_here(number, {a, b, c, d, e, f});
   }
-  Job job{number, {a, b, c, d, e, f}, 0, 0, {}, nullptr, 0, false};
+  Job job{number, {a, b, c, d, e, f}, 0, 0, {}};
   job.token = begin_wait(WaitKind::kOffload, nullptr);
-  if (!submit(&job)) {
-    if (!cancel_wait(job.token)) park(kForever);
-    return -EAGAIN;
-  }
-  if (park(kForever) == WakeReason::kWoken) return job.result;
-  bool done;
-  {
-    // The pool thread reads the token and says "done" under this lock: it saw the new token, or we
-    // see that it is done.
-    SpinGuard guard(pool().lock);
-    job.token = begin_wait(WaitKind::kOffload, nullptr, /*shielded=*/true);
-    done = job.done;
-  }
-  if (done) {
-    cancel_wait(job.token);
-    return job.result;
-  }
-  if (abort_job(&job)) {
-    if (!cancel_wait(job.token)) park(kForever);
-    return -EINTR;
-  }
-  park(kForever);
-  return job.result;
+  const bool queued = submit(&job);
+  return outcome_of(job, queued);
 }
 
 void offload_retire_threads() noexcept {

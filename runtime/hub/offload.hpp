@@ -13,8 +13,8 @@ namespace tendril::rt {
 
 // Runs the call natively on a pool thread and parks the calling fiber until it is done. An
 // interrupt of the fiber interrupts the call: the result is then -EINTR, unless the call was
-// completed first, in which case its result is returned and the interrupt stays pending.
-// -EAGAIN when no thread can be made.
+// completed first, in which case its result is returned and the interrupt stays pending. While no
+// thread can be made, it waits for one.
 long offload(long number, long a, long b, long c, long d, long e, long f) noexcept;
 
 size_t offload_threads() noexcept;

@@ -37,9 +37,6 @@ constexpr uint32_t kEndEvents = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 constexpr int kEventBatch = 256;
 
-// A wait that cannot be registered (out of watches or memory) becomes a slow poll, never a hang.
-constexpr Nanoseconds kUnregisteredRetry = 2'000'000;
-
 constexpr int kMostHidden = 32;
 std::atomic<int> hidden[kMostHidden];  // fd + 1; 0 is free
 
@@ -93,8 +90,17 @@ Poller* Poller::create() noexcept {
   }
   poller->epoll_fd_ = hide_descriptor(static_cast<int>(epoll));
   poller->doorbell_fd_ = hide_descriptor(static_cast<int>(doorbell));
-  poller->watch_internal(poller->doorbell_fd_, Internal::kDoorbell);
+  // Unwatched, the bell would wake nobody, and a hub sleep for ever.
+  if (!poller->watch_internal(poller->doorbell_fd_, Internal::kDoorbell)) {
+    destroy(poller);
+    return nullptr;
+  }
   return poller;
+}
+
+void Poller::destroy(Poller* poller) noexcept {
+  poller->abandon_after_fork();
+  unmap_pages(poller, round_up_to_page(sizeof(Poller)));
 }
 
 bool Poller::watch_internal(int fd, Internal tag) noexcept {
@@ -236,8 +242,7 @@ bool Poller::is_readable(int fd) noexcept {
 
 bool Poller::add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept {
   SpinGuard guard(s.lock);
-  const bool registered = ensure_registered(fd, s);
-  if (!registered) return false;
+  if (!ensure_registered(fd, s)) return s.always_ready;
   s.pollers.push_back(&waiter);
   s.polled = true;
   waiters_.fetch_add(1, std::memory_order_relaxed);

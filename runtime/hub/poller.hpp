@@ -63,10 +63,15 @@ struct alignas(64) FdState {
 };
 static_assert(offsetof(FdState, first) + sizeof(WaitToken) == 64);
 
+// A wait that cannot be registered (out of watches or memory) becomes a slow poll, never a hang.
+inline constexpr Nanoseconds kUnregisteredRetry = 2'000'000;
+
 class Poller {
  public:
   // Makes the epoll set. Null when out of memory or descriptors.
   static Poller* create() noexcept;
+  // Precondition: nobody has used it but who made it.
+  static void destroy(Poller* poller) noexcept;
 
   // Null only when out of memory or fd is negative or absurd.
   FdState* state(int fd) noexcept;
@@ -112,8 +117,8 @@ class Poller {
     if (s.waiting[static_cast<int>(d)].load(std::memory_order_relaxed) != 0) wake_next(s, d);
   }
 
-  // For poll and select: adds a waiter that hears of `events`. Returns false if the descriptor
-  // cannot be polled (then it is always ready). The caller polls once more after adding.
+  // For poll and select: adds a waiter that hears of `events`, unless the descriptor is one that is
+  // always ready. False if it could not be registered. The caller polls once more after adding.
   bool add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept;
   void remove_poller(FdState& s, PollWaiter& waiter) noexcept;
 

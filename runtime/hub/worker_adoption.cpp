@@ -42,6 +42,8 @@ Worker* Worker::make(Poller* shared_poller, Worker* reuse) noexcept {
   worker->poller = shared_poller != nullptr ? shared_poller : Poller::create();
   worker->hub.stack = hub_stack_pool.take();
   if (worker->poller == nullptr || !worker->hub.stack) {
+    if (worker->poller != nullptr && shared_poller == nullptr) Poller::destroy(worker->poller);
+    if (worker->hub.stack) hub_stack_pool.give_back(worker->hub.stack);
     unmap_pages(pages, round_up_to_page(sizeof(Worker)));
     return nullptr;
   }

@@ -28,6 +28,9 @@ constexpr int kMostQuietTicks = 6;
 // From so many waiting fibers on, an idle worker takes some without asking how long they waited.
 constexpr uint32_t kManyWaiting = 2;
 
+// After a worker could not be had: every fiber that becomes ready would be a reason to try again.
+constexpr Nanoseconds kBetweenAttempts = 20'000'000;
+
 uint64_t switches_of(const Worker& worker) noexcept {
   return std::atomic_ref(const_cast<uint64_t&>(worker.stats.switches))
       .load(std::memory_order_relaxed);
@@ -42,8 +45,14 @@ struct WorkerGroup::Member {
   bool reserved = false;
   Fiber* root = nullptr;    // of the thread that is next to begin
   Worker* reuse = nullptr;  // what it makes its worker of
-  Member* next_ended = nullptr;
-  std::atomic<Worker*> worker{nullptr};  // once it has begun
+  Member* next_idle = nullptr;
+  Beginning* beginning = nullptr;  // on the stack of who waits for it; null: nobody does
+};
+
+// What has become of a thread that was started.
+struct WorkerGroup::Beginning {
+  std::atomic<bool> known{false};
+  Worker* worker = nullptr;  // null: it has ended again
 };
 
 void WorkerGroup::open(Worker* first, size_t limit, Prepare prepare, Retire retire) noexcept {
@@ -69,20 +78,33 @@ void WorkerGroup::add_member(Worker* worker) noexcept {
 }
 
 void WorkerGroup::grow(size_t limit) noexcept {
+  const Deadline again = grow_again_.load(std::memory_order_relaxed);
+  if (again != 0 && monotonic_now() < again) return;
   SpinGuard guard(growth_lock_);
   const size_t made = made_.load(std::memory_order_relaxed);
   if (made - reserved_.load(std::memory_order_relaxed) >= limit ||
       made >= kMostWorkers + kMostSpares)
     return;
   if (current_worker() == nullptr && watchdog_.is_stale()) return;
-  Member* member = take_unused();
-  if (member == nullptr) return;  // fewer workers then; the next to need one tries again
+  if (start_member(/*reserved=*/false, nullptr)) return;
+  // Fewer workers then; who needs one later tries again.
+  grow_again_.store(deadline_after(kBetweenAttempts), std::memory_order_relaxed);
+}
+
+// Precondition: growth_lock_. False when out of memory or threads.
+bool WorkerGroup::start_member(bool reserved, Beginning* beginning) noexcept {
+  Member* member = take_idle();
+  if (member == nullptr) return false;
+  member->reserved = reserved;
+  member->beginning = beginning;
   constexpr uint64_t kAllSignals = ~uint64_t{0};  // until the front ends are armed
   if (start_bare_thread(&member->thread, member_main, member, kAllSignals) < 0) {
-    unused_ = member;
-    return;
+    put_idle(member);
+    return false;
   }
-  made_.store(made + 1, std::memory_order_relaxed);
+  made_.fetch_add(1, std::memory_order_seq_cst);
+  if (reserved) reserved_.fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
 void WorkerGroup::member_main(void* argument) {
@@ -97,34 +119,56 @@ void WorkerGroup::member_main(void* argument) {
   worker->group = group;
   worker->reserved = member->reserved;
   worker->member_ = member;
-  if (!group->prepare_(worker)) fatal("cannot arm a worker");
+  if (!group->prepare_(worker)) group->resign(*member, *worker);
   {
     SpinGuard guard(group->growth_lock_);
     group->add_member(worker);
   }
   // What the workers were told between our arming and our entry in the list, we look up now.
   interrupt_call(worker->os_tid);
-  member->worker.store(worker, std::memory_order_release);
+  if (Beginning* beginning = member->beginning; beginning != nullptr) {
+    beginning->worker = worker;
+    beginning->known.store(true, std::memory_order_release);
+  }
   // From here on only the hub and the group's fibers run on this thread.
   begin_wait(WaitKind::kOther, group, /*shielded=*/true);
   park(kForever);
   fatal("a worker's root was woken");
 }
 
-// Precondition: growth_lock_. A record whose OS thread is gone; null if there is none.
-WorkerGroup::Member* WorkerGroup::take_ended() noexcept {
-  for (Member** link = &ended_; *link != nullptr; link = &(*link)->next_ended) {
-    Member* member = *link;
-    if (!member->thread.has_ended()) continue;
-    *link = member->next_ended;
-    return member;
+// The thread cannot become a worker after all, and has told nobody that it would.
+void WorkerGroup::resign(Member& member, Worker& worker) noexcept {
+  Fiber* root = worker.root;
+  retire_context(worker.hub);
+  on_worker = false;
+  set_gs_base(0);
+  root->state.store(FiberState::kDead, std::memory_order_relaxed);
+  give_back_fiber(root);
+  Beginning* beginning = member.beginning;
+  {
+    SpinGuard guard(growth_lock_);
+    member.root = nullptr;
+    member.reuse = &worker;
+    if (member.reserved) reserved_.fetch_sub(1, std::memory_order_relaxed);
+    put_idle(&member);
+    made_.fetch_sub(1, std::memory_order_seq_cst);
+    grow_again_.store(deadline_after(kBetweenAttempts), std::memory_order_relaxed);
   }
-  return nullptr;
+  // Whoever went to sleep meanwhile took us for one who is awake.
+  first()->poller->ring();
+  if (beginning != nullptr) beginning->known.store(true, std::memory_order_release);
+  end_bare_thread();
+}
+
+// Precondition: growth_lock_.
+void WorkerGroup::put_idle(Member* member) noexcept {
+  member->next_idle = idle_;
+  idle_ = member;
 }
 
 // Precondition: growth_lock_. Sees to it that the member's thread will not lack memory.
 bool WorkerGroup::equip(Member& member) noexcept {
-  member.root = take_fiber();
+  if (member.root == nullptr) member.root = take_fiber();
   if (member.root == nullptr) return false;
   if (member.reuse == nullptr) member.reuse = Worker::make(first()->poller, nullptr);
   if (member.reuse != nullptr) return true;
@@ -133,56 +177,34 @@ bool WorkerGroup::equip(Member& member) noexcept {
 }
 
 // Precondition: growth_lock_. A record whose thread may be started; null when out of memory.
-WorkerGroup::Member* WorkerGroup::take_unused() noexcept {
-  Member* member = std::exchange(unused_, nullptr);
+WorkerGroup::Member* WorkerGroup::take_idle() noexcept {
+  Member* member = nullptr;
+  for (Member** link = &idle_; *link != nullptr; link = &(*link)->next_idle) {
+    if (!(*link)->thread.has_ended()) continue;
+    member = *link;
+    *link = member->next_idle;
+    break;
+  }
   if (member == nullptr) {
     BareThread thread;
     void* memory = prepare_bare_thread(kRootStackSize, &thread);
     if (memory == nullptr) return nullptr;
     member = new (memory) Member{thread, this};
   }
-  if (member->root != nullptr || equip(*member)) return member;
-  unused_ = member;
+  if (equip(*member)) return member;
+  put_idle(member);
   return nullptr;
 }
 
 Worker* WorkerGroup::reserve() noexcept {
-  Member* member;
+  Beginning beginning;
   {
     SpinGuard guard(growth_lock_);
-    const size_t made = made_.load(std::memory_order_relaxed);
-    if (made >= kMostWorkers) return nullptr;
-    member = take_ended();
-    if (member != nullptr) {
-      member->reuse = member->worker.load(std::memory_order_relaxed);
-      member->worker.store(nullptr, std::memory_order_relaxed);
-    } else {
-      member = take_unused();
-      if (member == nullptr) return nullptr;
-    }
-    constexpr uint64_t kAllSignals = ~uint64_t{0};
-    const bool ended = member->reserved;
-    member->reserved = true;
-    if ((ended && !equip(*member)) ||
-        start_bare_thread(&member->thread, member_main, member, kAllSignals) < 0) {
-      if (ended) {
-        if (member->root != nullptr) give_back_fiber(std::exchange(member->root, nullptr));
-        member->worker.store(member->reuse, std::memory_order_relaxed);
-        member->next_ended = ended_;
-        ended_ = member;
-      } else {
-        member->reserved = false;
-        unused_ = member;
-      }
-      return nullptr;
-    }
-    made_.store(made + 1, std::memory_order_relaxed);
-    reserved_.fetch_add(1, std::memory_order_relaxed);
+    if (made_.load(std::memory_order_relaxed) >= kMostWorkers) return nullptr;
+    if (!start_member(/*reserved=*/true, &beginning)) return nullptr;
   }
-  for (;;) {
-    if (Worker* worker = member->worker.load(std::memory_order_acquire)) return worker;
-    raw_syscall(SYS_sched_yield);
-  }
+  while (!beginning.known.load(std::memory_order_acquire)) raw_syscall(SYS_sched_yield);
+  return beginning.worker;
 }
 
 bool WorkerGroup::bind_current_fiber() noexcept {
@@ -232,8 +254,9 @@ void WorkerGroup::leave(Worker& worker) noexcept {
   give_back_fiber(root);
   {
     SpinGuard guard(growth_lock_);
-    member->next_ended = ended_;
-    ended_ = member;
+    member->root = nullptr;
+    member->reuse = &worker;
+    put_idle(member);
   }
   on_worker = false;  // the thread-locals are reused
   end_bare_thread();
@@ -474,8 +497,8 @@ void WorkerGroup::reset_after_fork() noexcept {
   count_ = 0;
   made_ = 0;
   reserved_ = 0;
-  ended_ = nullptr;
-  unused_ = nullptr;
+  idle_ = nullptr;
+  grow_again_ = 0;
   sleepers_ = 0;
   standing_by_ = 0;
   watched_ = false;

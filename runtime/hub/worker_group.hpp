@@ -37,7 +37,8 @@ class WorkerGroup {
   static constexpr size_t kMostWorkers = 256;
   static constexpr size_t kMostSpares = 16;
 
-  // On the new worker's OS thread before it runs any fiber: arms the front ends. False: give up.
+  // On the new worker's OS thread before it runs any fiber: arms the front ends. False, and nothing
+  // changed, for want of memory or timers: the thread ends again.
   using Prepare = bool (*)(Worker* worker);
   // The opposite, when a reserved worker leaves, on its hub.
   using Retire = void (*)(Worker* worker);
@@ -146,14 +147,17 @@ class WorkerGroup {
 
  private:
   struct Member;
+  struct Beginning;
   static void member_main(void* argument);
   size_t ordinary_made() const noexcept {
     return made_.load(std::memory_order_relaxed) - reserved_.load(std::memory_order_relaxed);
   }
   void grow(size_t limit) noexcept;
+  bool start_member(bool reserved, Beginning* beginning) noexcept;
   Worker* reserve() noexcept;
-  Member* take_ended() noexcept;
-  Member* take_unused() noexcept;
+  Member* take_idle() noexcept;
+  void put_idle(Member* member) noexcept;
+  [[noreturn]] void resign(Member& member, Worker& worker) noexcept;
   bool equip(Member& member) noexcept;
   void add_member(Worker* worker) noexcept;
   bool anything_waits_elsewhere(const Worker& worker) const noexcept;
@@ -169,8 +173,8 @@ class WorkerGroup {
   SpinLock growth_lock_;
   std::atomic<size_t> made_{0};      // workers begun or about to; written under growth_lock_
   std::atomic<size_t> reserved_{0};  // of these; likewise
-  Member* unused_ = nullptr;         // one whose thread could not be made; guarded by growth_lock_
-  Member* ended_ = nullptr;          // of reserved workers, to be reused; guarded by growth_lock_
+  Member* idle_ = nullptr;  // without a thread, or about to be, for reuse; guarded by growth_lock_
+  std::atomic<Deadline> grow_again_{0};  // no attempt before: the last one has failed
   Retire retire_ = nullptr;
 
   std::atomic<int> sleepers_{0};

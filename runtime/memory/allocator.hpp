@@ -1,9 +1,10 @@
 // The runtime's private heap.
 //
 // Runtime code must not call malloc: a green thread may have been switched out while it held a lock
-// of the program's allocator, and the worker would wait for it for ever. This heap is libstdc++'s
-// pool resource over pages of our own: it shares nothing with the program, uses no thread-local and
-// exports no malloc.
+// of the program's allocator, and the worker would wait for it for ever. This heap keeps lists of
+// free blocks, one for each of a few sizes, over pages of our own: it shares nothing with the
+// program, uses no thread-local, throws nothing (an exception takes memory of malloc's) and exports
+// no malloc.
 //
 // Thread safety: all functions may be called from any OS thread, not from a signal handler.
 #pragma once
