@@ -227,13 +227,13 @@ bool activate() noexcept {
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
   if (worker == nullptr) give_up("no worker", error);
   rt::begin_cpu_account(*worker, *fiber);
+  trap::install();
+  rt::set_interrupt_signal(kKickSignal);  // which the watchdog, started now, is to let through
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);
   rt::process().add_fiber(fiber);
   rt::process().hooks.on_hub_turn = on_hub_turn;
   find_stack_printer();
   watch_for_deadlocks(settings.exit_on_deadlock);
-  rt::set_interrupt_signal(kKickSignal);
-  trap::install();
   if (settings.patch) {  // a child of fork has its parent's patches, and may have opened more
     const patch::Outcome outcome = patch::apply();
     if (settings.verbose) report_patches(outcome);
