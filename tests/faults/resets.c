@@ -1,5 +1,5 @@
-// Connections that are reset at any time: whoever is told so closes, and the client comes again with
-// the message that it has had no answer to. Each answer must be that to its message.
+// Connections that are reset at any time: whoever is told so closes, and the client comes again
+// with the message that it has had no answer to. Each answer must be that to its message.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

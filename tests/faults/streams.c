@@ -1,6 +1,6 @@
-// streams AMOUNT: many threads that check every byte they pass on: over TCP, Unix sockets and pipes,
-// through files, and in a ring of futexes; beside them threads that poll, and threads that come and
-// go. AMOUNT is how many KB each stream carries.
+// streams AMOUNT: many threads that check every byte they pass on: over TCP, Unix sockets and
+// pipes, through files, and in a ring of futexes; beside them threads that poll, and threads that
+// come and go. AMOUNT is how many KB each stream carries.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -103,8 +103,8 @@ static void open_stream(struct stream* s) {
   switch (s->number % 3) {
     case 0: {
       s->listener = (int)TRY("socket", 0, socket(AF_INET, SOCK_STREAM, 0));
-      s->address = (struct sockaddr_in){.sin_family = AF_INET,
-                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+      s->address =
+          (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
       socklen_t size = sizeof s->address;
       if (bind(s->listener, (struct sockaddr*)&s->address, size) != 0 ||
           listen(s->listener, 1) != 0 ||
@@ -153,8 +153,7 @@ static void* pass_ball(void* argument) {
   const unsigned next = (mine + 1) % kRing;
   for (uint32_t lap = 1; lap <= laps; ++lap) {
     for (uint32_t seen; (seen = __atomic_load_n(&ball[mine], __ATOMIC_ACQUIRE)) != lap;) {
-      const long result =
-          syscall(SYS_futex, &ball[mine], FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+      const long result = syscall(SYS_futex, &ball[mine], FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
       if (result != 0 && errno != EAGAIN && errno != ENOMEM) broken("futex", result);
     }
     __atomic_store_n(&ball[next], next == 0 ? lap + 1 : lap, __ATOMIC_RELEASE);
