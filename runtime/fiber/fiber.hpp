@@ -62,6 +62,8 @@ struct alignas(64) Fiber : Context, ListLink {  // ListLink: the process's list 
   std::atomic<int64_t> cpu_time{0};  // nanoseconds that were charged to it, see hub/cpu_time.hpp
   uint64_t id = 0;
   char name[32] = {};
+
+  Fiber*& pool_link() noexcept { return next_ready; }  // in no queue while it is in the pool
 };
 
 // From the pool, state kDead, registered nowhere. Null when out of memory.

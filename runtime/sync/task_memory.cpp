@@ -11,8 +11,8 @@
 namespace tendril::detail {
 namespace {
 
-constexpr size_t kClassBytes = 64;
-constexpr size_t kClasses = 16;  // up to 1 KiB; larger ones come from the heap
+constexpr size_t kClassBytes = 16;
+constexpr size_t kClasses = 64;  // up to 1 KiB; larger ones come from the heap
 constexpr uint32_t kMostKept = 1024;
 constexpr uint64_t kNumbersAtOnce = 4096;
 
