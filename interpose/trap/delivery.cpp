@@ -72,7 +72,7 @@ void deliver_signals(ucontext_t* frame, long result, long number) {
   kernel::carry_out_scheduling(thread);
   thread->hold_delivery = false;
   greg_t* registers = frame->uc_mcontext.gregs;
-  const bool restartable = kernel::is_restart_code(result);
+  const bool restartable = number != kNoCall && kernel::is_restart_code(result);
   const auto restart = [&] {
     registers[REG_RAX] = number;
     registers[REG_RIP] -= 2;  // the length of `syscall`

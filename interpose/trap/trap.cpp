@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <new>
+#include <utility>
 
 #include "interpose/kernel/activation.hpp"
 #include "interpose/kernel/dispatch.hpp"
@@ -66,16 +67,16 @@ void on_system_call(int, siginfo_t* info, void* context) {
     deliver_signals(frame, 0, kNoCall);
   } else {
     greg_t* r = frame->uc_mcontext.gregs;
-    kernel::Call call{r[REG_RAX],
+    kernel::Call call{static_cast<int>(r[REG_RAX]),  // of which Linux takes the low half
                       {r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9]},
                       frame,
                       &frame->uc_mcontext.gregs};
     const long number = call.number;
     if (number == kDeliverNumber) {
       kernel::GreenThread* thread = kernel::current_thread();
-      const long deferred = thread->deferred_number;
-      thread->deferred_number = kNoCall;
-      deliver_signals(frame, thread->deferred_result, deferred);
+      // A hook has nothing deferred: what an earlier call left must not be taken for its result.
+      const long deferred = std::exchange(thread->deferred_number, kNoCall);
+      deliver_signals(frame, std::exchange(thread->deferred_result, 0), deferred);
     } else {
       ++rt::current_worker_unchecked()->stats.calls_by_trap;
       kernel::current_thread()->call_site = {static_cast<uint64_t>(r[REG_RIP]),
