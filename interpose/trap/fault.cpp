@@ -75,7 +75,7 @@ bool recover_counter(ucontext_t* frame) noexcept {
   if (!plain && !with_cpu) return false;
   int mode = PR_TSC_ENABLE;
   rt::raw_syscall(SYS_prctl, PR_GET_TSC, &mode);
-  if (mode != PR_TSC_SIGSEGV) return false;
+  if (mode != PR_TSC_SIGSEGV) return true;  // allowed again since: the instruction runs once more
   rt::raw_syscall(SYS_prctl, PR_SET_TSC, PR_TSC_ENABLE);
   unsigned cpu = 0;
   const uint64_t counter = __builtin_ia32_rdtscp(&cpu);

@@ -1,12 +1,12 @@
 // Threads that are woken again and again beside more threads that compute than there are
 // processors: they do not wait until who computes has had enough. Counted, not timed: while so much
-// is computed, each wakes so often. Whoever had to wait for the end of time slices of 100 ms, which
-// the green runs are given, would come to a tenth of that.
+// is computed, each wakes so often. Whoever had to wait for the end of time slices of 50 ms, which
+// the green runs are given, would come to a third of that.
 #include <stdatomic.h>
 
 #include "check.h"
 
-enum { kHogs = 6, kHogMs = 600, kLeast = 150 };
+enum { kHogs = 4, kHogMs = 250, kLeast = 60 };
 
 static atomic_int computing;
 static atomic_int ready;
