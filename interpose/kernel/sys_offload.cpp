@@ -37,8 +37,7 @@ long sys_offloaded(Call& call) {
 
 // What unlocks must not queue up behind those who wait for it.
 long sys_flock(Call& call) {
-  const long tried =
-      rt::raw_syscall(SYS_flock, call.arguments[0], call.arguments[1] | LOCK_NB);
+  const long tried = rt::raw_syscall(SYS_flock, call.arguments[0], call.arguments[1] | LOCK_NB);
   const bool waits = tried == -EWOULDBLOCK && (call.arguments[1] & LOCK_NB) == 0;
   return waits ? sys_offloaded(call) : tried;
 }

@@ -137,8 +137,8 @@ bool replace(uint8_t* function, const void* ours) noexcept {
   const auto address = reinterpret_cast<uintptr_t>(ours);
   for (size_t i = 0; i < sizeof address; ++i) *to++ = static_cast<uint8_t>(address >> 8 * i);
   // Nothing can go on until libc is executable again; a want of memory passes.
-  for (long result; (result = rt::raw_syscall(SYS_mprotect, first, last - first,
-                                              PROT_READ | PROT_EXEC)) != 0;) {
+  for (long result;
+       (result = rt::raw_syscall(SYS_mprotect, first, last - first, PROT_READ | PROT_EXEC)) != 0;) {
     if (result != -ENOMEM) rt::raw_syscall(SYS_exit_group, 126);
     rt::raw_syscall(SYS_sched_yield);
   }
