@@ -43,8 +43,7 @@ std::vector<Fault> make() {
   }
   add_where(kResources, SYS_fcntl, {EMFILE}, 1, kAll, 1030 /* F_DUPFD_CLOEXEC */);
 
-  add(kInterrupts, kAnything, {SYS_epoll_pwait2, SYS_epoll_pwait, SYS_ppoll},
-      {EINTR});
+  add(kInterrupts, kAnything, {SYS_epoll_pwait2, SYS_epoll_pwait, SYS_ppoll}, {EINTR});
   add(kInterrupts, kWaitable,
       {SYS_read, SYS_readv, SYS_preadv2, SYS_write, SYS_writev, SYS_pwritev2, SYS_recvfrom,
        SYS_recvmsg, SYS_sendto, SYS_sendmsg, SYS_accept4, SYS_accept},

@@ -13,11 +13,11 @@ namespace faults {
 
 // A set of faults, chosen by name on the command line.
 enum Group : unsigned {
-  kResources = 1,  // no memory, descriptors, threads or timers
+  kResources = 1,   // no memory, descriptors, threads or timers
   kInterrupts = 2,  // EINTR without a signal for the program: nobody may see it
-  kTransfers = 4,  // no buffers, full disks, connections aborted before they are accepted
-  kShort = 8,      // less transferred than asked for
-  kResets = 16,    // connections reset
+  kTransfers = 4,   // no buffers, full disks, connections aborted before they are accepted
+  kShort = 8,       // less transferred than asked for
+  kResets = 16,     // connections reset
 };
 
 // What a descriptor must be for the fault to be one that the kernel could give.

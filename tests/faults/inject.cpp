@@ -351,8 +351,7 @@ int Injector::run() {
     }
     threads_.erase(tid);
     tracees_.ended(tid);
-    if (tid == child)
-      result = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    if (tid == child) result = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   }
   const itimerval none{};
   setitimer(ITIMER_REAL, &none, nullptr);
@@ -367,8 +366,7 @@ void Injector::print_faults(int status) const {
   } else {
     std::fprintf(stderr, " --one-in %llu", static_cast<unsigned long long>(options_.one_in));
   }
-  std::fprintf(stderr, "; of %llu faults:\n",
-               static_cast<unsigned long long>(injected_));
+  std::fprintf(stderr, "; of %llu faults:\n", static_cast<unsigned long long>(injected_));
   for (const std::string& line : lines_) std::fprintf(stderr, "  %s\n", line.c_str());
 }
 

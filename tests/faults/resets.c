@@ -1,12 +1,12 @@
-// Connections that are reset at any time: whoever is told so closes, and the client comes again with
-// the message that it has had no answer to. Each answer must be that to its message.
+// Connections that are reset at any time: whoever is told so closes, and the client comes again
+// with the message that it has had no answer to. Each answer must be that to its message.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "tolerance.h"
 
-enum { kClients = 16, kMessages = 60, kSize = 200 };
+enum { kClients = 16, kMessages = 20, kSize = 200 };
 
 static struct sockaddr_in address;
 static int listener;

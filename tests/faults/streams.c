@@ -1,6 +1,8 @@
-// streams AMOUNT: many threads that check every byte they pass on: over TCP, Unix sockets and pipes,
-// through files, and in a ring of futexes; beside them threads that poll, and threads that come and
-// go. AMOUNT is how many KB each stream carries.
+// streams AMOUNT [stopped]: many threads that check every byte they pass on: over TCP, Unix sockets
+// and pipes, through files, and in a ring of futexes; beside them threads that poll, and threads
+// that come and go. AMOUNT is how many KB each stream carries. `stopped`: the process is stopped
+// and continued, after which epoll_wait fails with EINTR (signal(7)) and no other call made here
+// does.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -15,6 +17,7 @@
 enum { kStreams = 12, kRing = 6, kPiece = 3000, kFileBytes = 60000 };
 
 static size_t stream_bytes;
+static int is_stopped;
 
 // What a stream carries at a place. The period is odd, so that no power of two hides a slip.
 static unsigned char byte_at(unsigned stream, size_t place) {
@@ -103,8 +106,8 @@ static void open_stream(struct stream* s) {
   switch (s->number % 3) {
     case 0: {
       s->listener = (int)TRY("socket", 0, socket(AF_INET, SOCK_STREAM, 0));
-      s->address = (struct sockaddr_in){.sin_family = AF_INET,
-                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+      s->address =
+          (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
       socklen_t size = sizeof s->address;
       if (bind(s->listener, (struct sockaddr*)&s->address, size) != 0 ||
           listen(s->listener, 1) != 0 ||
@@ -153,8 +156,7 @@ static void* pass_ball(void* argument) {
   const unsigned next = (mine + 1) % kRing;
   for (uint32_t lap = 1; lap <= laps; ++lap) {
     for (uint32_t seen; (seen = __atomic_load_n(&ball[mine], __ATOMIC_ACQUIRE)) != lap;) {
-      const long result =
-          syscall(SYS_futex, &ball[mine], FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+      const long result = syscall(SYS_futex, &ball[mine], FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
       if (result != 0 && errno != EAGAIN && errno != ENOMEM) broken("futex", result);
     }
     __atomic_store_n(&ball[next], next == 0 ? lap + 1 : lap, __ATOMIC_RELEASE);
@@ -220,7 +222,8 @@ static void* watch_pipes(void* argument) {
   int bytes = 0;
   for (int open = kWatched; open > 0;) {
     struct epoll_event events[kWatched];
-    const long count = TRY("epoll_wait", 0, epoll_wait(set, events, kWatched, -1));
+    const long count =
+        TRY("epoll_wait", is_stopped ? EINTR : 0, epoll_wait(set, events, kWatched, -1));
     for (long i = 0; i < count; ++i) {
       char some[16];
       const int fd = watched[events[i].data.u32][0];
@@ -254,6 +257,7 @@ static void* come_and_go(void* argument) {
 
 int main(int argc, char** argv) {
   stream_bytes = (argc > 1 ? strtoul(argv[1], NULL, 10) : 64) * 1024;
+  is_stopped = argc > 2 && strcmp(argv[2], "stopped") == 0;
   laps = (uint32_t)(stream_bytes / 512);
   static struct stream streams[kStreams];
   pthread_t threads[kStreams + kRing + 4];

@@ -29,16 +29,16 @@ HELPER int is_want(int error) {
 enum { kMostTries = 1000 };
 
 // The result of `call` once it does not fail for want of anything, or of what `also` names.
-#define TRY(what, also, call)                                            \
-  ({                                                                     \
-    long result_ = -1;                                                   \
-    for (int tries_ = 0; tries_ < kMostTries; ++tries_) {                \
-      result_ = (long)(call);                                            \
-      if (result_ != -1 || !(is_want(errno) || errno == (also))) break;  \
-      sched_yield();                                                     \
-    }                                                                    \
-    if (result_ == -1) broken(what, result_);                            \
-    result_;                                                             \
+#define TRY(what, also, call)                                           \
+  ({                                                                    \
+    long result_ = -1;                                                  \
+    for (int tries_ = 0; tries_ < kMostTries; ++tries_) {               \
+      result_ = (long)(call);                                           \
+      if (result_ != -1 || !(is_want(errno) || errno == (also))) break; \
+      sched_yield();                                                    \
+    }                                                                   \
+    if (result_ == -1) broken(what, result_);                           \
+    result_;                                                            \
   })
 
 HELPER pthread_t start(void* (*body)(void*), void* argument) {

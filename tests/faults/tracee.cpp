@@ -55,8 +55,8 @@ bool Tracees::is_of_runtime(pid_t tid, uint64_t instruction) {
   return false;
 }
 
-// Read from /proc and not through a duplicate of the descriptor, which would keep a socket open, and
-// in the epoll sets that it is in, that the program closes meanwhile.
+// Read from /proc and not through a duplicate of the descriptor, which would keep a socket open,
+// and in the epoll sets that it is in, that the program closes meanwhile.
 unsigned Tracees::kind_of(pid_t tid, int fd) {
   const std::string process = "/proc/" + std::to_string(process_of(tid));
   char target[64];

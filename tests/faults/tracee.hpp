@@ -25,7 +25,7 @@ class Tracees {
  private:
   pid_t process_of(pid_t tid);
 
-  std::map<pid_t, pid_t> processes_;  // by thread
+  std::map<pid_t, pid_t> processes_;           // by thread
   std::map<unsigned long, unsigned> sockets_;  // kinds, by inode
   std::map<pid_t, std::vector<std::pair<uint64_t, uint64_t>>> ranges_;
 };
