@@ -91,7 +91,10 @@ long sys_timer_create(Call& call) {
   return 0;
 }
 
-// Those by which we divide time into slices are none of the program's.
+// Those by which we divide time into slices are none of the program's: the kernel is asked for one
+// that does not exist, and says what it says in its own order.
+constexpr long kNoTimer = -1;
+
 static bool is_slice_timer(long timer) noexcept {
   bool found = false;
   workers().for_each_worker([&](rt::Worker& worker) {
@@ -101,10 +104,13 @@ static bool is_slice_timer(long timer) noexcept {
   return found;
 }
 
-long sys_timer_use(Call& call) { return is_slice_timer(call.arguments[0]) ? -EINVAL : pass(call); }
+long sys_timer_use(Call& call) {
+  if (is_slice_timer(call.arguments[0])) call.arguments[0] = kNoTimer;
+  return pass(call);
+}
 
 long sys_timer_delete(Call& call) {
-  if (is_slice_timer(call.arguments[0])) return -EINVAL;
+  if (is_slice_timer(call.arguments[0])) call.arguments[0] = kNoTimer;
   thread_timers().remove(static_cast<int>(call.arguments[0]));
   return pass(call);
 }
