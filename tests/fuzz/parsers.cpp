@@ -271,17 +271,19 @@ class Strings {
  public:
   explicit Strings(const std::vector<std::string>& texts) {
     for (const std::string& text : texts) list_.push_back(strdup(text.c_str()));
+    owned_ = list_;
     list_.push_back(nullptr);
   }
   ~Strings() {
-    for (char* text : list_) free(text);
+    for (char* text : owned_) free(text);
   }
   Strings(const Strings&) = delete;
   Strings& operator=(const Strings&) = delete;
   char** list() { return list_.data(); }
 
  private:
-  std::vector<char*> list_;
+  std::vector<char*> owned_;
+  std::vector<char*> list_;  // may be edited
 };
 
 // What the shim took at its loading is taken once in a process.
