@@ -110,7 +110,7 @@ static const struct excluded kNowhere[] = {
      {SYS_prctl, SYS_seccomp, SYS_rseq, SYS_unshare, SYS_setns, SYS_restart_syscall, -1}},
     {"of the machine's state rather than of its arguments",
      {SYS_perf_event_open, SYS_userfaultfd, SYS_membarrier, SYS_io_uring_setup, SYS_io_setup,
-      SYS_memfd_secret, -1}},
+      SYS_memfd_secret, SYS_inotify_init, SYS_inotify_init1, -1}},
 };
 
 // By threads of one process that is to go on.
