@@ -133,6 +133,10 @@ long sys_sigaltstack(Call& call) {
     stack_t fresh;
     if (copy_in(&fresh, wanted) != 0) return -EFAULT;
     if (on_it) return -EPERM;
+    // What changes nothing is allowed, even of the size 0 that a process begins with.
+    const bool as_begun = fresh.ss_sp == nullptr && fresh.ss_size == 0 && fresh.ss_flags == 0 &&
+                          current.ss_flags == SS_DISABLE && thread->tid == own_pid();
+    if (as_begun) return old != nullptr ? copy_out(old, before) : 0;
     const int mode = fresh.ss_flags & ~static_cast<int>(1U << 31);  // SS_AUTODISARM
     if (mode != 0 && mode != SS_DISABLE && mode != SS_ONSTACK) return -EINVAL;
     if (mode == SS_DISABLE) {

@@ -217,9 +217,12 @@ long sys_set_robust_list(void* head, size_t size) {
 }
 
 long sys_get_robust_list(int tid, void** head, size_t* size) {
-  rt::SpinGuard guard(threads().lock);
-  GreenThread* thread = tid == 0 ? current_thread() : threads().find(tid);
-  if (thread == nullptr) return -ESRCH;
+  GreenThread* thread = current_thread();
+  if (tid != 0) {
+    rt::SpinGuard guard(threads().lock);
+    thread = threads().find(tid);
+  }
+  if (thread == nullptr) return rt::raw_syscall(SYS_get_robust_list, tid, head, size);
   if (tendril_user_store64(size, sizeof(robust_list_head)) != 0) return -EFAULT;
   return tendril_user_store64(head, reinterpret_cast<uintptr_t>(thread->robust_list));
 }

@@ -1,7 +1,7 @@
-// timer_create(2), timer_delete(2): a timer may notify one thread (SIGEV_THREAD_ID), which glibc
-// uses for SIGEV_THREAD. The kernel does not know green tids: it signals the process, and we pass
-// the signal on by the timer's id. A timer on the CPU time of its maker needs a kernel thread whose
-// time is nobody else's.
+// timer_create(2), timer_delete(2) and what uses them: a timer may notify one thread
+// (SIGEV_THREAD_ID), which glibc uses for SIGEV_THREAD. The kernel does not know green tids: it
+// signals the process, and we pass the signal on by the timer's id. A timer on the CPU time of its
+// maker needs a kernel thread whose time is nobody else's.
 #include <signal.h>
 
 #include <cerrno>
@@ -11,6 +11,7 @@
 #include "interpose/kernel/thread_clock.hpp"
 #include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/user_memory.hpp"
+#include "interpose/kernel/worker_state.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -90,7 +91,26 @@ long sys_timer_create(Call& call) {
   return 0;
 }
 
+// Those by which we divide time into slices are none of the program's: the kernel is asked for one
+// that does not exist, and says what it says in its own order.
+constexpr long kNoTimer = -1;
+
+static bool is_slice_timer(long timer) noexcept {
+  bool found = false;
+  workers().for_each_worker([&](rt::Worker& worker) {
+    const WorkerState* state = state_of(&worker);
+    if (state != nullptr && state->slice_timer == static_cast<int>(timer)) found = true;
+  });
+  return found;
+}
+
+long sys_timer_use(Call& call) {
+  if (is_slice_timer(call.arguments[0])) call.arguments[0] = kNoTimer;
+  return pass(call);
+}
+
 long sys_timer_delete(Call& call) {
+  if (is_slice_timer(call.arguments[0])) call.arguments[0] = kNoTimer;
   thread_timers().remove(static_cast<int>(call.arguments[0]));
   return pass(call);
 }

@@ -89,6 +89,7 @@ long sys_set_credentials(Call& call);
 
 // sys_timer.cpp
 long sys_timer_create(Call& call);
+long sys_timer_use(Call& call);
 long sys_timer_delete(Call& call);
 
 // sys_sched.cpp

@@ -78,8 +78,7 @@ void WorkerGroup::add_member(Worker* worker) noexcept {
 }
 
 void WorkerGroup::grow(size_t limit) noexcept {
-  const Deadline again = grow_again_.load(std::memory_order_relaxed);
-  if (again != 0 && monotonic_now() < again) return;
+  if (monotonic_now() < grow_again_.load(std::memory_order_relaxed)) return;
   SpinGuard guard(growth_lock_);
   const size_t made = made_.load(std::memory_order_relaxed);
   if (made - reserved_.load(std::memory_order_relaxed) >= limit ||
@@ -87,7 +86,6 @@ void WorkerGroup::grow(size_t limit) noexcept {
     return;
   if (current_worker() == nullptr && watchdog_.is_stale()) return;
   if (start_member(/*reserved=*/false, nullptr)) return;
-  // Fewer workers then; who needs one later tries again.
   grow_again_.store(deadline_after(kBetweenAttempts), std::memory_order_relaxed);
 }
 

@@ -6,7 +6,7 @@
 
 #include "tolerance.h"
 
-enum { kClients = 16, kMessages = 60, kSize = 200 };
+enum { kClients = 16, kMessages = 20, kSize = 200 };
 
 static struct sockaddr_in address;
 static int listener;

@@ -1,6 +1,8 @@
-// streams AMOUNT: many threads that check every byte they pass on: over TCP, Unix sockets and
-// pipes, through files, and in a ring of futexes; beside them threads that poll, and threads that
-// come and go. AMOUNT is how many KB each stream carries.
+// streams AMOUNT [stopped]: many threads that check every byte they pass on: over TCP, Unix sockets
+// and pipes, through files, and in a ring of futexes; beside them threads that poll, and threads
+// that come and go. AMOUNT is how many KB each stream carries. `stopped`: the process is stopped
+// and continued, after which epoll_wait fails with EINTR (signal(7)) and no other call made here
+// does.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -15,6 +17,7 @@
 enum { kStreams = 12, kRing = 6, kPiece = 3000, kFileBytes = 60000 };
 
 static size_t stream_bytes;
+static int is_stopped;
 
 // What a stream carries at a place. The period is odd, so that no power of two hides a slip.
 static unsigned char byte_at(unsigned stream, size_t place) {
@@ -219,7 +222,8 @@ static void* watch_pipes(void* argument) {
   int bytes = 0;
   for (int open = kWatched; open > 0;) {
     struct epoll_event events[kWatched];
-    const long count = TRY("epoll_wait", 0, epoll_wait(set, events, kWatched, -1));
+    const long count =
+        TRY("epoll_wait", is_stopped ? EINTR : 0, epoll_wait(set, events, kWatched, -1));
     for (long i = 0; i < count; ++i) {
       char some[16];
       const int fd = watched[events[i].data.u32][0];
@@ -253,6 +257,7 @@ static void* come_and_go(void* argument) {
 
 int main(int argc, char** argv) {
   stream_bytes = (argc > 1 ? strtoul(argv[1], NULL, 10) : 64) * 1024;
+  is_stopped = argc > 2 && strcmp(argv[2], "stopped") == 0;
   laps = (uint32_t)(stream_bytes / 512);
   static struct stream streams[kStreams];
   pthread_t threads[kStreams + kRing + 4];
