@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "interpose/kernel/alternate_stack.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/signal_gate.hpp"
@@ -108,6 +109,8 @@ long sys_rt_sigreturn(Call& call) {
     return -EFAULT;
   }
   signals().set_blocked(current_thread(), mask);
+  change_alternate_stack(&current_thread()->alternate_stack, frame->uc_stack,
+                         reinterpret_cast<uintptr_t>(frame));
   prepare_return(frame);
   tendril_sigreturn(frame);
 }
@@ -120,25 +123,12 @@ long sys_sigaltstack(Call& call) {
   const auto sp = call.frame != nullptr
                       ? static_cast<uintptr_t>(call.frame->uc_mcontext.gregs[REG_RSP])
                       : reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  stack_t& current = thread->alternate_stack;
-  const auto base = reinterpret_cast<uintptr_t>(current.ss_sp);
-  const bool on_it =
-      (current.ss_flags & SS_DISABLE) == 0 && sp > base && sp - base <= current.ss_size;
-  stack_t before = current;
-  if (on_it) before.ss_flags |= SS_ONSTACK;
+  const stack_t before = shown_alternate_stack(thread->alternate_stack, sp);
   if (wanted != nullptr) {
     stack_t fresh;
     if (copy_in(&fresh, wanted) != 0) return -EFAULT;
-    if (on_it) return -EPERM;
-    const int mode = fresh.ss_flags & ~static_cast<int>(1U << 31);  // SS_AUTODISARM
-    if (mode != 0 && mode != SS_DISABLE && mode != SS_ONSTACK) return -EINVAL;
-    if (mode == SS_DISABLE) {
-      fresh = {nullptr, SS_DISABLE, 0};
-    } else {
-      if (fresh.ss_size < static_cast<size_t>(MINSIGSTKSZ)) return -ENOMEM;
-      fresh.ss_flags = 0;
-    }
-    current = fresh;
+    const long result = change_alternate_stack(&thread->alternate_stack, fresh, sp);
+    if (result != 0) return result;
   }
   return old != nullptr ? copy_out(old, before) : 0;
 }
