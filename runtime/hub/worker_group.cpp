@@ -11,6 +11,7 @@
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/platform/backoff.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -179,9 +180,9 @@ Worker* WorkerGroup::reserve() noexcept {
     made_.store(made + 1, std::memory_order_relaxed);
     reserved_.fetch_add(1, std::memory_order_relaxed);
   }
-  for (;;) {
+  for (Backoff backoff;;) {
     if (Worker* worker = member->worker.load(std::memory_order_acquire)) return worker;
-    raw_syscall(SYS_sched_yield);
+    backoff.yield();
   }
 }
 
@@ -240,11 +241,11 @@ void WorkerGroup::leave(Worker& worker) noexcept {
 }
 
 void WorkerGroup::lock_complete() noexcept {
-  for (;;) {
+  for (Backoff backoff;;) {
     growth_lock_.lock();
     if (made_.load(std::memory_order_relaxed) == count_.load(std::memory_order_relaxed)) return;
     growth_lock_.unlock();
-    raw_syscall(SYS_sched_yield);
+    backoff.yield();
   }
 }
 

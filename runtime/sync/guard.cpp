@@ -1,6 +1,6 @@
 #include "runtime/sync/guard.hpp"
 
-#include "runtime/platform/syscall.hpp"
+#include "runtime/platform/backoff.hpp"
 #include "runtime/sync/asymmetric_fence.hpp"
 #include "runtime/sync/dead_end.hpp"
 
@@ -10,15 +10,6 @@ namespace {
 // What `favoured` says when nobody is any more.
 const char nobody_storage = 0;
 const void* const kNobody = &nobody_storage;
-
-void relax(int& spins) noexcept {
-  if (++spins > 200) {
-    rt::raw_syscall(SYS_sched_yield);
-    spins = 0;
-  } else {
-    asm volatile("pause");
-  }
-}
 
 }  // namespace
 
@@ -31,12 +22,12 @@ void Guard::acquire_slowly(rt::Worker* me) noexcept {
       return acquire_for(me);
     }
   }
-  int spins = 0;
-  while (lock_.locked.exchange(true, std::memory_order_acquire)) relax(spins);
+  rt::Backoff backoff;
+  while (lock_.locked.exchange(true, std::memory_order_acquire)) backoff.pause();
   if (lock_.favoured.load(std::memory_order_relaxed) != kNobody) {
     lock_.favoured.store(kNobody, std::memory_order_seq_cst);
     fence_all_threads();
-    while (lock_.held_by_favoured.load(std::memory_order_acquire)) relax(spins);
+    while (lock_.held_by_favoured.load(std::memory_order_acquire)) backoff.pause();
   }
   favoured_ = false;
 }
