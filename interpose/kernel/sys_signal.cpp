@@ -256,6 +256,8 @@ long sys_rt_tgsigqueueinfo(int pid, int tid, int signal, siginfo_t* info) {
   if (tid <= 0 || pid <= 0) return -EINVAL;
   if (is_forged(copy, tid)) return -EPERM;
   if (pid != own_pid()) {
+    if (tid == current_thread()->tid)
+      return -ESRCH;  // by a name that the Linux kernel does not know
     return rt::raw_syscall(SYS_rt_tgsigqueueinfo, pid, tid, signal, info);
   }
   copy.si_signo = signal;
