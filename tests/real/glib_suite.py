@@ -16,6 +16,8 @@ TESTS = pathlib.Path("/usr/libexec/installed-tests/glib")
 
 # Never run, and why.
 NOT_RUN = {
+    "fake-document-portal": "a server of other tests",
+    "fake-service-name": "a server of other tests",
     "gdbus-threading": "takes longer than all the others",
     "performance": "measures; it has no cases",
 }
