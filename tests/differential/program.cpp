@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -281,13 +280,13 @@ class Run {
     // A read of nothing from a TCP connection that a signal ends has read nothing, or is
     // interrupted.
     const bool tcp = !call.fds.empty() && world_.kind_of(call.fds[0]) == kTcp;
-    const bool empty_message = call.number == SYS_recvmmsg && result == 1 &&
-                               reinterpret_cast<mmsghdr*>(call.arguments[1])->msg_len == 0;
+    // Of several messages, any may be such a read.
+    const bool messages = call.number == SYS_recvmmsg;
     if (*when != '\0' && tcp &&
-        (result == 0 || result == -EINTR || result == -EFAULT || empty_message)) {
-      if (const int object = world_.object_of(call.fds[0]);
-          call.number == SYS_recvmmsg && object >= 0)
+        (messages || result == 0 || result == -EINTR || result == -EFAULT)) {
+      if (const int object = world_.object_of(call.fds[0]); messages && object >= 0) {
         world_.object(object).spoiled = true;
+      }
       transcript_.add("    %s= ended\n", when);
       return;
     }
