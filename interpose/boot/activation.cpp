@@ -41,6 +41,7 @@
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/stack_pool.hpp"
+#include "runtime/platform/backoff.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -117,7 +118,8 @@ uintptr_t make_hub_control_block() noexcept {
     rt::raw_syscall(SYS_futex, &donor.done, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
   }
   // Whoever counts the process's OS threads from here on finds those that are there to stay.
-  while (rt::raw_syscall(SYS_tgkill, pid, donor.tid, 0) == 0) rt::raw_syscall(SYS_sched_yield);
+  rt::Backoff backoff;
+  while (rt::raw_syscall(SYS_tgkill, pid, donor.tid, 0) == 0) backoff.yield();
   // It never ends for glibc, which must not wait for it: the last thread's pthread_exit is exit(0).
   if (void* count = dlvsym(RTLD_DEFAULT, "__nptl_nthreads", "GLIBC_PRIVATE"); count != nullptr) {
     std::atomic_ref(*static_cast<unsigned*>(count)).fetch_sub(1);

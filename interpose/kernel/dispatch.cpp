@@ -88,8 +88,33 @@ long pass(const Call& call) noexcept {
   }
 }
 
+namespace {
+
+bool is_transfer(long number) noexcept {
+  switch (number) {
+    case SYS_read:
+    case SYS_readv:
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+    case SYS_write:
+    case SYS_writev:
+    case SYS_sendto:
+    case SYS_sendmsg:
+    case SYS_accept:
+    case SYS_accept4:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 long dispatch(Call& call) noexcept {
   rt::switch_point();
+  // A hook makes a call again whose wait a signal has interrupted, for the frame of a trap: it ends
+  // by that signal, though its descriptor may not have to be waited for any more.
+  if (current_thread()->hold_delivery && is_transfer(call.number)) return -kRestartSys;
   if (const auto function = syscall_row(call.number).function; function != nullptr) {
     return function(call);
   }

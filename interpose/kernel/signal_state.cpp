@@ -168,6 +168,15 @@ bool SignalState::post_locked(const siginfo_t& info, GreenThread* target) noexce
   return false;
 }
 
+void SignalState::raise_in_stead(int signal) noexcept {
+  siginfo_t info{};
+  info.si_signo = signal;
+  info.si_code = SI_USER;
+  info.si_pid = static_cast<pid_t>(rt::raw_syscall(SYS_getpid));
+  info.si_uid = static_cast<uid_t>(rt::raw_syscall(SYS_getuid));
+  post(info, current_thread()->tid);
+}
+
 bool SignalState::post(const siginfo_t& info, int tid) noexcept {
   bool by_default = false;
   {

@@ -52,6 +52,9 @@ class SignalState {
   // False if there is no such thread. Signal number 0 only asks for that.
   bool post(const siginfo_t& info, int tid) noexcept;
 
+  // What the Linux kernel has sent to the OS thread that made a call for the running thread.
+  void raise_in_stead(int signal) noexcept;
+
   // Sets the thread's mask, and interrupts it if that lets something through.
   void set_blocked(GreenThread* thread, uint64_t mask) noexcept;
 

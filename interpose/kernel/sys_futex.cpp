@@ -298,7 +298,9 @@ long sys_futex_wake(uint32_t* word, uint64_t bitset, int count, uint32_t flags) 
   if (bitset > UINT32_MAX) return -EINVAL;
   if (bitset == 0) return -EINVAL;
   if (const long error = check_present(word, operation_of(flags)); error != 0) return error;
-  return count == 0 ? 0 : wake(word, operation_of(flags), count, static_cast<uint32_t>(bitset));
+  if (count == 0) return 0;
+  if (count < 0) count = 1;  // the Linux kernel looks at it after it has woken somebody
+  return wake(word, operation_of(flags), count, static_cast<uint32_t>(bitset));
 }
 
 long sys_futex_wait(uint32_t* word, uint64_t value, uint64_t bitset, uint32_t flags,

@@ -5,6 +5,7 @@
 
 #include "interpose/kernel/blocking_io.hpp"
 #include "interpose/kernel/io_vectors.hpp"
+#include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "runtime/hub/offload.hpp"
@@ -34,6 +35,7 @@ long transfer_unnowaitable(Transfer& transfer, long number, const void* data, lo
   }
   if (current_thread()->trying) return -kWouldWait;
   const long result = rt::offload(number, transfer.fd, reinterpret_cast<long>(data), size, 0, 0, 0);
+  if (result == -EPIPE) signals().raise_in_stead(SIGPIPE);
   return result == -EINTR ? -kRestartSys : result;
 }
 

@@ -8,6 +8,7 @@
 
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -17,6 +18,7 @@ namespace tendril::kernel {
 long sys_offloaded(Call& call) {
   const long* a = call.arguments;
   const long result = rt::offload(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (result == -EPIPE && call.number == SYS_sendfile) signals().raise_in_stead(SIGPIPE);
   if (result != -EINTR) return result;
   switch (call.number) {
     // Signals do not interrupt these: what was interrupted for ours is made again.

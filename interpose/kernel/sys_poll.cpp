@@ -2,6 +2,7 @@
 //
 // The kernel itself says what is ready, by a poll that does not wait; we only decide when to ask
 // again: after an edge on one of the descriptors.
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -225,11 +226,20 @@ class SelectSets {
   pollfd* fds() noexcept { return fds_; }
   unsigned long used() const noexcept { return used_; }
 
-  bool any_invalid() const noexcept {
+  bool any_invalid() noexcept {
+    bool found = false;
     for (unsigned long i = 0; i < used_; ++i) {
-      if ((fds_[i].revents & POLLNVAL) != 0) return true;
+      if ((fds_[i].revents & POLLNVAL) == 0) continue;
+      if (!is_path_only(fds_[i].fd)) {
+        found = true;
+      } else if (is_ready_for_select(fds_[i].fd)) {
+        fds_[i].revents = POLLIN | POLLOUT | POLLPRI;
+      } else {
+        fds_[i] = {-1, 0, 0};
+        found = true;
+      }
     }
-    return false;
+    return found;
   }
 
   // Leaves out what lies beyond the table. False if something within it is not open.
@@ -272,6 +282,23 @@ class SelectSets {
   }
 
  private:
+  // Opened with O_PATH: no file to poll, but open.
+  static bool is_path_only(int fd) noexcept {
+    return fd >= 0 && !rt::is_hidden_descriptor(fd) &&
+           rt::raw_syscall(SYS_fcntl, fd, F_GETFD, 0) >= 0;
+  }
+  // The Linux kernel's answer depends on its version: in all sets (5.17), or in none.
+  bool is_ready_for_select(int fd) noexcept {
+    const size_t word = static_cast<size_t>(fd / kWordBits);
+    auto* set = static_cast<uint64_t*>(rt::runtime_allocate((word + 1) * sizeof(uint64_t)));
+    if (set == nullptr) return true;
+    std::memset(set, 0, (word + 1) * sizeof(uint64_t));
+    set[word] = uint64_t{1} << (fd % kWordBits);
+    const timespec now{0, 0};
+    const long result = rt::raw_syscall(SYS_pselect6, fd + 1, set, nullptr, nullptr, &now, nullptr);
+    rt::runtime_free(set);
+    return result > 0;
+  }
   uint64_t* bits(int set) noexcept { return bits_ + static_cast<size_t>(set) * words_; }
   bool has(int set, int fd) noexcept {
     return (bits(set)[fd / kWordBits] >> (fd % kWordBits) & 1) != 0;
@@ -349,8 +376,13 @@ long sys_select(int count, void* read, void* write, void* except, timeval* timeo
   if (timeout != nullptr) {
     timeval limit;
     if (copy_in(&limit, timeout) != 0) return -EFAULT;
-    if (limit.tv_sec < 0 || limit.tv_usec < 0) return -EINVAL;
-    deadline = rt::deadline_after(limit.tv_sec * rt::kNanosPerSecond + limit.tv_usec * 1000);
+    constexpr suseconds_t kMicrosPerSecond = 1'000'000;
+    timespec whole{0, limit.tv_usec % kMicrosPerSecond * 1000};
+    if (__builtin_add_overflow(limit.tv_sec, limit.tv_usec / kMicrosPerSecond, &whole.tv_sec) ||
+        limit.tv_sec < 0 || limit.tv_usec < 0) {
+      return -EINVAL;
+    }
+    deadline = rt::deadline_after(rt::to_nanoseconds(whole));
   }
   const long result = select_until(count, read, write, except, deadline);
   if (result == -kWouldWait) return result;

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "interpose/kernel/alternate_stack.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/signal_gate.hpp"
@@ -21,9 +22,6 @@ namespace tendril::kernel {
 namespace {
 
 constexpr size_t kSetSize = sizeof(uint64_t);
-// The Linux kernel's MINSIGSTKSZ. glibc's macro of that name asks sysconf for a stack to be
-// recommended, which on CPUs with much vector state is several times what the kernel accepts.
-constexpr size_t kSmallestAlternateStack = 2048;
 
 int own_pid() noexcept { return static_cast<int>(rt::raw_syscall(SYS_getpid)); }
 
@@ -111,6 +109,8 @@ long sys_rt_sigreturn(Call& call) {
     return -EFAULT;
   }
   signals().set_blocked(current_thread(), mask);
+  change_alternate_stack(&current_thread()->alternate_stack, frame->uc_stack,
+                         reinterpret_cast<uintptr_t>(frame));
   prepare_return(frame);
   tendril_sigreturn(frame);
 }
@@ -123,29 +123,16 @@ long sys_sigaltstack(Call& call) {
   const auto sp = call.frame != nullptr
                       ? static_cast<uintptr_t>(call.frame->uc_mcontext.gregs[REG_RSP])
                       : reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  stack_t& current = thread->alternate_stack;
-  const auto base = reinterpret_cast<uintptr_t>(current.ss_sp);
-  const bool on_it =
-      (current.ss_flags & SS_DISABLE) == 0 && sp > base && sp - base <= current.ss_size;
-  stack_t before = current;
-  if (on_it) before.ss_flags |= SS_ONSTACK;
+  const stack_t before = shown_alternate_stack(thread->alternate_stack, sp);
   if (wanted != nullptr) {
     stack_t fresh;
     if (copy_in(&fresh, wanted) != 0) return -EFAULT;
-    if (on_it) return -EPERM;
     // What changes nothing is allowed, even of the size 0 that a process begins with.
     const bool as_begun = fresh.ss_sp == nullptr && fresh.ss_size == 0 && fresh.ss_flags == 0 &&
-                          current.ss_flags == SS_DISABLE && thread->tid == own_pid();
-    if (as_begun) return old != nullptr ? copy_out(old, before) : 0;
-    const int mode = fresh.ss_flags & ~static_cast<int>(1U << 31);  // SS_AUTODISARM
-    if (mode != 0 && mode != SS_DISABLE && mode != SS_ONSTACK) return -EINVAL;
-    if (mode == SS_DISABLE) {
-      fresh = {nullptr, SS_DISABLE, 0};
-    } else {
-      if (fresh.ss_size < kSmallestAlternateStack) return -ENOMEM;
-      fresh.ss_flags = 0;
-    }
-    current = fresh;
+                          thread->alternate_stack.ss_size == 0 && thread->tid == own_pid();
+    const long result =
+        as_begun ? 0 : change_alternate_stack(&thread->alternate_stack, fresh, sp);
+    if (result != 0) return result;
   }
   return old != nullptr ? copy_out(old, before) : 0;
 }
@@ -273,6 +260,8 @@ long sys_rt_tgsigqueueinfo(int pid, int tid, int signal, siginfo_t* info) {
   if (tid <= 0 || pid <= 0) return -EINVAL;
   if (is_forged(copy, tid)) return -EPERM;
   if (pid != own_pid()) {
+    if (tid == current_thread()->tid)
+      return -ESRCH;  // by a name that the Linux kernel does not know
     return rt::raw_syscall(SYS_rt_tgsigqueueinfo, pid, tid, signal, info);
   }
   copy.si_signo = signal;

@@ -147,6 +147,10 @@ long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec
     if (!is_valid(limit)) return -EINVAL;
     deadline = rt::deadline_after(rt::to_nanoseconds(limit));
   }
+  // An error that the socket has kept comes before any message.
+  if ((flags & MSG_ERRQUEUE) == 0) {
+    if (const int error = option(fd, SO_ERROR); error != 0) return -error;
+  }
   // The kernel takes so many at once.
   if (count > UIO_MAXIOV) count = UIO_MAXIOV;
   // recvmmsg(2), BUGS: the limit is looked at only after each message.

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "interpose/kernel/blocking_io.hpp"
+#include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "runtime/hub/offload.hpp"
 
@@ -11,6 +12,7 @@ namespace {
 long offload_call(const Call& call) noexcept {
   const long* a = call.arguments;
   const long result = rt::offload(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (result == -EPIPE) signals().raise_in_stead(SIGPIPE);
   return result == -EINTR ? -kRestartSys : result;
 }
 

@@ -5,6 +5,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/thread_timers.hpp"
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/platform/backoff.hpp"
 #include "runtime/platform/process_wide.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -72,7 +73,8 @@ void call_on_other_workers(long number, const long (&arguments)[6]) noexcept {
   shared_call.left.store(others, std::memory_order_relaxed);
   shared_call.round.store(round, std::memory_order_release);
   kick_other_workers();
-  while (shared_call.left.load(std::memory_order_acquire) != 0) rt::raw_syscall(SYS_sched_yield);
+  rt::Backoff backoff;
+  while (shared_call.left.load(std::memory_order_acquire) != 0) backoff.yield();
   workers().growth_lock().unlock();
 }
 

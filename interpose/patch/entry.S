@@ -218,6 +218,9 @@ tendril_patched_entry:
     .cfi_def_cfa %rbp, 144
     .cfi_offset %rbp, -144
     .cfi_escape RETURN_ADDRESS_IS, RECORD_AT_RBP_MINUS_8
+    movl $CALL_BY_TRAP, %ecx
+    testl $IN_USE_TILES, %eax
+    jnz .Lvectors_done
     xorl %eax, %eax                 // XSAVEC leaves these header bytes alone, XRSTOR wants them 0
     movq %rax, 64+528(%rsp)
     movq %rax, 64+536(%rsp)

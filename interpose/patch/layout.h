@@ -20,8 +20,9 @@
 // Of XINUSE: the components that are not in their initial state.
 #define IN_USE_MASKS 0x20
 #define IN_USE_ZMM16 0x80
-#define NEEDS_XSAVE 0x45  // x87, upper halves of YMM and of ZMM: saved by XSAVEC
-#define ALL_IN_USE 0xe7   // where it cannot be asked
+#define IN_USE_TILES 0x60000  // AMX: 8 KB, which only a signal frame has room for
+#define NEEDS_XSAVE 0x60045   // x87, upper halves of YMM and of ZMM: saved by XSAVEC; or tiles
+#define ALL_IN_USE 0xe7       // where it cannot be asked
 
 // Where we save vectors ourselves, above the stack pointer.
 #define AREA_XMM 64

@@ -81,17 +81,32 @@ void collect_registers(const Frame& frame, gregset_t& registers) noexcept {
   registers[REG_EFL] = static_cast<greg_t>(frame.flags);
 }
 
+// What XSAVEC writes for these. The size that the CPU tells at once is for all that the system has
+// enabled: with AMX's tiles 11 KB, on stacks of 16 KB.
+uint64_t xsavec_size(uint64_t components) noexcept {
+  uint64_t size = 512 + 64;  // x87 and SSE, and the header
+  for (unsigned component = 2; component < 63; ++component) {
+    if ((components >> component & 1) == 0) continue;
+    unsigned eax, ebx, ecx, edx;
+    constexpr unsigned kAligned = 1 << 1;
+    if (__get_cpuid_count(0xd, component, &eax, &ebx, &ecx, &edx) == 0) continue;
+    if ((ecx & kAligned) != 0) size = (size + 63) & ~uint64_t{63};
+    size += eax;
+  }
+  return (size + 63) & ~uint64_t{63};
+}
+
 }  // namespace
 
 bool prepare_calls() noexcept {
   unsigned eax, ebx, ecx, edx;
   constexpr unsigned kXsavec = 1 << 1, kXgetbv1 = 1 << 2;
   if (__get_cpuid_count(0xd, 1, &eax, &ebx, &ecx, &edx) == 0 || (eax & kXsavec) == 0) return false;
-  const uint64_t xsave_size = 64 + ((ebx + 63) & ~63U);
+  const uint64_t enabled = enabled_components();
+  const uint64_t xsave_size = 64 + xsavec_size(XSAVE_MASK & enabled);
   tendril_vector_area = xsave_size > AREA_SIZE ? xsave_size : AREA_SIZE;
   // Without AVX-512BW there is no move of a whole mask register.
   constexpr uint64_t kAvx = 0x4, kAvx512 = 0xe0;
-  const uint64_t enabled = enabled_components();
   tendril_has_avx = (enabled & kAvx) != 0;
   tendril_vectors_told = (eax & kXgetbv1) != 0 &&
                          ((enabled & kAvx512) == 0 || __builtin_cpu_supports("avx512bw") != 0);

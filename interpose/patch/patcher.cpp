@@ -27,6 +27,34 @@ CodeObject loader;
 const char* impossible = nullptr;
 SiteList list;
 
+// Objects without a site that could be patched: to decode them takes long, and every child of fork
+// that becomes green would do it again. One that has gone is not struck off: what lies there
+// afterwards, if it has the same size, is not patched and traps.
+class BarrenObjects {
+ public:
+  bool has(uintptr_t begin, size_t size) const noexcept {
+    for (const Place& place : places_) {
+      if (place.begin == begin && place.size == size) return true;
+    }
+    return false;
+  }
+  void add(uintptr_t begin, size_t size) noexcept {
+    places_[next_] = {begin, size};
+    next_ = (next_ + 1) % kMost;
+  }
+
+ private:
+  static constexpr size_t kMost = 256;
+  struct Place {
+    uintptr_t begin;
+    size_t size;
+  };
+  Place places_[kMost] = {};
+  size_t next_ = 0;  // the oldest
+};
+
+BarrenObjects barren;
+
 bool is_runtime(const CodeObject& object) noexcept {
   return object.contains(reinterpret_cast<const void*>(tendril_patched_entry)) ||
          object.contains(reinterpret_cast<const void*>(rt::fatal));
@@ -61,10 +89,12 @@ void find_objects() noexcept {
 
 void patch_object(const CodeObject& object, Outcome* outcome) noexcept {
   const auto begin = reinterpret_cast<uintptr_t>(object.begin());
+  const auto size = static_cast<size_t>(object.end() - object.begin());
   if (is_patched(begin) || !has_room()) return;
+  if (barren.has(begin, size)) return;
   find_sites(object, decoder, list);
   outcome->sites += list.found;
-  if (list.usable == 0) return;
+  if (list.usable == 0) return barren.add(begin, size);
   Trampoline* trampolines = make_trampolines(object, list, &outcome->why_not);
   if (trampolines == nullptr) return;
   TextWriter writer;

@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "interpose/kernel/activation.hpp"
+#include "interpose/kernel/alternate_stack.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/signal_state.hpp"
@@ -23,11 +25,6 @@ uint64_t& mask_of(ucontext_t* frame) noexcept {
   return *reinterpret_cast<uint64_t*>(&frame->uc_sigmask);
 }
 
-bool is_on(const stack_t& stack, uintptr_t address) noexcept {
-  const auto base = reinterpret_cast<uintptr_t>(stack.ss_sp);
-  return address > base && address - base <= stack.ss_size;
-}
-
 void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelAction& action,
                  ucontext_t* frame) {
   const uint64_t resume_mask = thread->restore_blocked ? thread->saved_blocked : thread->blocked;
@@ -41,13 +38,12 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
   // That of a fault has been moved to the alternate stack, and so have we: see fault.cpp.
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   void* stack = nullptr;
-  if ((action.flags & SA_ONSTACK) != 0 && thread->alternate_stack.ss_size != 0 &&
-      (thread->alternate_stack.ss_flags & SS_DISABLE) == 0 &&
-      !is_on(thread->alternate_stack, here)) {
+  if ((action.flags & SA_ONSTACK) != 0 && kernel::takes_handler(thread->alternate_stack, here)) {
     const auto top = reinterpret_cast<uintptr_t>(thread->alternate_stack.ss_sp) +
                      thread->alternate_stack.ss_size;
     stack = reinterpret_cast<void*>(top & ~uintptr_t{15});
   }
+  kernel::disarm_if_asked(&thread->alternate_stack);
 
   const int outer = thread->handling;
   thread->handling = signal;
@@ -57,10 +53,18 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
   } else {
     reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, frame);
   }
+  // In a child that the handler has made, the Linux kernel has mask and stack now, and the frame
+  // tells it what they are to be.
+  if (!kernel::is_active()) return;
   enter_runtime();
+  thread = kernel::current_thread();  // such a child's own, if it is green again
   thread->handling = outer;
 
-  kernel::signals().set_blocked(kernel::current_thread(), mask_of(frame));
+  // As by the return from a signal frame: what the handler has made of the frame counts, unless it
+  // ran on the stack that this would change.
+  kernel::change_alternate_stack(&thread->alternate_stack, frame->uc_stack,
+                                 stack != nullptr ? reinterpret_cast<uintptr_t>(stack) : here);
+  kernel::signals().set_blocked(thread, mask_of(frame));
   mask_of(frame) = kernel::signals().kernel_mask();
 }
 
@@ -96,6 +100,8 @@ void deliver_signals(ucontext_t* frame, long result, long number) {
       }
     }
     run_handler(thread, signal, &info, action, frame);
+    if (!kernel::is_active()) return;
+    thread = kernel::current_thread();
   }
   if (!decided) restart();
   if (thread->restore_blocked) {

@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "interpose/kernel/alternate_stack.hpp"
 #include "interpose/kernel/failure_report.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/robust_list.hpp"
@@ -131,19 +132,19 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   // Move to the stack that the handler is to run on.
   auto sp = static_cast<uintptr_t>(frame->uc_mcontext.gregs[REG_RSP]);
   const stack_t& alternate = thread->alternate_stack;
-  const auto alternate_base = reinterpret_cast<uintptr_t>(alternate.ss_sp);
-  const bool on_alternate = sp > alternate_base && sp - alternate_base <= alternate.ss_size;
-  if ((action.flags & SA_ONSTACK) != 0 && (alternate.ss_flags & SS_DISABLE) == 0 &&
-      alternate.ss_size != 0 && !on_alternate) {
-    sp = alternate_base + alternate.ss_size;
+  uintptr_t lowest = 0;
+  if ((action.flags & SA_ONSTACK) != 0 && kernel::takes_handler(alternate, sp)) {
+    lowest = reinterpret_cast<uintptr_t>(alternate.ss_sp);
+    sp = reinterpret_cast<uintptr_t>(alternate.ss_sp) + alternate.ss_size;
   } else {
     sp -= 128;
   }
   const size_t fp_size = fp_state_size(frame);
   const uintptr_t fp_at = (sp - fp_size) & ~uintptr_t{63};
   const uintptr_t fault_at = (fp_at - sizeof(FaultFrame)) & ~uintptr_t{15};
-  if (kernel::copy_out_bytes(reinterpret_cast<void*>(fp_at), frame->uc_mcontext.fpregs, fp_size) !=
-      0) {  // no room for a frame: what the kernel calls a forced SIGSEGV
+  if (fault_at - 8 < lowest ||
+      kernel::copy_out_bytes(reinterpret_cast<void*>(fp_at), frame->uc_mcontext.fpregs, fp_size) !=
+          0) {  // no room for a frame: what the kernel calls a forced SIGSEGV
     report_stack_overflow(thread, info->si_addr, frame);
     die_naturally(SIGSEGV);
     leave_runtime();

@@ -257,6 +257,7 @@ void set_mask_of_return(ucontext_t* frame) noexcept {
 }
 
 void prepare_return(ucontext_t* frame) noexcept {
+  if (!is_active()) return;  // the child that a handler has made: its frame is complete
   frame->uc_stack = state_of(rt::current_worker_unchecked())->alternate_stack;
   set_mask_of_return(frame);
 }

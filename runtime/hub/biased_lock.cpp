@@ -1,7 +1,7 @@
 #include "runtime/hub/biased_lock.hpp"
 
 #include "runtime/platform/asymmetric_fence.hpp"
-#include "runtime/platform/syscall.hpp"
+#include "runtime/platform/backoff.hpp"
 
 namespace tendril::rt {
 namespace {
@@ -9,15 +9,6 @@ namespace {
 // What `favoured` says when nobody is any more.
 const char nobody_storage = 0;
 const void* const kNobody = &nobody_storage;
-
-void relax(int& spins) noexcept {
-  if (++spins > 200) {
-    raw_syscall(SYS_sched_yield);
-    spins = 0;
-  } else {
-    asm volatile("pause");
-  }
-}
 
 }  // namespace
 
@@ -27,12 +18,12 @@ bool settle_biased_lock(BiasedLock& lock, const Worker* me) noexcept {
     const void* wanted = can_fence_all_threads() ? me : kNobody;
     if (lock.favoured.compare_exchange_strong(favoured, wanted) && wanted == me) return true;
   }
-  int spins = 0;
-  while (lock.locked.exchange(true, std::memory_order_acquire)) relax(spins);
+  Backoff backoff;
+  while (lock.locked.exchange(true, std::memory_order_acquire)) backoff.pause();
   if (lock.favoured.load(std::memory_order_relaxed) != kNobody) {
     lock.favoured.store(kNobody, std::memory_order_seq_cst);
     fence_all_threads();
-    while (lock.held_by_favoured.load(std::memory_order_acquire)) relax(spins);
+    while (lock.held_by_favoured.load(std::memory_order_acquire)) backoff.pause();
   }
   return false;
 }

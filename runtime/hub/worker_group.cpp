@@ -11,6 +11,7 @@
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/platform/backoff.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -201,7 +202,7 @@ Worker* WorkerGroup::reserve() noexcept {
     if (made_.load(std::memory_order_relaxed) >= kMostWorkers) return nullptr;
     if (!start_member(/*reserved=*/true, &beginning)) return nullptr;
   }
-  while (!beginning.known.load(std::memory_order_acquire)) raw_syscall(SYS_sched_yield);
+  for (Backoff backoff; !beginning.known.load(std::memory_order_acquire);) backoff.yield();
   return beginning.worker;
 }
 
@@ -261,11 +262,11 @@ void WorkerGroup::leave(Worker& worker) noexcept {
 }
 
 void WorkerGroup::lock_complete() noexcept {
-  for (;;) {
+  for (Backoff backoff;;) {
     growth_lock_.lock();
     if (made_.load(std::memory_order_relaxed) == count_.load(std::memory_order_relaxed)) return;
     growth_lock_.unlock();
-    raw_syscall(SYS_sched_yield);
+    backoff.yield();
   }
 }
 

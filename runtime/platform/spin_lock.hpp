@@ -1,13 +1,13 @@
 // A lock for a few instructions of runtime code.
 //
 // The holder is in runtime mode: no signal is delivered and no switch made under a lock, so it is
-// always running (or was descheduled by the kernel, hence the yield after a while).
+// always running (or was descheduled by the kernel: backoff.hpp).
 #pragma once
 
 #include <atomic>
 
+#include "runtime/platform/backoff.hpp"
 #include "runtime/platform/runtime_mode.hpp"
-#include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
 
@@ -15,16 +15,9 @@ class SpinLock {
  public:
   void lock() noexcept {
     const bool was_program = enter_runtime_mode();
-    int spins = 0;
+    Backoff backoff;
     while (locked_.exchange(true, std::memory_order_acquire)) {
-      while (locked_.load(std::memory_order_relaxed)) {
-        if (++spins > kSpinsBeforeYield) {
-          raw_syscall(SYS_sched_yield);
-          spins = 0;
-        } else {
-          asm volatile("pause");
-        }
-      }
+      while (locked_.load(std::memory_order_relaxed)) backoff.pause();
     }
     was_program_ = was_program;
   }
@@ -49,7 +42,6 @@ class SpinLock {
   void reset_after_fork() noexcept { locked_.store(false, std::memory_order_relaxed); }
 
  private:
-  static constexpr int kSpinsBeforeYield = 200;
   std::atomic<bool> locked_{false};
   bool was_program_ = false;  // the holder's mode before; written by the holder
 };

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "runtime/hub/worker.hpp"
+#include "runtime/platform/backoff.hpp"
 #include "runtime/platform/runtime_mode.hpp"
-#include "runtime/platform/syscall.hpp"
 #include "tendril/detail/fiber_record.hpp"
 
 namespace tendril::detail {
@@ -39,12 +39,8 @@ class RecordGuard {
   explicit RecordGuard(FiberRecord& record) noexcept : RecordGuard(record.lock) {}
   explicit RecordGuard(std::atomic<bool>& lock) noexcept
       : was_program_(rt::enter_runtime_mode()), lock_(lock) {
-    for (int spins = 0; lock_.exchange(true, std::memory_order_acquire);) {
-      if (++spins > 200) {
-        rt::raw_syscall(SYS_sched_yield);
-        spins = 0;
-      }
-    }
+    rt::Backoff backoff;
+    while (lock_.exchange(true, std::memory_order_acquire)) backoff.pause();
   }
   ~RecordGuard() {
     lock_.store(false, std::memory_order_release);

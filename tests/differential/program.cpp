@@ -280,7 +280,13 @@ class Run {
     // A read of nothing from a TCP connection that a signal ends has read nothing, or is
     // interrupted.
     const bool tcp = !call.fds.empty() && world_.kind_of(call.fds[0]) == kTcp;
-    if (*when != '\0' && tcp && (result == 0 || result == -EINTR || result == -EFAULT)) {
+    // Of several messages, any may be such a read.
+    const bool messages = call.number == SYS_recvmmsg;
+    if (*when != '\0' && tcp &&
+        (messages || result == 0 || result == -EINTR || result == -EFAULT)) {
+      if (const int object = world_.object_of(call.fds[0]); messages && object >= 0) {
+        world_.object(object).spoiled = true;
+      }
       transcript_.add("    %s= ended\n", when);
       return;
     }

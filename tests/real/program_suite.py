@@ -66,8 +66,8 @@ class Suite:
         known = known_differences.KnownDifferences(self.name)
         bad, failed_natively, cases, rows = 0, 0, set(), []
         with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-            runs = {program: pool.submit(self.run_both, program, str(tendril)) for program in programs}
-            for program, both in runs.items():
+            runs = [(program, pool.submit(self.run_both, program, str(tendril))) for program in programs]
+            for program, both in runs:
                 native, green, run = both.result()
                 if green is None:
                     failed_natively += 1
