@@ -130,8 +130,7 @@ long sys_sigaltstack(Call& call) {
     // What changes nothing is allowed, even of the size 0 that a process begins with.
     const bool as_begun = fresh.ss_sp == nullptr && fresh.ss_size == 0 && fresh.ss_flags == 0 &&
                           thread->alternate_stack.ss_size == 0 && thread->tid == own_pid();
-    const long result =
-        as_begun ? 0 : change_alternate_stack(&thread->alternate_stack, fresh, sp);
+    const long result = as_begun ? 0 : change_alternate_stack(&thread->alternate_stack, fresh, sp);
     if (result != 0) return result;
   }
   return old != nullptr ? copy_out(old, before) : 0;
