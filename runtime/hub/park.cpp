@@ -47,9 +47,7 @@ WaitToken begin_wait(WaitKind kind, const void* object, bool shielded) noexcept 
   const uint64_t epoch = wait_word::epoch(self->wait_word.load(std::memory_order_relaxed)) + 1;
   const uint64_t open =
       wait_word::pack(epoch, shielded ? WakeReason::kShielded : WakeReason::kNone);
-  // seq_cst, as in interrupt(): of the two stores, wait word and interrupt_pending, at least one
-  // is seen by the other side.
-  self->wait_word.store(open, std::memory_order_seq_cst);
+  self->wait_word.store(open, std::memory_order_release);  // see park for the other half
   return {self, open};
 }
 
@@ -64,16 +62,23 @@ WakeReason park(Deadline deadline) noexcept {
   Fiber* self = current_fiber();
   const uint64_t word = self->wait_word.load(std::memory_order_relaxed);
   const uint64_t epoch = wait_word::epoch(word);
+  FiberState expected = FiberState::kRunning;
+  const bool parking = self->state.compare_exchange_strong(expected, FiberState::kParking,
+                                                           std::memory_order_seq_cst);
+  // On x86-64 that was a full barrier between the store of the wait word, in begin_wait, and this
+  // load; interrupt() stores and loads the other way round. So at least one sees the other's store.
   if (wait_word::reason(word) == WakeReason::kNone &&
       self->interrupt_pending.load(std::memory_order_seq_cst)) {
     uint64_t open = word;
     if (self->wait_word.compare_exchange_strong(open,
                                                 wait_word::pack(epoch, WakeReason::kInterrupted))) {
+      // Claimed by ourselves: no permit is on its way, and nobody else changes the state.
+      self->state.store(FiberState::kRunning, std::memory_order_relaxed);
       self->wait_kind = WaitKind::kNone;
-      return WakeReason::kInterrupted;  // claimed by ourselves: no permit is on its way
+      return WakeReason::kInterrupted;
     }
   }
-  const bool timed = deadline != kForever;
+  const bool timed = parking && deadline != kForever;
   if (timed) {
     const uint64_t open = wait_word::reason(word) == WakeReason::kShielded
                               ? word
@@ -83,9 +88,7 @@ WakeReason park(Deadline deadline) noexcept {
     if (!worker->timers.arm(&self->timer, deadline, open)) fatal("out of memory for timers");
     if (worker->group != nullptr) worker->group->timer_armed(*worker);
   }
-  FiberState expected = FiberState::kRunning;
-  if (self->state.compare_exchange_strong(expected, FiberState::kParking,
-                                          std::memory_order_acq_rel)) {
+  if (parking) {
     Worker::switch_away(self);
   } else {
     self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here

@@ -15,17 +15,8 @@ class SpinLock {
  public:
   void lock() noexcept {
     const bool was_program = enter_runtime_mode();
-    int spins = 0;
-    while (locked_.exchange(true, std::memory_order_acquire)) {
-      while (locked_.load(std::memory_order_relaxed)) {
-        if (++spins > kSpinsBeforeYield) {
-          raw_syscall(SYS_sched_yield);
-          spins = 0;
-        } else {
-          asm volatile("pause");
-        }
-      }
-    }
+    if (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]]
+      lock_slowly();
     was_program_ = was_program;
   }
 
@@ -49,6 +40,21 @@ class SpinLock {
   void reset_after_fork() noexcept { locked_.store(false, std::memory_order_relaxed); }
 
  private:
+  // Out of line: locks are taken where code must be short.
+  [[gnu::noinline, gnu::cold]] void lock_slowly() noexcept {
+    int spins = 0;
+    do {
+      while (locked_.load(std::memory_order_relaxed)) {
+        if (++spins > kSpinsBeforeYield) {
+          raw_syscall(SYS_sched_yield);
+          spins = 0;
+        } else {
+          asm volatile("pause");
+        }
+      }
+    } while (locked_.exchange(true, std::memory_order_acquire));
+  }
+
   static constexpr int kSpinsBeforeYield = 200;
   std::atomic<bool> locked_{false};
   bool was_program_ = false;  // the holder's mode before; written by the holder
