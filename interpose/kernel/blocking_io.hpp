@@ -57,15 +57,20 @@ inline long begin_transfer(int fd, rt::Direction direction, Transfer* transfer) 
   return descriptors().facts(fd, *s, &transfer->facts);
 }
 
+inline bool is_blocking_socket(const Facts& facts) noexcept {
+  return (facts.kind == FdKind::kStream || facts.kind == FdKind::kPacket) && !facts.nonblocking;
+}
+
 // Waits until the descriptor may be ready. 0: try again; else the result of the call.
 inline long wait_for_readiness(Transfer& transfer, uint32_t seen) noexcept {
-  if (current_thread()->trying) {
-    current_thread()->tried = true;
+  GreenThread* thread = current_thread();
+  if (thread->trying) {
+    thread->tried = true;
     return -kWouldWait;
   }
   const bool limited = transfer.direction == rt::Direction::kRead ? transfer.facts.read_limit
                                                                   : transfer.facts.write_limit;
-  if (limited && transfer.deadline == rt::kForever) {
+  if (limited && transfer.deadline == rt::kForever) [[unlikely]] {
     transfer.deadline = descriptors().limit(transfer.fd, transfer.facts, transfer.direction);
   }
   switch (poller().wait(transfer.fd, *transfer.state, transfer.generation, transfer.direction, seen,
@@ -101,14 +106,15 @@ inline long end_transfer(long result, size_t done) noexcept {
 
 // A datagram socket that has been shut down for reading: a call that may wait says so at once, one
 // that may not says EAGAIN for ever.
-inline bool has_ended(const Transfer& transfer) noexcept {
-  if (transfer.facts.kind != FdKind::kPacket || transfer.direction != rt::Direction::kRead) {
-    return false;
-  }
-  pollfd probe{transfer.fd, POLLRDHUP, 0};
+[[gnu::cold, gnu::noinline]] inline bool is_shut_down(int fd) noexcept {
+  pollfd probe{fd, POLLRDHUP, 0};
   const timespec now{0, 0};
   return rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0 &&
          (probe.revents & POLLRDHUP) != 0;
+}
+inline bool has_ended(const Transfer& transfer) noexcept {
+  return transfer.facts.kind == FdKind::kPacket && transfer.direction == rt::Direction::kRead &&
+         is_shut_down(transfer.fd);
 }
 
 // `try_once` makes one attempt that does not block: a result, or -EAGAIN. Precondition: the program
@@ -118,14 +124,15 @@ long blocking_transfer(Transfer& transfer, Try&& try_once, const Destination& to
   rt::FdState& s = *transfer.state;
   // Where nothing was found since the last edge, two may leave out their own try: the full call of
   // a try that has found nothing, and a call that only takes bytes. Any other may fail at once.
-  const bool takes_bytes = to.buffer != nullptr && transfer.facts.bytes_only;
-  bool may_leave_out = takes_bytes || current_thread()->tried;
-  current_thread()->tried = false;
+  const bool takes_bytes = to.buffer != nullptr && descriptors().carries_bytes_only(transfer.facts);
+  GreenThread* thread = current_thread();
+  bool may_leave_out = takes_bytes || thread->tried;
+  thread->tried = false;
   for (;; may_leave_out = takes_bytes) {
     const uint32_t seen = rt::Poller::edges(s, transfer.direction);
     if (!may_leave_out || !rt::Poller::is_drained(s, transfer.direction)) {
       const long result = try_once();
-      if (result != -EAGAIN) {
+      if (result != -EAGAIN) [[likely]] {
         if (result == -EINTR) continue;  // it did not wait: the signal is none of the program's
         if (takes_bytes && is_short(to, result)) {
           rt::Poller::note_short_read(transfer.fd, s, transfer.generation, seen);

@@ -15,7 +15,7 @@
 namespace tendril::kernel {
 namespace {
 
-// FdState::facts:
+// FdState::facts, as struct Facts:
 //   | outside 16 | epoch 16 | flags 24 | kind 8 |
 enum : uint64_t {
   kNonblocking = 1 << 8,
@@ -24,12 +24,20 @@ enum : uint64_t {
   kReadLimit = 1 << 11,
   kWriteLimit = 1 << 12,
   kNoNowaitRead = 1 << 13,
-  kOriginKnown = 1 << 14,  // a tracked call made it: the two sharing flags are right
-  kNoNowaitWrite = 1 << 16,
-  kExamined = 1 << 15,  // kind, kNonblocking and the limits are right
+  kNoNowaitWrite = 1 << 14,
+  kOriginKnown = 1 << 15,
+  kExamined = 1 << 16,
 };
 constexpr int kEpochShift = 32;
 constexpr int kOutsideShift = 48;
+
+constexpr Facts unpack(uint64_t word) noexcept { return std::bit_cast<Facts>(word); }
+static_assert(unpack(kNonblocking).nonblocking && unpack(kSharedOutside).shared_outside &&
+              unpack(kMaybeDuplicated).maybe_duplicated && unpack(kReadLimit).read_limit &&
+              unpack(kWriteLimit).write_limit && unpack(kNoNowaitRead).no_nowait_read &&
+              unpack(kNoNowaitWrite).no_nowait_write && unpack(kOriginKnown).origin_known &&
+              unpack(kExamined).examined && unpack(uint64_t{1} << kEpochShift).epoch == 1 &&
+              unpack(uint64_t{1} << kOutsideShift).outside == 1);
 
 constexpr uint64_t with_stamps(uint64_t flags, uint16_t epoch, uint16_t outside) noexcept {
   return (flags & 0xffffffff) | uint64_t{epoch} << kEpochShift | uint64_t{outside} << kOutsideShift;
@@ -83,31 +91,11 @@ bool has_limit(int fd, int option) noexcept {
   return limit.tv_sec != 0 || limit.tv_usec != 0;
 }
 
-Facts unpack(uint64_t word) noexcept {
-  Facts facts;
-  facts.kind = static_cast<FdKind>(word & 0xff);
-  facts.nonblocking = (word & kNonblocking) != 0;
-  facts.shared_outside = (word & kSharedOutside) != 0;
-  facts.maybe_duplicated = (word & kMaybeDuplicated) != 0;
-  facts.read_limit = (word & kReadLimit) != 0;
-  facts.write_limit = (word & kWriteLimit) != 0;
-  facts.no_nowait[0] = (word & kNoNowaitRead) != 0;
-  facts.no_nowait[1] = (word & kNoNowaitWrite) != 0;
-  return facts;
-}
-
 }  // namespace
 
-DescriptorTable& descriptors() noexcept {
-  static constinit DescriptorTable table;
-  return table;
-}
+constinit DescriptorTable the_descriptors;
 
-rt::Poller& poller() noexcept { return *rt::current_worker_unchecked()->poller; }
-
-rt::FdState* DescriptorTable::state(int fd) noexcept { return poller().state(fd); }
-
-long DescriptorTable::facts(int fd, rt::FdState& s, Facts* facts) noexcept {
+DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcept {
   const uint64_t before = s.facts.load(std::memory_order_acquire);
   uint64_t word = before;
   const uint16_t epoch = epoch_.load(std::memory_order_acquire);
@@ -124,10 +112,10 @@ long DescriptorTable::facts(int fd, rt::FdState& s, Facts* facts) noexcept {
       (word & kMaybeDuplicated) != 0 && static_cast<uint16_t>(word >> kEpochShift) != epoch;
   if ((word & kExamined) == 0 || stale || (word & kSharedOutside) != 0) {
     const long flags = rt::raw_syscall(SYS_fcntl, fd, F_GETFL);
-    if (flags < 0) return flags;
+    if (flags < 0) return {flags, {}};
     if ((word & kExamined) == 0) {
       const FdKind kind = kind_of(fd);
-      if (kind == FdKind::kUnknown) return -EBADF;
+      if (kind == FdKind::kUnknown) return {-EBADF, {}};
       word = (word & ~uint64_t{0xff}) | static_cast<uint8_t>(kind);
     }
     word &= ~uint64_t{kNonblocking | kReadLimit | kWriteLimit};
@@ -142,10 +130,7 @@ long DescriptorTable::facts(int fd, rt::FdState& s, Facts* facts) noexcept {
     uint64_t expected = before;
     s.facts.compare_exchange_strong(expected, word, std::memory_order_acq_rel);
   }
-  *facts = unpack(word);
-  facts->bytes_only = facts->kind == FdKind::kStream && !facts->shared_outside &&
-                      !protocol_added_.load(std::memory_order_relaxed);
-  return 0;
+  return {0, unpack(word)};
 }
 
 void DescriptorTable::created(int fd, bool shared_outside) noexcept {
@@ -210,7 +195,7 @@ void DescriptorTable::passed_outside() noexcept {
   outside_.fetch_add(1, std::memory_order_acq_rel);
 }
 
-rt::Deadline DescriptorTable::limit(int fd, const Facts& facts, rt::Direction direction) noexcept {
+rt::Deadline DescriptorTable::limit(int fd, Facts facts, rt::Direction direction) noexcept {
   const bool reading = direction == rt::Direction::kRead;
   if (!(reading ? facts.read_limit : facts.write_limit)) return rt::kForever;
   const timeval limit = limit_option(fd, reading ? SO_RCVTIMEO : SO_SNDTIMEO);

@@ -8,9 +8,11 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 
 #include "runtime/hub/poller.hpp"
+#include "runtime/hub/worker.hpp"
 #include "runtime/platform/clock.hpp"
 
 namespace tendril::kernel {
@@ -25,24 +27,46 @@ enum class FdKind : uint8_t {
   kAnonymous  // eventfd, timerfd, inotify, epoll…
 };
 
+// The word in FdState::facts. A copy field by field would cost each call more than its questions.
 struct Facts {
-  FdKind kind = FdKind::kUnknown;
-  bool bytes_only = false;             // a stream: nobody has put another protocol on top of it
-  bool nonblocking = false;            // the program set O_NONBLOCK
-  bool shared_outside = true;          // the description may be shared with another process
-  bool maybe_duplicated = false;       // or with another descriptor of this one
-  bool read_limit = false;             // SO_RCVTIMEO is set
-  bool write_limit = false;            // SO_SNDTIMEO is set
-  bool no_nowait[2] = {false, false};  // the kernel refuses RWF_NOWAIT on it, by rt::Direction
+  FdKind kind : 8;
+  bool nonblocking : 1;       // the program set O_NONBLOCK
+  bool shared_outside : 1;    // the description may be shared with another process
+  bool maybe_duplicated : 1;  // or with another descriptor of this one
+  bool read_limit : 1;        // SO_RCVTIMEO is set
+  bool write_limit : 1;       // SO_SNDTIMEO is set
+  bool no_nowait_read : 1;    // the kernel refuses RWF_NOWAIT on it
+  bool no_nowait_write : 1;
+  bool origin_known : 1;  // a tracked call made it: who may share it is right
+  bool examined : 1;      // kind, nonblocking and the limits are right
+  uint16_t : 15;
+  uint16_t epoch : 16;    // of changes to what may be duplicated, when this was learnt
+  uint16_t outside : 16;  // how often everything had been shared outside by then
 };
+static_assert(sizeof(Facts) == sizeof(uint64_t));
 
 class DescriptorTable {
  public:
   // The poller's state for the number; null: the number is absurd (EBADF) or memory is out.
-  rt::FdState* state(int fd) noexcept;
+  rt::FdState* state(int fd) noexcept { return rt::current_worker_unchecked()->poller->state(fd); }
 
   // What is known, after asking the kernel for what is not. -EBADF if it is not open.
-  long facts(int fd, rt::FdState& s, Facts* facts) noexcept;
+  long facts(int fd, rt::FdState& s, Facts* facts) noexcept {
+    const auto known = std::bit_cast<Facts>(s.facts.load(std::memory_order_acquire));
+    if (still_holds(known)) [[likely]] {
+      *facts = known;
+      return 0;
+    }
+    const Found found = find_out(fd, s);
+    *facts = found.facts;
+    return found.error;
+  }
+
+  // A stream on top of which nobody has put another protocol.
+  bool carries_bytes_only(const Facts& facts) const noexcept {
+    return facts.kind == FdKind::kStream && !facts.shared_outside &&
+           !protocol_added_.load(std::memory_order_relaxed);
+  }
 
   // --- what the tracked calls report ---
   void created(int fd, bool shared_outside) noexcept;
@@ -56,18 +80,30 @@ class DescriptorTable {
   void passed_outside() noexcept;  // fork, or sent over a Unix socket: everything may be shared now
 
   // Time limit of a wait: SO_RCVTIMEO or SO_SNDTIMEO.
-  rt::Deadline limit(int fd, const Facts& facts, rt::Direction direction) noexcept;
+  rt::Deadline limit(int fd, Facts facts, rt::Direction direction) noexcept;
 
  private:
+  bool still_holds(const Facts& known) const noexcept {
+    return known.origin_known && known.examined && !known.shared_outside &&
+           known.outside == outside_.load(std::memory_order_acquire) &&
+           (!known.maybe_duplicated || known.epoch == epoch_.load(std::memory_order_acquire));
+  }
+  struct Found {  // comes back in registers, so that callers keep what they know in registers too
+    long error;
+    Facts facts;
+  };
+  [[gnu::cold]] Found find_out(int fd, rt::FdState& s) noexcept;
+
   std::atomic<uint16_t> epoch_{1};    // of changes to descriptions that may be duplicated
   std::atomic<uint16_t> outside_{0};  // times that everything was shared outside
   std::atomic<bool> protocol_added_{false};
 };
 
-DescriptorTable& descriptors() noexcept;
+extern constinit DescriptorTable the_descriptors;
+inline DescriptorTable& descriptors() noexcept { return the_descriptors; }
 
 // The poller of the calling worker.
-rt::Poller& poller() noexcept;
+inline rt::Poller& poller() noexcept { return *rt::current_worker_unchecked()->poller; }
 
 // Before anything is green: descriptors that the process was started with, and whether it has had
 // children; both may mean that others share its open files. See boot/.

@@ -122,11 +122,4 @@ long dispatch(Call& call) noexcept {
   return pass(call);
 }
 
-bool attention_needed() noexcept {
-  rt::Worker* worker = rt::current_worker_unchecked();
-  return worker->preemption_due != rt::Preemption::kNone ||
-         worker->current->interrupt_pending.load(std::memory_order_relaxed) ||
-         !state_of(worker)->inbox.empty();
-}
-
 }  // namespace tendril::kernel

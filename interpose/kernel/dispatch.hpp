@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "interpose/kernel/worker_state.hpp"
+
 namespace tendril::kernel {
 
 struct Call {
@@ -43,6 +45,11 @@ long pass(const Call& call) noexcept;
 
 // True if signals may have to be delivered, or the thread is to be preempted, before the program
 // goes on.
-bool attention_needed() noexcept;
+inline bool attention_needed() noexcept {
+  rt::Worker* worker = rt::current_worker_unchecked();
+  return worker->preemption_due != rt::Preemption::kNone ||
+         worker->current->interrupt_pending.load(std::memory_order_relaxed) ||
+         !state_of(worker)->inbox.empty();
+}
 
 }  // namespace tendril::kernel

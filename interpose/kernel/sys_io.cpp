@@ -16,10 +16,6 @@ namespace {
 
 constexpr int kRwfNowait = 8;
 
-bool is_socket(const Facts& facts) noexcept {
-  return facts.kind == FdKind::kStream || facts.kind == FdKind::kPacket;
-}
-
 // A descriptor whose transfers cannot be tried (a terminal, inotify): waits for readiness, then
 // makes the call on a pool thread, since somebody else may have taken what there was.
 long transfer_unnowaitable(Transfer& transfer, long number, const void* data, long size) noexcept {
@@ -45,6 +41,18 @@ long try_vectors(bool reading, int fd, const iovec* vectors, long count) noexcep
                          kRwfNowait);
 }
 
+// What every request of a server does, apart from what is rarer, so that its code and frames are
+// short: both are cold when a thread wakes up.
+long read_from_socket(Transfer& transfer, void* buffer, size_t count) noexcept {
+  return blocking_transfer(
+      transfer,
+      [&] {
+        return rt::raw_syscall(SYS_recvfrom, transfer.fd, buffer, count, transfer.dont_wait,
+                               nullptr, nullptr);
+      },
+      Destination{buffer, count});
+}
+
 // A blocking write is done when everything is written: goes on after partial transfers. A failure
 // after some bytes went reports the bytes.
 template <typename TryRest>
@@ -56,6 +64,14 @@ long write_all(Transfer& transfer, size_t total, TryRest&& try_rest) noexcept {
     done += static_cast<size_t>(result);
     if (done >= total || result == 0) return static_cast<long>(done);
   }
+}
+
+long write_to_socket(Transfer& transfer, const void* data, size_t size) noexcept {
+  const bool atomic = transfer.facts.kind == FdKind::kPacket;
+  return write_all(transfer, atomic ? 0 : size, [&](size_t done) {
+    return rt::raw_syscall(SYS_sendto, transfer.fd, static_cast<const char*>(data) + done,
+                           size - done, MSG_DONTWAIT, nullptr, 0);
+  });
 }
 
 // It waits until it could give something, even for a read of nothing; the other anonymous files say
@@ -86,24 +102,21 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
     return native();
   }
   if (number == SYS_read && is_impossible_range(data, static_cast<size_t>(size))) return native();
-  if (facts.no_nowait[0] || size == 0) {
+  if (facts.no_nowait_read || size == 0) {
     return transfer_unnowaitable(transfer, number, data, size);
   }
-  const bool plain = number == SYS_read && is_socket(facts);
-  const long result = blocking_transfer(
-      transfer,
-      [&] {
-        if (plain) {
-          return rt::raw_syscall(SYS_recvfrom, fd, data, size, transfer.dont_wait, nullptr,
-                                 nullptr);
-        }
-        if (transfer.dont_wait == 0) return native();
-        return try_vectors(true, fd, vectors, count);
-      },
-      plain ? Destination{data, static_cast<size_t>(size)} : Destination{});
-  if (result != -EOPNOTSUPP || is_socket(facts)) return result;
+  const long result = blocking_transfer(transfer, [&] {
+    if (transfer.dont_wait == 0) return native();
+    return try_vectors(true, fd, vectors, count);
+  });
+  if (result != -EOPNOTSUPP || is_blocking_socket(facts)) return result;
   descriptors().refuses_nowait(*transfer.state, rt::Direction::kRead);
   return transfer_unnowaitable(transfer, number, data, size);
+}
+
+[[gnu::noinline]] long read_elsewhere(int fd, void* buffer, size_t count) noexcept {
+  const iovec vector{buffer, count};
+  return read_or_native(fd, &vector, 1, SYS_read, buffer, static_cast<long>(count));
 }
 
 // The only anonymous file that is written to is an eventfd, and it refuses RWF_NOWAIT. While it is
@@ -135,8 +148,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   if (facts.nonblocking || facts.kind == FdKind::kFile) return native();
   if (number == SYS_write && is_impossible_range(data, static_cast<size_t>(size))) return native();
   if (facts.kind == FdKind::kAnonymous) return write_eventfd(transfer, number, data, size);
-  if (facts.no_nowait[1]) return transfer_unnowaitable(transfer, number, data, size);
-  const bool plain = number == SYS_write && is_socket(facts);
+  if (facts.no_nowait_write) return transfer_unnowaitable(transfer, number, data, size);
   // Vectors are looked at once: the program may not change them while we wait, but it might.
   IoVectors rest;
   size_t total = static_cast<size_t>(size);
@@ -146,10 +158,6 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   }
   const bool atomic = facts.kind == FdKind::kPacket;
   const long result = write_all(transfer, atomic ? 0 : total, [&](size_t done) {
-    if (plain) {
-      return rt::raw_syscall(SYS_sendto, fd, static_cast<const char*>(data) + done, total - done,
-                             MSG_DONTWAIT, nullptr, 0);
-    }
     if (number == SYS_writev) {
       rest.skip_to(done);
       return try_vectors(false, fd, rest.data(), rest.count());
@@ -157,7 +165,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
     iovec vector{const_cast<char*>(static_cast<const char*>(data)) + done, total - done};
     return try_vectors(false, fd, &vector, 1);
   });
-  if (result != -EOPNOTSUPP || is_socket(facts)) return result;
+  if (result != -EOPNOTSUPP || is_blocking_socket(facts)) return result;
   descriptors().refuses_nowait(*transfer.state, rt::Direction::kWrite);
   return transfer_unnowaitable(transfer, number, data, size);
 }
@@ -165,11 +173,26 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
 }  // namespace
 
 long sys_read(int fd, void* buffer, size_t count) {
-  const iovec vector{buffer, count};
-  return read_or_native(fd, &vector, 1, SYS_read, buffer, static_cast<long>(count));
+  Transfer transfer;
+  if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0 || transfer.facts.nonblocking ||
+      transfer.facts.kind == FdKind::kFile) {
+    return rt::raw_syscall_uninterrupted(SYS_read, fd, buffer, count);
+  }
+  if (is_blocking_socket(transfer.facts) && count != 0 && !is_impossible_range(buffer, count)) {
+    return read_from_socket(transfer, buffer, count);
+  }
+  return read_elsewhere(fd, buffer, count);
 }
 
 long sys_write(int fd, const void* buffer, size_t count) {
+  Transfer transfer;
+  if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0 || transfer.facts.nonblocking ||
+      transfer.facts.kind == FdKind::kFile) {
+    return rt::raw_syscall_uninterrupted(SYS_write, fd, buffer, count);
+  }
+  if (is_blocking_socket(transfer.facts) && !is_impossible_range(buffer, count)) {
+    return write_to_socket(transfer, buffer, count);
+  }
   return write_or_native(fd, nullptr, 0, SYS_write, buffer, static_cast<long>(count));
 }
 

@@ -47,7 +47,7 @@ bool begin_parking(Fiber& self) noexcept {
   FiberState expected = FiberState::kRunning;
   if (!self.worker->waits_plainly) {
     return self.state.compare_exchange_strong(expected, FiberState::kParking,
-                                              std::memory_order_acq_rel);
+                                              std::memory_order_seq_cst);
   }
   if (self.state.load(std::memory_order_relaxed) != expected) return false;
   self.state.store(FiberState::kParking, std::memory_order_relaxed);
@@ -73,14 +73,9 @@ WaitToken begin_wait(WaitKind kind, const void* object, bool shielded) noexcept 
   const uint64_t epoch = wait_word::epoch(self->wait_word.load(std::memory_order_relaxed)) + 1;
   const uint64_t open =
       wait_word::pack(epoch, shielded ? WakeReason::kShielded : WakeReason::kNone);
-  // Of the two stores, wait word and interrupt_pending, at least one is seen by the other side: by
-  // a fence here, as in interrupt(), or by the one that interrupt() makes us pass.
-  if (self->worker->waits_plainly) {
-    self->wait_word.store(open, std::memory_order_release);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  } else {
-    self->wait_word.store(open, std::memory_order_seq_cst);
-  }
+  // park has the other half; where it makes no barrier, interrupt() makes us pass one.
+  self->wait_word.store(open, std::memory_order_release);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   return {self, open};
 }
 
@@ -95,16 +90,22 @@ namespace {
 WakeReason park_in_general(Fiber* self, Deadline deadline) noexcept {
   const uint64_t word = self->wait_word.load(std::memory_order_relaxed);
   const uint64_t epoch = wait_word::epoch(word);
+  const bool parking = begin_parking(*self);
+  // Between the store of the wait word, in begin_wait, and this load was a full barrier, or
+  // interrupt() makes us pass one; it stores and loads the other way round. So at least one sees
+  // the other's store.
   if (wait_word::reason(word) == WakeReason::kNone &&
       self->interrupt_pending.load(std::memory_order_seq_cst)) {
     uint64_t open = word;
     if (self->wait_word.compare_exchange_strong(open,
                                                 wait_word::pack(epoch, WakeReason::kInterrupted))) {
+      // Claimed by ourselves: no permit is on its way, and nobody else changes the state.
+      self->state.store(FiberState::kRunning, std::memory_order_relaxed);
       self->wait_kind = WaitKind::kNone;
-      return WakeReason::kInterrupted;  // claimed by ourselves: no permit is on its way
+      return WakeReason::kInterrupted;
     }
   }
-  const bool timed = deadline != kForever;
+  const bool timed = parking && deadline != kForever;
   if (timed) {
     const uint64_t open = wait_word::reason(word) == WakeReason::kShielded
                               ? word
@@ -114,7 +115,7 @@ WakeReason park_in_general(Fiber* self, Deadline deadline) noexcept {
     if (!worker->timers.arm(&self->timer, deadline, open)) fatal("out of memory for timers");
     if (worker->group != nullptr) worker->group->timer_armed(*worker);
   }
-  if (begin_parking(*self)) {
+  if (parking) {
     Worker::switch_away(self);
   } else {
     self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here

@@ -47,10 +47,10 @@ struct alignas(64) FdState {
   // What a short read leaves behind; written under lock.
   enum class Rest : uint8_t { kNotAsked, kNothing, kMaybeSome, kMaybeUrgent };
   std::atomic<Rest> rest{Rest::kNotAsked};
-  bool polled = false;      // pollers is not empty; guarded by lock
-  uint32_t generation = 0;  // guarded by lock; read without it as a hint
-  std::atomic<uint32_t> edges[2] = {0, 0};
-  std::atomic<uint32_t> waiting[2] = {0, 0};  // who waits to transfer, in all
+  bool polled = false;                        // pollers is not empty; guarded by lock
+  uint32_t generation = 0;                    // guarded by lock; read without it as a hint
+  std::atomic<uint32_t> edges[2] = {0, 0};    // written under lock
+  std::atomic<uint32_t> waiting[2] = {0, 0};  // who waits to transfer, in all; written under lock
   // edges + 1 when a transfer last found nothing (0: unknown): until the next edge there is no
   // point in asking again.
   std::atomic<uint32_t> drained[2] = {0, 0};
@@ -74,10 +74,18 @@ class Poller {
   static void destroy(Poller* poller) noexcept;
 
   // Null only when out of memory or fd is negative or absurd.
-  FdState* state(int fd) noexcept;
+  FdState* state(int fd) noexcept {
+    FdState* known = state_if_known(fd);
+    return known != nullptr ? known : make_state(fd);
+  }
 
   // Same, but does not make one.
-  FdState* state_if_known(int fd) noexcept;
+  FdState* state_if_known(int fd) noexcept {
+    const auto number = static_cast<unsigned>(fd);
+    if (number >= kChunks * kChunk) return nullptr;  // or negative
+    FdState* chunk = chunks_[number >> kChunkBits].load(std::memory_order_acquire);
+    return chunk != nullptr ? &chunk[number & (kChunk - 1)] : nullptr;
+  }
 
   static uint32_t edges(const FdState& s, Direction d) noexcept {
     return s.edges[static_cast<int>(d)].load(std::memory_order_acquire);
@@ -164,6 +172,7 @@ class Poller {
 
  private:
   Poller() = default;
+  [[gnu::cold]] FdState* make_state(int fd) noexcept;
   bool ensure_registered(int fd, FdState& s) noexcept;
   bool take_waiter(FdState& s, int side, WaitToken* token) noexcept;
   void prefetch_for(const epoll_event* events, long count, long at) const noexcept;

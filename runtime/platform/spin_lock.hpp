@@ -15,10 +15,8 @@ class SpinLock {
  public:
   void lock() noexcept {
     const bool was_program = enter_runtime_mode();
-    Backoff backoff;
-    while (locked_.exchange(true, std::memory_order_acquire)) {
-      while (locked_.load(std::memory_order_relaxed)) backoff.pause();
-    }
+    if (locked_.exchange(true, std::memory_order_acquire)) [[unlikely]]
+      lock_slowly();
     was_program_ = was_program;
   }
 
@@ -42,6 +40,14 @@ class SpinLock {
   void reset_after_fork() noexcept { locked_.store(false, std::memory_order_relaxed); }
 
  private:
+  // Out of line: locks are taken where code must be short.
+  [[gnu::noinline, gnu::cold]] void lock_slowly() noexcept {
+    Backoff backoff;
+    do {
+      while (locked_.load(std::memory_order_relaxed)) backoff.pause();
+    } while (locked_.exchange(true, std::memory_order_acquire));
+  }
+
   std::atomic<bool> locked_{false};
   bool was_program_ = false;  // the holder's mode before; written by the holder
 };
