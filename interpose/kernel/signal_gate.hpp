@@ -9,8 +9,9 @@ namespace tendril::kernel {
 
 struct KernelAction;
 
-// Points the kernel at our handler for an asynchronous signal; `flags` are added.
-void install_signal_handler(int signal, unsigned long flags) noexcept;
+// Points the kernel at our handler for an asynchronous signal, for which the program has one of its
+// own or not; `flags` are added.
+void install_signal_handler(int signal, bool has_handler, unsigned long flags) noexcept;
 
 // For a signal of the CPU: our handler if the program has one or if the runtime needs it (its copy
 // routines fault on purpose), else the kernel's default.

@@ -12,13 +12,13 @@ constexpr uint64_t kSynchronous = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | sig
 
 }  // namespace
 
-bool SignalQueue::push(const siginfo_t& info) noexcept {
+bool SignalQueue::push(const siginfo_t& info, bool is_promised) noexcept {
   const uint64_t bit = signal_bit(info.si_signo);
   if (info.si_signo < kFirstRealTime && (set_ & bit) != 0) return false;
   set_ |= bit;
   auto* entry = static_cast<Entry*>(rt::runtime_allocate(sizeof(Entry)));
   if (entry == nullptr) return true;
-  *entry = {info, nullptr};
+  *entry = {info, is_promised, nullptr};
   if (head_ == nullptr) {
     head_ = entry;
   } else {
@@ -28,7 +28,7 @@ bool SignalQueue::push(const siginfo_t& info) noexcept {
   return true;
 }
 
-int SignalQueue::pop(uint64_t wanted, siginfo_t* info) noexcept {
+int SignalQueue::pop(uint64_t wanted, siginfo_t* info, bool* is_promised) noexcept {
   uint64_t candidates = set_ & wanted;
   if (candidates == 0) return 0;
   if ((candidates & kSynchronous) != 0) candidates &= kSynchronous;
@@ -36,6 +36,7 @@ int SignalQueue::pop(uint64_t wanted, siginfo_t* info) noexcept {
   std::memset(info, 0, sizeof *info);
   info->si_signo = number;
   info->si_code = SI_USER;
+  if (is_promised != nullptr) *is_promised = false;
   bool found = false;
   bool more = false;
   Entry* previous = nullptr;
@@ -48,6 +49,7 @@ int SignalQueue::pop(uint64_t wanted, siginfo_t* info) noexcept {
       }
       found = true;
       *info = entry->info;
+      if (is_promised != nullptr) *is_promised = entry->is_promised;
       (previous == nullptr ? head_ : previous->next) = next;
       if (tail_ == entry) tail_ = previous;
       rt::runtime_free(entry);

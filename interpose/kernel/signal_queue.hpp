@@ -18,17 +18,18 @@ class SignalQueue {
 
   // False when it was dropped: a standard signal that is pending already. Out of memory degrades as
   // the kernel's does for kill: pending, without its siginfo.
-  bool push(const siginfo_t& info) noexcept;
+  bool push(const siginfo_t& info, bool is_promised = false) noexcept;
 
   // Takes the first pending signal of `wanted`, in the kernel's order: synchronous faults, then by
-  // number. 0 if there is none.
-  int pop(uint64_t wanted, siginfo_t* info) noexcept;
+  // number. 0 if there is none. Says what push was told.
+  int pop(uint64_t wanted, siginfo_t* info, bool* is_promised = nullptr) noexcept;
 
   void drop(uint64_t which) noexcept;
 
  private:
   struct Entry {
     siginfo_t info;
+    bool is_promised;  // to the handler that the program had when it came
     Entry* next;
   };
   Entry* head_ = nullptr;

@@ -6,6 +6,7 @@
 #include "interpose/kernel/failure_report.hpp"
 #include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_gate.hpp"
+#include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
@@ -34,6 +35,10 @@ void interrupt_thread(GreenThread* thread) noexcept {
 }
 
 }  // namespace
+
+int addressee(const siginfo_t& info) noexcept {
+  return info.si_code == SI_TIMER ? thread_timers().target(info.si_timerid) : 0;
+}
 
 SignalState& signals() noexcept { return rt::ProcessWide<SignalState>::get(); }
 
@@ -85,7 +90,8 @@ void SignalState::install_kernel_action(int signal) noexcept {
   if (wanted.handler == kIgnore) {
     kernel_sigaction(signal, &wanted, nullptr);
   } else {
-    install_signal_handler(signal, wanted.flags & (SA_NOCLDSTOP | SA_NOCLDWAIT));
+    install_signal_handler(signal, wanted.handler != kDefault,
+                           wanted.flags & (SA_NOCLDSTOP | SA_NOCLDWAIT));
   }
 }
 
@@ -126,6 +132,11 @@ long SignalState::set_action(int signal, const KernelAction* wanted, KernelActio
   rt::SpinGuard guard(lock_);
   if (old != nullptr) *old = actions_[signal];
   if (wanted == nullptr) return 0;
+  const void* const handler = actions_[signal].handler;
+  if (handler != kDefault && handler != kIgnore) {
+    former_[signal] = actions_[signal];
+    if (wanted->handler == kDefault) hand_to_handler(signal);
+  }
   actions_[signal] = *wanted;
   actions_[signal].mask &= ~kUnblockable;
   install_kernel_action(signal);
@@ -137,6 +148,27 @@ long SignalState::set_action(int signal, const KernelAction* wanted, KernelActio
     }
   }
   return 0;
+}
+
+// Precondition: lock_. What the kernel has been sent so far finds the handler that the program has
+// so far: natively its thread would have run it before it could take the handler away. Here it may
+// wait for another worker, whose OS thread the kernel has chosen.
+void SignalState::hand_to_handler(int signal) noexcept {
+  if ((kernel_mask_.load(std::memory_order_relaxed) & signal_bit(signal)) != 0) return;
+  const uint64_t set = signal_bit(signal);
+  const timespec now{0, 0};
+  siginfo_t info;
+  while (rt::raw_syscall(SYS_rt_sigtimedwait, &set, &info, &now, kSetSize) > 0) {
+    const int tid = addressee(info);
+    rt::SpinGuard guard(threads().lock);
+    GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
+    if (tid == 0 || target != nullptr) post_locked(info, target, /*had_handler=*/true);
+  }
+}
+
+const KernelAction& SignalState::action_for(int signal, bool is_promised) const noexcept {
+  const KernelAction& now = actions_[signal];
+  return is_promised && now.handler == kDefault ? former_[signal] : now;
 }
 
 KernelAction SignalState::action(int signal) noexcept {
@@ -154,7 +186,8 @@ GreenThread* SignalState::find_taker(int signal) noexcept {
 
 // Precondition: lock_ and the lock of threads(), which keeps the target alive. True if the signal's
 // default action is to be taken.
-bool SignalState::post_locked(const siginfo_t& info, GreenThread* target) noexcept {
+bool SignalState::post_locked(const siginfo_t& info, GreenThread* target,
+                              bool had_handler) noexcept {
   const int signal = info.si_signo;
   GreenThread* taker = target != nullptr ? target : find_taker(signal);
   const bool wanted = taker != nullptr && (accepted(taker) & signal_bit(signal)) != 0;
@@ -162,8 +195,11 @@ bool SignalState::post_locked(const siginfo_t& info, GreenThread* target) noexce
   const bool blocked =
       target != nullptr ? (target->blocked & signal_bit(signal)) != 0 : !wanted || waited_for;
   if (is_ignored(signal) && !blocked && !waited_for) return false;
-  if (wanted && !waited_for && actions_[signal].handler == kDefault) return true;  // or a stop
-  (target != nullptr ? target->pending : process_pending_).push(info);
+  const bool is_promised = had_handler && wanted && !waited_for;
+  if (wanted && !waited_for && action_for(signal, is_promised).handler == kDefault) {
+    return true;  // or a stop
+  }
+  (target != nullptr ? target->pending : process_pending_).push(info, is_promised);
   if (wanted) interrupt_thread(taker);
   return false;
 }
@@ -177,7 +213,7 @@ void SignalState::raise_in_stead(int signal) noexcept {
   post(info, current_thread()->tid);
 }
 
-bool SignalState::post(const siginfo_t& info, int tid) noexcept {
+bool SignalState::post(const siginfo_t& info, int tid, bool had_handler) noexcept {
   bool by_default = false;
   {
     rt::SpinGuard guard(lock_);
@@ -186,7 +222,7 @@ bool SignalState::post(const siginfo_t& info, int tid) noexcept {
       GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
       if (tid != 0 && target == nullptr) return false;
       if (info.si_signo == 0) return true;
-      by_default = post_locked(info, target);
+      by_default = post_locked(info, target, had_handler);
     }
     if (!by_default && (signalfd_set_ & signal_bit(info.si_signo)) != 0) update_kernel_mask();
   }
@@ -284,17 +320,21 @@ int SignalState::take_deliverable(GreenThread* thread, siginfo_t* info,
     {
       rt::SpinGuard guard(lock_);
       const uint64_t wanted = ~thread->blocked;
-      int signal = thread->pending.pop(wanted, info);
-      if (signal == 0) signal = process_pending_.pop(wanted, info);
+      bool is_promised = false;
+      int signal = thread->pending.pop(wanted, info, &is_promised);
+      if (signal == 0) signal = process_pending_.pop(wanted, info, &is_promised);
       if (signal == 0) {
         // Under the lock: a post that comes later sets it again.
         thread->fiber->interrupt_pending.store(false, std::memory_order_seq_cst);
         return 0;
       }
       if (is_ignored(signal)) continue;
-      *action = actions_[signal];
+      *action = action_for(signal, is_promised);
       if (action->handler != kDefault) {
-        if ((action->flags & SA_RESETHAND) != 0) actions_[signal].handler = kDefault;
+        if ((action->flags & SA_RESETHAND) != 0) {
+          actions_[signal].handler = kDefault;
+          former_[signal].handler = kDefault;  // the next to come is no longer promised to it
+        }
         return signal;
       }
       default_signal = signal;

@@ -49,8 +49,10 @@ class SignalState {
 
   // Makes a signal pending for the thread with that tid, or for the process (0), and interrupts a
   // thread that will take it. Ignored ones vanish; a fatal default kills the process here and now.
-  // False if there is no such thread. Signal number 0 only asks for that.
-  bool post(const siginfo_t& info, int tid) noexcept;
+  // False if there is no such thread. Signal number 0 only asks for that. `had_handler`: the kernel
+  // has given it to a handler of the program's. A thread that accepts it runs that one, even if the
+  // default action has been set since.
+  bool post(const siginfo_t& info, int tid, bool had_handler = false) noexcept;
 
   // What the Linux kernel has sent to the OS thread that made a call for the running thread.
   void raise_in_stead(int signal) noexcept;
@@ -109,7 +111,9 @@ class SignalState {
     return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;
   }
   static GreenThread* find_taker(int signal) noexcept;  // precondition: the lock of threads()
-  bool post_locked(const siginfo_t& info, GreenThread* target) noexcept;
+  bool post_locked(const siginfo_t& info, GreenThread* target, bool had_handler) noexcept;
+  void hand_to_handler(int signal) noexcept;
+  const KernelAction& action_for(int signal, bool is_promised) const noexcept;
   void refresh_interrupt(GreenThread* thread) noexcept;
   void install_kernel_action(int signal) noexcept;
 
@@ -118,10 +122,16 @@ class SignalState {
   std::atomic<uint64_t> kernel_mask_{0};  // written under lock_
   std::atomic<bool> first_worker_is_asked_{false};
   KernelAction actions_[kLastSignal + 1];  // guarded by lock_
-  SignalQueue process_pending_;            // guarded by lock_
+  // The handler that a default action has taken the place of, by the program's wish; guarded by
+  // lock_
+  KernelAction former_[kLastSignal + 1];
+  SignalQueue process_pending_;  // guarded by lock_
 };
 
 SignalState& signals() noexcept;
+
+// The green thread that a signal from the kernel is meant for, by its timer; 0: the process.
+int addressee(const siginfo_t& info) noexcept;
 
 // Carries out the default action of a signal that is not ignored by default: the process dies of it
 // as it would natively; for a stop signal it returns when the process is continued.

@@ -32,21 +32,24 @@ bool listens(int fd) noexcept {
 long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
   Transfer transfer;
   const auto native = [&] {
-    return rt::raw_syscall_uninterrupted(SYS_accept4, fd, address, address_size, flags);
+    return rt::raw_syscall(SYS_accept4, fd, address, address_size, flags);
   };
-  long result;
+  long result = -EINTR;
   if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0 || transfer.facts.nonblocking ||
       (transfer.facts.kind != FdKind::kStream && transfer.facts.kind != FdKind::kPacket)) {
-    result = native();
-  } else if (!transfer.facts.shared_outside) {
-    // Only this process takes connections from it. The lock keeps another worker from taking the
-    // one that made it readable; with it, accept finds one and returns at once.
+    while (result == -EINTR) result = native();
+  } else if (!transfer.facts.shared_outside && !transfer.facts.maybe_duplicated) {
+    // Only this number takes connections from it, one thread at a time: accept finds the one that
+    // made it readable and returns at once. It may still wait if another file takes the number just
+    // then. So no lock is held, and it waits like any call that is passed on.
     result = blocking_transfer(transfer, [&]() -> long {
-      rt::SpinGuard guard(transfer.state->lock);
+      const rt::SoleTry sole(poller(), *transfer.state, transfer.direction);
+      if (!sole) return -EAGAIN;
       return is_readable_now(fd) || !listens(fd) ? native() : -EAGAIN;
     });
   } else {
-    // A sibling process may be faster: then accept waits, which a pool thread must do.
+    // Another process or another number may be faster: then accept waits, which a pool thread must
+    // do.
     result = blocking_transfer(
         transfer, [&]() -> long { return is_readable_now(fd) || !listens(fd) ? 0 : -EAGAIN; });
     if (result == 0) {

@@ -3,7 +3,6 @@
 #include <atomic>
 
 #include "interpose/kernel/signal_state.hpp"
-#include "interpose/kernel/thread_timers.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/platform/backoff.hpp"
 #include "runtime/platform/process_wide.hpp"
@@ -33,10 +32,9 @@ void post_arrived_signals() noexcept {
     const uint32_t head = inbox.head.load(std::memory_order_relaxed);
     const SignalInbox::Arrival arrival = inbox.arrivals[head % SignalInbox::kSize];
     inbox.head.store(head + 1, std::memory_order_release);
-    int target = arrival.tid;
-    if (arrival.info.si_code == SI_TIMER) target = thread_timers().target(arrival.info.si_timerid);
+    const int target = arrival.tid != 0 ? arrival.tid : addressee(arrival.info);
     // A thread that has ended meanwhile takes its signals with it, as in the kernel.
-    signals().post(arrival.info, target);
+    signals().post(arrival.info, target, arrival.had_handler);
   }
   if (inbox.throttled.load(std::memory_order_relaxed)) {
     inbox.throttled.store(false, std::memory_order_relaxed);

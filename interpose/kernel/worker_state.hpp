@@ -18,6 +18,7 @@ struct SignalInbox {
   struct Arrival {
     siginfo_t info;
     int tid;  // the green thread that it is meant for (SIGPIPE: the one that ran); 0: the process
+    bool had_handler;  // when it left the kernel
   };
   Arrival arrivals[kSize];
   std::atomic<uint32_t> head{0};       // next to read; written by the consumer

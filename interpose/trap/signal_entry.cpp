@@ -45,7 +45,7 @@ void put_back(int signal, siginfo_t* info) noexcept {
 }
 
 // All signals are blocked while this runs, so arrivals are recorded one at a time.
-void on_signal(int signal, siginfo_t* info, void* context) {
+void receive(int signal, siginfo_t* info, void* context, bool had_handler) noexcept {
   rt::Worker* worker = rt::current_worker();
   if (worker == nullptr) return forward(signal, info);
   const bool was_in_runtime = in_runtime();
@@ -60,6 +60,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
         signal == SIGPIPE && info->si_code <= 0 && info->si_pid == rt::raw_syscall(SYS_getpid);
     const auto* current = static_cast<const kernel::GreenThread*>(worker->current->owner);
     arrival.tid = for_current && current != nullptr ? current->tid : 0;
+    arrival.had_handler = had_handler;
     inbox.tail.store(tail + 1, std::memory_order_release);
     ++waiting;
   } else {
@@ -91,16 +92,25 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   leave_runtime();
 }
 
+// Two, between which the kernel chooses at the very moment that a signal leaves it: so we know
+// whether the program had a handler then, whatever another worker changes before it is posted.
+void on_handled_signal(int signal, siginfo_t* info, void* context) {
+  receive(signal, info, context, /*had_handler=*/true);
+}
+void on_default_signal(int signal, siginfo_t* info, void* context) {
+  receive(signal, info, context, /*had_handler=*/false);
+}
+
 }  // namespace
 
 }  // namespace tendril::trap
 
 namespace tendril::kernel {
 
-void install_signal_handler(int signal, unsigned long flags) noexcept {
+void install_signal_handler(int signal, bool has_handler, unsigned long flags) noexcept {
   trap::forward_target = static_cast<int>(rt::raw_syscall(SYS_getpid));
-  const KernelAction action{reinterpret_cast<void*>(trap::on_signal),
-                            flags | SA_SIGINFO | trap::kSaRestorer,
+  auto* const entry = has_handler ? trap::on_handled_signal : trap::on_default_signal;
+  const KernelAction action{reinterpret_cast<void*>(entry), flags | SA_SIGINFO | trap::kSaRestorer,
                             reinterpret_cast<void*>(tendril_restore_rt), trap::kAllSignals};
   rt::raw_syscall(SYS_rt_sigaction, signal, &action, nullptr, 8);
 }

@@ -279,6 +279,16 @@ void Poller::wake_next(FdState& s, Direction d) noexcept {
   }
 }
 
+void Poller::let_try(FdState& s, Direction d) noexcept {
+  RuntimeSection section;
+  const int side = static_cast<int>(d);
+  SpinGuard guard(s.lock);
+  add_under_lock(s.edges[side], 1);  // for those who are still on their way to wait
+  for (WaitToken token; take_waiter(s, side, &token);) {
+    if (wake(token)) break;
+  }
+}
+
 // Precondition: s.lock held.
 uint32_t Poller::forget_locked(int fd, FdState& s) noexcept {
   if (s.registered) {

@@ -47,7 +47,10 @@ struct alignas(64) FdState {
   // What a short read leaves behind; written under lock.
   enum class Rest : uint8_t { kNotAsked, kNothing, kMaybeSome, kMaybeUrgent };
   std::atomic<Rest> rest{Rest::kNotAsked};
-  bool polled = false;                        // pollers is not empty; guarded by lock
+  bool polled = false;  // pollers is not empty; guarded by lock
+  // See SoleTry.
+  enum class Trying : uint8_t { kNobody, kOne, kOneAndAnotherWaits };
+  std::atomic<Trying> trying{Trying::kNobody};
   uint32_t generation = 0;                    // guarded by lock; read without it as a hint
   std::atomic<uint32_t> edges[2] = {0, 0};    // written under lock
   std::atomic<uint32_t> waiting[2] = {0, 0};  // who waits to transfer, in all; written under lock
@@ -125,6 +128,9 @@ class Poller {
     if (s.waiting[static_cast<int>(d)].load(std::memory_order_relaxed) != 0) wake_next(s, d);
   }
 
+  // Ends a SoleTry that others could not make meanwhile: one of them tries now.
+  void let_try(FdState& s, Direction d) noexcept;
+
   // For poll and select: adds a waiter that hears of `events`, unless the descriptor is one that is
   // always ready. False if it could not be registered. The caller polls once more after adding.
   bool add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept;
@@ -192,6 +198,37 @@ class Poller {
   std::atomic<size_t> waiters_{0};
   SpinLock grow_lock_;
   std::atomic<FdState*> chunks_[kChunks] = {};
+};
+
+// While it lives and is true, no other SoleTry on the descriptor is: for operations that ask for
+// readiness first, because they have no way to say EAGAIN. Whoever was told false waits as after
+// EAGAIN, and is woken when this one ends. It holds no lock: the operation may wait.
+class SoleTry {
+ public:
+  SoleTry(Poller& poller, FdState& s, Direction direction) noexcept
+      : poller_(poller), state_(s), direction_(direction) {
+    using Trying = FdState::Trying;
+    Trying before = Trying::kNobody;
+    while (!s.trying.compare_exchange_weak(
+        before, before == Trying::kNobody ? Trying::kOne : Trying::kOneAndAnotherWaits)) {
+    }
+    is_sole_ = before == Trying::kNobody;
+  }
+  ~SoleTry() {
+    if (is_sole_ && state_.trying.exchange(FdState::Trying::kNobody) != FdState::Trying::kOne) {
+      poller_.let_try(state_, direction_);
+    }
+  }
+  SoleTry(const SoleTry&) = delete;
+  SoleTry& operator=(const SoleTry&) = delete;
+
+  explicit operator bool() const noexcept { return is_sole_; }
+
+ private:
+  Poller& poller_;
+  FdState& state_;
+  Direction direction_;
+  bool is_sole_;
 };
 
 // Moves an internal descriptor out of the program's sight: close-on-exec and as high as is
