@@ -14,7 +14,8 @@ namespace tendril::rt {
 class HogRun {
  public:
   // `at_switch`: the number of switches from when it runs.
-  void begin(uint64_t at_switch, Deadline protected_until) noexcept {
+  void begin(uint64_t at_switch, Deadline now, Deadline protected_until) noexcept {
+    began_.store(now, std::memory_order_relaxed);
     protected_until_.store(protected_until, std::memory_order_relaxed);
     at_switch_.store(at_switch, std::memory_order_seq_cst);
   }
@@ -30,6 +31,9 @@ class HogRun {
     protected_until_.store(when, std::memory_order_relaxed);
   }
 
+  Deadline began() const noexcept { return began_.load(std::memory_order_relaxed); }
+  void begin_turn(Deadline now) noexcept { began_.store(now, std::memory_order_relaxed); }
+
   // The run that lasts at this number of switches is to end for those who were woken; and whether
   // that has been said since.
   void ask_to_give_way(uint64_t switches) noexcept {
@@ -37,6 +41,14 @@ class HogRun {
   }
   bool is_to_give_way(uint64_t switches) const noexcept {
     return gives_way_at_.load(std::memory_order_acquire) == switches && lasts(switches);
+  }
+
+  // The same for the other hogs.
+  void ask_to_end_turn(uint64_t switches) noexcept {
+    ends_turn_at_.store(switches, std::memory_order_release);
+  }
+  bool is_to_end_turn(uint64_t switches) const noexcept {
+    return ends_turn_at_.load(std::memory_order_acquire) == switches && lasts(switches);
   }
 
   // Held by who asks and sends the signal, so that who ends the run gets none after that.
@@ -58,6 +70,8 @@ class HogRun {
   SpinLock lock_;
   std::atomic<uint64_t> at_switch_{kNever};
   std::atomic<uint64_t> gives_way_at_{kNever};
+  std::atomic<uint64_t> ends_turn_at_{kNever};
+  std::atomic<Deadline> began_{0};
   std::atomic<Deadline> protected_until_{0};
 };
 

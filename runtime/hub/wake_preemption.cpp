@@ -16,6 +16,9 @@ namespace {
 constexpr Nanoseconds kLeastRun = 500'000;
 // The same when it was kept waiting.
 constexpr Nanoseconds kOwedRun = 4'000'000;
+// Then it is another hog's turn: what the Linux kernel gives as well, and threads that wait for
+// each other by spinning need. A tick of CPU time is three times as long.
+constexpr Nanoseconds kTurn = 3'000'000;
 
 // monotonic_now for the watchdog's OS thread: the vDSO reads the time stamp counter, which a thread
 // that this one was cloned from may have forbidden itself, and nobody would handle the fault here.
@@ -29,7 +32,7 @@ Deadline now_by_system_call() noexcept {
 
 void WakePreemption::hog_goes_on(WorkerGroup& group, Worker& worker, bool owed) noexcept {
   const Deadline now = monotonic_now();
-  worker.hog_run.begin(worker.stats.switches + 1, now + (owed ? kOwedRun : kLeastRun));
+  worker.hog_run.begin(worker.stats.switches + 1, now, now + (owed ? kOwedRun : kLeastRun));
   if (group.anybody_sleeps()) return;  // and hears of everything
   if (watches_.load(std::memory_order_seq_cst) == 0) {
     if (watches_.exchange(1, std::memory_order_seq_cst) == 0) {
@@ -81,6 +84,20 @@ void WakePreemption::watch(WorkerGroup& group, int own_tid, Nanoseconds length) 
   }
 }
 
+// When the first of the turns ends, and whose it is, if others wait for theirs.
+Deadline WakePreemption::end_of_turn(WorkerGroup& group, Worker** whose) noexcept {
+  Deadline first = kForever;
+  if (!group.has_preempted()) return first;
+  group.for_each_worker([&](Worker& worker) {
+    if (!worker.runs_hog()) return;
+    const Deadline end = worker.hog_run.began() + kTurn;
+    if (end >= first) return;
+    first = end;
+    *whose = &worker;
+  });
+  return first;
+}
+
 // Returns when there is no hog to be interrupted, or at the end.
 void WakePreemption::watch_hogs(WorkerGroup& group, Deadline end) noexcept {
   for (;;) {
@@ -91,16 +108,25 @@ void WakePreemption::watch_hogs(WorkerGroup& group, Deadline end) noexcept {
     if (now >= end) return;
     Worker* hog = interruptible_hog(group);
     if (hog == nullptr) return;
+    Worker* next = nullptr;
+    const Deadline turn = end_of_turn(group, &next);
+    if (turn <= now) {
+      next->hog_run.begin_turn(now);
+      next->interrupt_hog(Preemption::kSliceEnded);
+      continue;
+    }
+    const Deadline until = turn < end ? turn : end;
     const Deadline from = hog->hog_run.protected_until();
     if (from > now) {
-      const timespec pause = to_timespec((from < end ? from : end) - now);
+      const timespec pause = to_timespec((from < until ? from : until) - now);
       raw_syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, nullptr);
       continue;
     }
     const Deadline timer = group.nearest_timer();
-    if (timer <= now || hog->anything_woken() || wait_for_work(group, timer < end ? timer : end)) {
+    if (timer <= now || hog->anything_woken() ||
+        wait_for_work(group, timer < until ? timer : until)) {
       hog->hog_run.protect_until(now_by_system_call() + kLeastRun);
-      hog->interrupt_hog();
+      hog->interrupt_hog(Preemption::kGivesWay);
     }
   }
 }

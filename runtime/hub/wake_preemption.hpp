@@ -42,6 +42,7 @@ class WakePreemption {
 
  private:
   Worker* interruptible_hog(WorkerGroup& group) const noexcept;
+  static Deadline end_of_turn(WorkerGroup& group, Worker** whose) noexcept;
   void watch_hogs(WorkerGroup& group, Deadline end) noexcept;
   bool wait_for_work(WorkerGroup& group, Deadline until) noexcept;
   void look_again() noexcept;

@@ -181,7 +181,7 @@ class Worker {
   HogRun hog_run;
   // --- by any thread ---
   bool runs_hog() const noexcept;
-  void interrupt_hog() noexcept;
+  void interrupt_hog(Preemption why) noexcept;
   // A hint.
   bool anything_woken() const noexcept { return woken_.seems_filled(); }
 

@@ -25,6 +25,7 @@ bool Worker::strike() noexcept {
 
 Preemption Worker::preemption_at_kick(bool tick) noexcept {
   if (tick && strike()) return Preemption::kSliceEnded;
+  if (hog_run.is_to_end_turn(stats.switches)) return Preemption::kSliceEnded;
   return hog_run.is_to_give_way(stats.switches) ? Preemption::kGivesWay : Preemption::kNone;
 }
 
@@ -58,11 +59,15 @@ void Worker::give_way_if_woken() noexcept {
   if (anything_woken()) preempt_current(Preemption::kGivesWay);
 }
 
-void Worker::interrupt_hog() noexcept {
+void Worker::interrupt_hog(Preemption why) noexcept {
   SpinGuard guard(hog_run.lock());
   const uint64_t switches = std::atomic_ref(stats.switches).load(std::memory_order_relaxed);
   if (!hog_run.lasts(switches)) return;
-  hog_run.ask_to_give_way(switches);
+  if (why == Preemption::kSliceEnded) {
+    hog_run.ask_to_end_turn(switches);
+  } else {
+    hog_run.ask_to_give_way(switches);
+  }
   interrupt_call(os_tid);
 }
 
