@@ -111,16 +111,17 @@ DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcep
   const bool stale =
       (word & kMaybeDuplicated) != 0 && static_cast<uint16_t>(word >> kEpochShift) != epoch;
   if ((word & kExamined) == 0 || stale || (word & kSharedOutside) != 0) {
-    const long flags = rt::raw_syscall(SYS_fcntl, fd, F_GETFL);
-    if (flags < 0) return {flags, {}};
     if ((word & kExamined) == 0) {
       const FdKind kind = kind_of(fd);
       if (kind == FdKind::kUnknown) return {-EBADF, {}};
       word = (word & ~uint64_t{0xff}) | static_cast<uint8_t>(kind);
     }
+    const auto kind = static_cast<FdKind>(word & 0xff);
+    long flags = 0;  // a file does not wait, whatever they are
+    if (kind != FdKind::kFile) flags = rt::raw_syscall(SYS_fcntl, fd, F_GETFL);
+    if (flags < 0) return {flags, {}};
     word &= ~uint64_t{kNonblocking | kReadLimit | kWriteLimit};
     if ((flags & O_NONBLOCK) != 0) word |= kNonblocking;
-    const auto kind = static_cast<FdKind>(word & 0xff);
     if (kind == FdKind::kStream || kind == FdKind::kPacket) {
       if (has_limit(fd, SO_RCVTIMEO)) word |= kReadLimit;
       if (has_limit(fd, SO_SNDTIMEO)) word |= kWriteLimit;
@@ -133,13 +134,13 @@ DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcep
   return {0, unpack(word)};
 }
 
-void DescriptorTable::created(int fd, bool shared_outside) noexcept {
+void DescriptorTable::created(int fd, bool shared_outside, FdKind kind) noexcept {
   rt::FdState* s = state(fd);
   if (s == nullptr) return;
   poller().begin_anew(fd);
-  s->facts.store(with_stamps(kOriginKnown | (shared_outside ? uint64_t{kSharedOutside} : 0),
-                             epoch_.load(), outside_.load()),
-                 std::memory_order_release);
+  uint64_t word = kOriginKnown | (shared_outside ? uint64_t{kSharedOutside} : 0);
+  if (kind == FdKind::kFile) word |= kExamined | static_cast<uint8_t>(kind);
+  s->facts.store(with_stamps(word, epoch_.load(), outside_.load()), std::memory_order_release);
 }
 
 void DescriptorTable::closing(int fd) noexcept { poller().forget(fd); }

@@ -69,7 +69,8 @@ class DescriptorTable {
   }
 
   // --- what the tracked calls report ---
-  void created(int fd, bool shared_outside) noexcept;
+  // `kind`: if it is known to be a file, nothing need be asked later.
+  void created(int fd, bool shared_outside, FdKind kind = FdKind::kUnknown) noexcept;
   void closing(int fd) noexcept;  // it is about to be closed or replaced
   long close(int fd) noexcept;    // closes it; the kernel's result
   void duplicated(int from, int to) noexcept;
@@ -84,8 +85,9 @@ class DescriptorTable {
 
  private:
   bool still_holds(const Facts& known) const noexcept {
-    return known.origin_known && known.examined && !known.shared_outside &&
-           known.outside == outside_.load(std::memory_order_acquire) &&
+    if (!known.origin_known || !known.examined) return false;
+    if (known.kind == FdKind::kFile) return true;  // and nothing that others may do matters
+    return !known.shared_outside && known.outside == outside_.load(std::memory_order_acquire) &&
            (!known.maybe_duplicated || known.epoch == epoch_.load(std::memory_order_acquire));
   }
   struct Found {  // comes back in registers, so that callers keep what they know in registers too

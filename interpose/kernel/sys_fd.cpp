@@ -52,11 +52,18 @@ long open_file(const Call& call, int directory, const char* path, int flags) noe
   // A FIFO is no directory, and what is certain to be new is a regular file.
   const bool never_waits = (flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)) != 0 ||
                            (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
-  const bool may_wait =
-      !never_waits && rt::raw_syscall(SYS_newfstatat, directory, path, &status, 0) == 0 &&
-      (S_ISFIFO(status.st_mode) || (S_ISCHR(status.st_mode) && major(status.st_rdev) == kTtyMajor));
+  const bool known =
+      !never_waits && rt::raw_syscall(SYS_newfstatat, directory, path, &status, 0) == 0;
+  const bool may_wait = known && (S_ISFIFO(status.st_mode) ||
+                                  (S_ISCHR(status.st_mode) && major(status.st_rdev) == kTtyMajor));
   const long result = may_wait ? offload_call(call) : pass(call);
-  if (result >= 0) descriptors().created(static_cast<int>(result), /*shared_outside=*/may_wait);
+  if (result >= 0) {
+    // Somebody may have put a FIFO there meanwhile. Then the worker stands still in a call on it,
+    // as it may have in this one, and the watchdog has another stand in.
+    const bool is_file = known && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
+    descriptors().created(static_cast<int>(result), /*shared_outside=*/may_wait,
+                          is_file ? FdKind::kFile : FdKind::kUnknown);
+  }
   return result;
 }
 

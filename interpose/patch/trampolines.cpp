@@ -6,10 +6,15 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "interpose/patch/layout.h"
 #include "runtime/memory/pages.hpp"
 #include "runtime/platform/syscall.hpp"
 
-extern "C" void tendril_patched_entry();
+extern "C" {
+void tendril_patched_entry();
+void tendril_patched_pass();
+extern uint8_t tendril_call_class[CALL_CLASSES];
+}
 
 namespace tendril::patch {
 namespace {
@@ -46,6 +51,18 @@ uint8_t* put(uint8_t* to, const T& what) noexcept {
   return to + sizeof what;
 }
 
+// True if the window is `mov $number, %eax`, of a call that the kernel may make at once.
+bool always_passes(const Site& site) noexcept {
+  constexpr uint8_t kMovEax = 0xb8;
+  uint32_t number;
+  if (!site.single || site.window[0] != kMovEax ||
+      site.syscall - site.window != 1 + static_cast<ptrdiff_t>(sizeof number)) {
+    return false;
+  }
+  std::memcpy(&number, site.window + 1, sizeof number);
+  return number < CALL_CLASSES && tendril_call_class[number] == CALL_NATIVE;
+}
+
 void write_trampoline(Trampoline* trampoline, const Site& site) noexcept {
   trampoline->after = site.syscall + kSyscallSize;
   trampoline->syscall = site.syscall;
@@ -64,7 +81,7 @@ void write_trampoline(Trampoline* trampoline, const Site& site) noexcept {
   code = put(code, kMovR11);
   code = put(code, trampoline);
   code = put(code, kJump);
-  put(code, &tendril_patched_entry);
+  put(code, always_passes(site) ? &tendril_patched_pass : &tendril_patched_entry);
 }
 
 size_t bytes_of(size_t count) noexcept { return rt::round_up_to_page(count * sizeof(Trampoline)); }

@@ -1,6 +1,8 @@
 // Trampolines: what the jumps of patched sites lead to.
 //
 //   trampoline   | the window's instructions | mov $record, %r11 | jmp tendril_patched_entry |
+//
+// or to tendril_patched_pass, where what the call is can be seen in the window.
 #pragma once
 
 #include <cstddef>
