@@ -26,6 +26,7 @@ void reset_fiber(Fiber* fiber) noexcept {
   fiber->interrupt_pending.store(false, std::memory_order_relaxed);
   fiber->wait_kind = WaitKind::kNone;
   fiber->pinned = false;
+  fiber->was_stolen = false;
   fiber->struck = false;
   fiber->cpu_time.store(0, std::memory_order_relaxed);
   fiber->last_rites = nullptr;

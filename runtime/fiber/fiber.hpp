@@ -36,7 +36,8 @@ struct alignas(64) Fiber : Context, ListLink {  // ListLink: the process's list 
   // --- what a switch touches, beside Context ---
   std::atomic<FiberState> state{FiberState::kDead};
   bool pinned = false;  // never leaves its worker; written by the fiber itself or before it runs
-  bool struck = false;  // once by the tick, since its last slice as a hog; its worker's
+  bool was_stolen = false;  // and has not waited since; its worker's
+  bool struck = false;      // once by the tick, since its last slice as a hog; its worker's
   // Someone wants attention (signal, kill): checked when a wait opens. Set by any thread.
   std::atomic<bool> interrupt_pending{false};
   Relaxed<WaitKind> wait_kind{WaitKind::kNone};  // written by the fiber itself

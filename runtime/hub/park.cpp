@@ -87,7 +87,23 @@ bool cancel_wait(WaitToken token) noexcept {
 
 namespace {
 
+// A lock convoy shows by these, see convoy.hpp.
+void note_wait(Fiber& self) noexcept {
+  Worker* worker = current_worker_unchecked();
+  if (worker->group != nullptr) worker->note_wait(self);
+}
+void note_return(Fiber& self) noexcept {
+  Worker* worker = current_worker_unchecked();
+  if (worker->group == nullptr) return;
+  const WaitKind from = self.wait_kind;
+  if (from == WaitKind::kReadable || from == WaitKind::kPoll || from == WaitKind::kWritable ||
+      from == WaitKind::kSleep) {
+    worker->note_return_from_outside(self);
+  }
+}
+
 WakeReason park_in_general(Fiber* self, Deadline deadline) noexcept {
+  note_wait(*self);
   const uint64_t word = self->wait_word.load(std::memory_order_relaxed);
   const uint64_t epoch = wait_word::epoch(word);
   const bool parking = begin_parking(*self);
@@ -121,6 +137,7 @@ WakeReason park_in_general(Fiber* self, Deadline deadline) noexcept {
     self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here
   }
   if (timed) self->timer.heap->cancel(&self->timer);
+  note_return(*self);
   self->wait_kind = WaitKind::kNone;
   return wait_word::reason(self->wait_word.load(std::memory_order_acquire));
 }

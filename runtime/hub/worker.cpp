@@ -168,6 +168,22 @@ void Worker::count_movable(const Fiber* fiber, int change) noexcept {
                  std::memory_order_relaxed);
 }
 
+void Worker::note_return_from_outside(Fiber& self) noexcept {
+  self.was_stolen = false;
+  if (!group->has_several()) return;
+  if (strange_runs_.begin(stats.switches)) group->convoy().judged(strange_runs_.judge());
+}
+
+void Worker::note_wait(Fiber& self) noexcept {
+  const bool at_lock = self.wait_kind == WaitKind::kFutex;
+  if (self.was_stolen) {
+    self.was_stolen = false;
+    if (strange_runs_.end_stolen(at_lock)) group->convoy().judged(strange_runs_.judge());
+  } else if (at_lock) {
+    strange_runs_.meets_lock(stats.switches);
+  }
+}
+
 void Worker::add_woken(Fiber* fiber) noexcept {
   QueueLock guard(*this);
   if (fiber->worker != this) fiber->worker = this;  // those alone stay: any thread may look at it
@@ -208,7 +224,11 @@ uint32_t Worker::give_to(Worker& thief, uint32_t most) noexcept {
       given.push(fiber);
     }
   }
-  while (Fiber* fiber = given.pop()) thief.add_woken(fiber);
+  thief.strange_runs_.steal();
+  while (Fiber* fiber = given.pop()) {
+    fiber->was_stolen = true;
+    thief.add_woken(fiber);
+  }
   return count;
 }
 

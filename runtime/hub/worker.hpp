@@ -17,6 +17,7 @@
 #include "runtime/fiber/fiber.hpp"
 #include "runtime/fiber/run_queue.hpp"
 #include "runtime/fiber/timer.hpp"
+#include "runtime/hub/convoy.hpp"
 #include "runtime/hub/cpu_time.hpp"
 #include "runtime/hub/fiber_list.hpp"
 #include "runtime/hub/hog_run.hpp"
@@ -178,6 +179,11 @@ class Worker {
   // end of its slice. Runtime mode.
   void give_way_if_woken() noexcept;
 
+  // The running fiber has come back from a wait for a descriptor or the clock; or begins to wait.
+  // In a group only, see convoy.hpp.
+  void note_return_from_outside(Fiber& self) noexcept;
+  void note_wait(Fiber& self) noexcept;
+
   HogRun hog_run;
   // --- by any thread ---
   bool runs_hog() const noexcept;
@@ -290,6 +296,9 @@ class Worker {
   // Of a worker beyond the group's limit: it runs while more spares are wanted than its rank.
   // Those within the limit have a rank below every number.
   int64_t spare_rank_ = -1;
+  // Of the others: how many came before it. It runs while more than those are useful.
+  uint32_t rank_ = 0;
+  StrangeRuns strange_runs_;
   uint64_t switches_at_look_ = 0;  // the watchdog's
 
   // Written by whoever watches: what it saw at its last look.

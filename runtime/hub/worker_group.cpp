@@ -34,6 +34,7 @@ uint64_t switches_of(const Worker& worker) noexcept {
 void WorkerGroup::open(Worker* first, size_t limit, Prepare prepare, Retire retire) noexcept {
   retire_ = retire;
   limit_ = limit < 1 ? 1 : limit > kMostWorkers ? kMostWorkers : limit;
+  convoy_.open(limit_);
   prepare_ = prepare;
   made_.store(1, std::memory_order_relaxed);
   first->group = this;
@@ -53,7 +54,7 @@ void WorkerGroup::inject(Fiber* fiber) noexcept {
 void WorkerGroup::work_added(Worker& worker) noexcept {
   if (worker.reserved) return;  // what it has is its own, and a clone of its thread is not wanted
   if (sleepers_.load(std::memory_order_relaxed) == 0) {
-    if (ordinary_made() < limit_) grow(limit_);
+    if (ordinary_made() < convoy_.useful()) grow(limit_);
     return;
   }
   if (watched_.load(std::memory_order_relaxed) || watched_.exchange(true)) return;
@@ -188,6 +189,7 @@ void WorkerGroup::want_spares(uint32_t count) noexcept {
   if (count > kMostSpares) count = kMostSpares;
   if (spares_wanted_.exchange(count) == count) return;
   if (count == 0) return;  // they see it at their next hub turn
+  if (convoy_.release()) --count;
   while (ordinary_made() < limit_ + count) {
     const size_t before = ordinary_made();
     grow(limit_ + count);
@@ -226,13 +228,17 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
   }
   const uint32_t wanted = spares_wanted_.load(std::memory_order_seq_cst);
   if (is_surplus(worker) && worker.inbox.empty()) {
+    const bool held_back = worker.spare_rank_ < 0;
+    const Nanoseconds pause = held_back ? convoy_.held_back_until() - monotonic_now() : 0;
+    const timespec limit = to_timespec(pause > 0 ? pause : 0);
     const long arguments[6] = {reinterpret_cast<long>(&spares_wanted_),
                                FUTEX_WAIT_PRIVATE,
                                static_cast<long>(wanted),
-                               0,
+                               held_back ? reinterpret_cast<long>(&limit) : 0,
                                0,
                                0};
     interruptible_call(&worker.rung_, SYS_futex, arguments);
+    if (held_back && monotonic_now() >= convoy_.held_back_until()) convoy_.release();
   }
   standing_by_.fetch_sub(1, std::memory_order_relaxed);
   worker.sleeping_.store(false, std::memory_order_relaxed);
@@ -277,6 +283,7 @@ void WorkerGroup::reset_after_fork() noexcept {
   watchdog_.reset_after_fork();
   wake_preemption_.reset_after_fork();
   spares_wanted_ = 0;
+  convoy_.reset_after_fork();
   injected_.clear();
   preempted_.clear();
   preempted_count_ = 0;

@@ -24,6 +24,7 @@
 #include <cstdint>
 
 #include "runtime/fiber/run_queue.hpp"
+#include "runtime/hub/convoy.hpp"
 #include "runtime/hub/wake_preemption.hpp"
 #include "runtime/hub/watchdog.hpp"
 #include "runtime/hub/worker.hpp"
@@ -100,6 +101,10 @@ class WorkerGroup {
   // The fiber of a reserved worker has ended: its OS thread does, too.
   [[noreturn]] void leave(Worker& worker) noexcept;
   Deadline nearest_timer() const noexcept;
+  // True if a second worker has begun and is not held back.
+  bool has_several() const noexcept {
+    return made_.load(std::memory_order_relaxed) > 1 && convoy_.useful() > 1;
+  }
   bool anybody_sleeps() const noexcept { return sleepers_.load(std::memory_order_seq_cst) != 0; }
   // True for the last of those who begin to sleep or to stand by, perhaps for several at once.
   bool everybody_sleeps() const noexcept {
@@ -128,8 +133,10 @@ class WorkerGroup {
   // --- by a worker's hub ---
 
   bool is_surplus(const Worker& worker) const noexcept {
-    return worker.spare_rank_ >= spares_wanted_.load(std::memory_order_relaxed);
+    return worker.spare_rank_ >= spares_wanted_.load(std::memory_order_relaxed) ||
+           worker.rank_ >= convoy_.useful();
   }
+  Convoy& convoy() noexcept { return convoy_; }
   // Hands over what the worker has and waits until it is wanted, or was rung.
   void stand_by(Worker& worker) noexcept;
 
@@ -176,6 +183,8 @@ class WorkerGroup {
   Member* idle_ = nullptr;  // without a thread, or about to be, for reuse; guarded by growth_lock_
   std::atomic<Deadline> grow_again_{0};  // no attempt before: the last one has failed
   Retire retire_ = nullptr;
+
+  Convoy convoy_;
 
   std::atomic<int> sleepers_{0};
   std::atomic<int> standing_by_{0};

@@ -48,6 +48,8 @@ void WorkerGroup::add_member(Worker* worker) noexcept {
   for_each_worker([&](const Worker& other) { ordinary += other.reserved ? 0 : 1; });
   if (!worker->reserved && ordinary >= limit_) {
     worker->spare_rank_ = static_cast<int64_t>(ordinary - limit_);
+  } else if (!worker->reserved) {
+    worker->rank_ = static_cast<uint32_t>(ordinary);
   }
   count_.store(count + 1, std::memory_order_release);
 }
