@@ -137,9 +137,11 @@ WakeReason park_in_general(Fiber* self, Deadline deadline) noexcept {
   } else {
     self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here
   }
-  if (timed) self->timer.heap->cancel(&self->timer);
   self->wait_kind = WaitKind::kNone;
-  return wait_word::reason(self->wait_word.load(std::memory_order_acquire));
+  const WakeReason reason = wait_word::reason(self->wait_word.load(std::memory_order_acquire));
+  // Only the timer itself says that the time is up, and then it is armed no more.
+  if (timed && reason != WakeReason::kTimeout) self->timer.heap->cancel(&self->timer);
+  return reason;
 }
 
 }  // namespace
