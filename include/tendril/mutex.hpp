@@ -19,15 +19,32 @@ class Mutex {
   Mutex(const Mutex&) = delete;
   Mutex& operator=(const Mutex&) = delete;
 
-  void lock();
-  bool try_lock();
+  void lock() {
+    const auto take = [this](const void* me) {
+      if (owner_ != nullptr) return false;
+      owner_ = me;
+      return true;
+    };
+    if (__builtin_expect(!detail::plainly(lock_, take), false)) lock_in_general();
+  }
+  bool try_lock() { return try_lock_for(Duration::zero()); }
   bool try_lock_for(Duration timeout);
-  void unlock();
+  void unlock() {
+    const auto give_back = [this](const void* me) {
+      if (owner_ != me || waiters_.head != nullptr) return false;
+      owner_ = nullptr;
+      return true;
+    };
+    if (__builtin_expect(!detail::plainly(lock_, give_back), false)) unlock_in_general();
+  }
 
   bool locked() const;
   bool held_here() const;  // by the running fiber
 
  private:
+  void lock_in_general();
+  void unlock_in_general();
+
   mutable detail::BiasedLock lock_;
   const void* owner_ = nullptr;  // the fiber; guarded by lock_, as are the waiters
   detail::WaitList waiters_;

@@ -66,6 +66,7 @@ class TypedQueue {
   // Waits for a free place. Throws Full when the timeout passes first, ShutDown.
   void put(T item, Duration timeout = kForever) {
     const uint64_t word = Pack::pack(std::move(item));
+    if (__builtin_expect(core_.put_plainly(word), true)) return;
     QueueResult result;
     try {
       result = core_.put(word, timeout);
@@ -98,6 +99,7 @@ class TypedQueue {
   // and empty.
   T get(Duration timeout = kForever) {
     uint64_t word;
+    if (__builtin_expect(core_.get_plainly(word), true)) return Pack::unpack(word);
     const QueueResult result = core_.get(word, timeout);
     if (__builtin_expect(result == QueueResult::kDone, true)) return Pack::unpack(word);
     if (result == QueueResult::kTimeout) throw Empty();

@@ -11,6 +11,7 @@ namespace tendril::rt {
 
 void adopt_current_thread(Context& context, bool shared) noexcept {
   context.fs_base = get_fs_base();
+  context.has_exceptions = false;
   if (shared) {
     context.errno_location = &errno;
     context.exception_location = reinterpret_cast<ExceptionState*>(abi::__cxa_get_globals());
@@ -35,7 +36,7 @@ void make_context(Context& context, void* stack_top, size_t stack_size,
                   ContextEntry entry) noexcept {
   context.handle = boost::context::detail::make_fcontext(stack_top, stack_size, entry);
   context.saved_errno = 0;
-  context.saved_exceptions = {};
+  context.has_exceptions = false;
 #if defined(__SANITIZE_ADDRESS__)
   context.fake_stack = nullptr;
   // The frames of a former user that ended without returning left their marks.
@@ -58,13 +59,11 @@ void retire_context(Context& context) noexcept {
 
 Context* arrive(boost::context::detail::transfer_t transfer, Context& self) noexcept {
   auto* left = static_cast<Context*>(transfer.data);
-  left->handle = transfer.fctx;
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
 #endif
   if (self.errno_location != nullptr) {
     *self.errno_location = 0;
-    *self.exception_location = {};
   }
   return left;
 }

@@ -18,12 +18,12 @@ class Worker;
 // Each state names who holds the fiber.
 enum class FiberState : uint32_t {
   kReady,        // a run queue of its worker
+  kParked,       // nobody: whoever claims its wait makes it ready
   kRunning,      // Worker::current
   kYielding,     // itself, leaving its stack; finish_switch queues it
   kParking,      // itself, leaving its stack with a wait open
   kWakePending,  // itself, leaving its stack; its wait was claimed meanwhile, finish_switch queues
                  // it
-  kParked,       // nobody: whoever claims its wait makes it ready
   kDead,         // nobody; finish_switch runs its last rites
 };
 

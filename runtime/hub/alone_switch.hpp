@@ -18,25 +18,22 @@ inline __attribute__((always_inline)) void Worker::switch_plainly_to(Fiber* next
   current = next;
   ++stats.switches;
   auto* left = static_cast<Fiber*>(switch_context(*self, *next, kDying));
-  switch (left->state.load(std::memory_order_relaxed)) {
-    case FiberState::kReady:  // stands in a queue already, see yield_plainly
-      return;
-    case FiberState::kParking:
-      left->state.store(FiberState::kParked, std::memory_order_release);
-      return;
-    default:
-      finish_switch(left);
-  }
+  // Who leaves by one of these two is where its state says already.
+  static_assert(FiberState::kReady < FiberState::kParked);
+  if (left->state.load(std::memory_order_relaxed) > FiberState::kParked) finish_switch(left);
 }
 
-// The running fiber parks or ends, as its state says.
+// The running fiber parks, or ends.
 template <bool kDying>
 inline __attribute__((always_inline)) void Worker::switch_away_plainly(Fiber* self) noexcept {
   Fiber* next = woken_.front();
   if (next == nullptr || turns_left_ <= 1 || (woken_streak_ >= kWokenInARow && !yielded_.empty()))
       [[unlikely]] {
+    self->state.store(kDying ? FiberState::kDead : FiberState::kParking, std::memory_order_relaxed);
     return switch_away(self);
   }
+  // Nobody looks at the state before the next one runs: it is the same OS thread.
+  self->state.store(kDying ? FiberState::kDead : FiberState::kParked, std::memory_order_release);
   --turns_left_;
   ++woken_streak_;
   only_yielded_ = false;
@@ -45,16 +42,16 @@ inline __attribute__((always_inline)) void Worker::switch_away_plainly(Fiber* se
   switch_plainly_to<kDying>(next, self);
 }
 
-// The running fiber goes to the end of the queue of those that yield.
-inline __attribute__((always_inline)) void Worker::yield_plainly() noexcept {
+// The running fiber goes to the end of the queue of those that yield. False, and nothing done, if
+// that is not all there is to do.
+inline __attribute__((always_inline)) bool Worker::yield_plainly() noexcept {
+  if (turns_left_ <= 1 || !woken_.empty() || yielded_.empty()) [[unlikely]]
+    return false;
   Fiber* self = current;
-  if (turns_left_ <= 1 || !woken_.empty() || yielded_.empty()) [[unlikely]] {
-    return yield_current(this);
-  }
   --turns_left_;
-  woken_streak_ = 0;
   self->state.store(FiberState::kReady, std::memory_order_relaxed);
   switch_plainly_to<false>(yielded_.exchange(self), self);
+  return true;
 }
 
 // Own thread only.

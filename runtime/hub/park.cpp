@@ -54,12 +54,29 @@ bool begin_parking(Fiber& self) noexcept {
   return true;
 }
 
+// Inline: a call that never returns would leave one entry more on the CPU's stack of return
+// predictions, and whoever runs next would have all its returns mispredicted.
+[[noreturn]] inline __attribute__((always_inline)) void end_running_fiber() noexcept {
+  enter_runtime_mode();
+  Worker* worker = current_worker_unchecked();
+  Fiber* self = worker->current;
+  if (worker->waits_plainly) {
+    worker->fibers.remove(self, worker);
+    worker->switch_away_plainly<true>(self);
+  } else {
+    self->state.store(FiberState::kDead, std::memory_order_relaxed);
+    process().remove_fiber(self);
+    Worker::switch_away(self);
+  }
+  fatal("a dead fiber was resumed");
+}
+
 void fiber_main(boost::context::detail::transfer_t transfer) {
   Worker* worker = current_worker_unchecked();
   Fiber* self = worker->current;
   worker->finish_switch(static_cast<Fiber*>(arrive(transfer, *self)));
   self->entry(self, self->argument);
-  end_fiber();
+  end_running_fiber();
 }
 
 }  // namespace
@@ -136,10 +153,12 @@ WakeReason park_in_general(Fiber* self, Deadline deadline) noexcept {
   } else {
     self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here
   }
-  if (timed) self->timer.heap->cancel(&self->timer);
   note_return(*self);
   self->wait_kind = WaitKind::kNone;
-  return wait_word::reason(self->wait_word.load(std::memory_order_acquire));
+  const WakeReason reason = wait_word::reason(self->wait_word.load(std::memory_order_acquire));
+  // Only the timer itself says that the time is up, and then it is armed no more.
+  if (timed && reason != WakeReason::kTimeout) self->timer.heap->cancel(&self->timer);
+  return reason;
 }
 
 }  // namespace
@@ -153,7 +172,6 @@ WakeReason park(Deadline deadline) noexcept {
     return park_in_general(self, deadline);
   }
   if (self->state.load(std::memory_order_relaxed) == FiberState::kRunning) [[likely]] {
-    self->state.store(FiberState::kParking, std::memory_order_relaxed);
     worker->switch_away_plainly<false>(self);
   } else {
     self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here
@@ -195,7 +213,7 @@ void interrupt(Fiber* fiber) noexcept {
 void yield() noexcept {
   RuntimeSection section;
   Worker* worker = current_worker_unchecked();
-  worker->waits_plainly ? worker->yield_plainly() : Worker::yield_current(worker);
+  if (!worker->waits_plainly || !worker->yield_plainly()) Worker::yield_current(worker);
 }
 
 void pin_current_fiber() noexcept {
@@ -273,20 +291,7 @@ void start_fiber(Fiber* fiber) noexcept {
   }
 }
 
-void end_fiber() noexcept {
-  enter_runtime_mode();
-  Worker* worker = current_worker_unchecked();
-  Fiber* self = worker->current;
-  self->state.store(FiberState::kDead, std::memory_order_relaxed);
-  if (worker->waits_plainly) {
-    worker->fibers.remove(self, worker);
-    worker->switch_away_plainly<true>(self);
-  } else {
-    process().remove_fiber(self);
-    Worker::switch_away(self);
-  }
-  fatal("a dead fiber was resumed");
-}
+void end_fiber() noexcept { end_running_fiber(); }
 
 void release_pool_fiber(Fiber* fiber) noexcept {
   Worker* worker = current_worker_unchecked();

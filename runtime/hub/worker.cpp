@@ -86,7 +86,7 @@ inline void Worker::switch_to(Fiber* next, Fiber* self) noexcept {
   const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
   auto* left = static_cast<Fiber*>(switch_context(*self, *next, dying));
   Worker* worker = current_worker_unchecked();
-  if (left->state.load(std::memory_order_relaxed) != FiberState::kReady) {
+  if (left->state.load(std::memory_order_relaxed) > FiberState::kParked) {
     worker->finish_switch(left);
   }
 }
@@ -146,18 +146,21 @@ void Worker::finish_switch(Fiber* left) noexcept {
       break;
     case FiberState::kRunning:  // the hub, which is in no queue
       break;
-    case FiberState::kReady:  // see yield_plainly: never comes here
+    case FiberState::kReady:  // who waits plainly was queued, or parked, before it left
     case FiberState::kParked:
-      fatal("a fiber left its stack in a state that is not its own");
+      break;
   }
 }
 
 bool Worker::hub_is_due() noexcept {
   turns_left_ = kTurnsPerLook;
-  const auto time_is_up = [this] {  // which a schedule that is to be repeated must not ask
-    return !seeded_schedule().is_on() && cycle_count() - last_hub_cycles_ >= kCyclesPerHubTurn;
-  };
-  if (--looks_left_ > 0 && !time_is_up()) return false;
+  const bool by_seed = seeded_schedule().is_on();  // to be repeated: must not ask the clock
+  looks_left_ -= by_seed ? kLooksPerHubTurn / kLooksPerSeededHubTurn : 1;
+  if (looks_left_ > 0) {
+    if (by_seed) return false;
+    const bool others_sent_some = group == nullptr && !inbox.empty();
+    if (!others_sent_some && cycle_count() - last_hub_cycles_ < kCyclesPerHubTurn) return false;
+  }
   looks_left_ = kLooksPerHubTurn;
   return true;
 }
@@ -414,6 +417,7 @@ void Worker::hub_main() noexcept {
       group->stand_by(*this);
       continue;
     }
+    turns_left_ = 0;  // a callback that yields is refused, see yield_plainly
     hub_turn();
     turns_left_ = kTurnsPerLook;
     looks_left_ = kLooksPerHubTurn;

@@ -22,6 +22,7 @@
 #include "runtime/hub/fiber_list.hpp"
 #include "runtime/hub/hog_run.hpp"
 #include "runtime/platform/spin_lock.hpp"
+#include "tendril/detail/sync_state.hpp"
 
 struct uv_loop_s;
 
@@ -123,7 +124,7 @@ class Worker {
   // What is done most often, without a call, for workers that wait plainly (alone_switch.hpp).
   template <bool kDying>
   void switch_away_plainly(Fiber* self) noexcept;
-  void yield_plainly() noexcept;
+  bool yield_plainly() noexcept;
   void make_ready_plainly(Fiber* fiber) noexcept;
 
   // The running fiber lets others run: goes to the end of the queue of those that yield. Own
@@ -257,8 +258,9 @@ class Worker {
   void admit(Fiber* fiber) noexcept;
   Nanoseconds time_to_sleep(Deadline now) noexcept;
 
-  static constexpr int kTurnsPerLook = 64;                // turns between looks at the clock
-  static constexpr int kLooksPerHubTurn = 16;             // at most 1,024 turns without the hub
+  static constexpr int kTurnsPerLook = 64;      // turns between looks at the clock
+  static constexpr int kLooksPerHubTurn = 256;  // at most 16,384 turns without the hub
+  static constexpr int kLooksPerSeededHubTurn = 16;
   static constexpr uint64_t kCyclesPerHubTurn = 500'000;  // or about 200 µs
   static constexpr int kWokenInARow = 64;                 // then one that yielded
   // Or for so long, then one that yielded or computes.
@@ -310,5 +312,6 @@ class Worker {
 };
 
 static_assert(offsetof(Worker, self) == 0 && offsetof(Worker, selector) == 8);
+static_assert(offsetof(Worker, current) == offsetof(tendril::detail::WorkerHead, current));
 
 }  // namespace tendril::rt

@@ -17,7 +17,7 @@ bool Mutex::try_lock_for(Duration timeout) {
   return block(guard, waiters_, waiter, rt::WaitKind::kLock, this, timeout);
 }
 
-void Mutex::lock() {
+void Mutex::lock_in_general() {
   const auto take = [this](rt::Worker* me) {
     if (owner_ != nullptr) return false;
     owner_ = me->current;
@@ -33,9 +33,7 @@ void Mutex::lock() {
   block(guard, waiters_, waiter, rt::WaitKind::kLock, this, kForever);
 }
 
-bool Mutex::try_lock() { return try_lock_for(Duration::zero()); }
-
-void Mutex::unlock() {
+void Mutex::unlock_in_general() {
   const auto give_back = [this](rt::Worker* me) {
     if (owner_ != me->current || waiters_.head != nullptr) return false;
     owner_ = nullptr;

@@ -47,18 +47,6 @@ bool QueueCore::reserve_one() noexcept {
   return true;
 }
 
-void QueueCore::push(uint64_t item) noexcept {
-  ring_[(first_ + count_++) & (ring_size_ - 1)] = item;
-}
-
-uint64_t QueueCore::pop() noexcept {
-  --count_;
-  if (last_in_first_out_) return ring_[(first_ + count_) & (ring_size_ - 1)];
-  const uint64_t item = ring_[first_];
-  first_ = (first_ + 1) & (ring_size_ - 1);
-  return item;
-}
-
 QueueResult QueueCore::put(uint64_t item, Duration timeout) {
   const auto push_quickly = [&](rt::Worker*) {
     if (getters_.head != nullptr || count_ >= capacity_ || count_ >= ring_size_ || shut_down_) {

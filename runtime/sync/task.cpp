@@ -219,24 +219,35 @@ void sleep_here(rt::Deadline deadline) {
 }
 }  // namespace
 
-void yield() {
-  if (__builtin_expect(!rt::on_worker, false)) become_worker();
+namespace {
+
+__attribute__((noinline)) void yield_in_general() {
+  if (!rt::on_worker) become_worker();
   const rt::Fiber* self;
   {
     const rt::RuntimeSectionOnWorker section;  // from here to the switch nobody moves us
     rt::Worker* worker = rt::current_worker_unchecked();
     self = worker->current;
-    if (__builtin_expect(worker->waits_plainly && self != &worker->hub, true)) {
-      worker->yield_plainly();
-    } else if (self != &worker->hub) {
-      rt::Worker::yield_current(worker);
-    }
+    if (self != &worker->hub) rt::Worker::yield_current(worker);
   }
-  if (__builtin_expect(is_hub(self), false)) refuse_on_hub();
+  if (is_hub(self)) refuse_on_hub();
   auto* record = static_cast<FiberRecord*>(self->api);
-  if (record != nullptr &&
-      __builtin_expect(record->attention.load(std::memory_order_relaxed), false)) {
-    throw_pending(*record);
+  if (record != nullptr) throw_pending(*record);
+}
+
+}  // namespace
+
+void yield() {
+  if (__builtin_expect(!rt::on_worker, false)) return yield_in_general();
+  // Who waits plainly is not preempted and stays on its OS thread: no runtime mode is needed.
+  rt::Worker* worker = rt::current_worker_unchecked();
+  if (__builtin_expect(!worker->waits_plainly || !worker->yield_plainly(), false)) {
+    return yield_in_general();
+  }
+  rt::Fiber* self = rt::current_worker_unchecked()->current;
+  if (__builtin_expect(self->interrupt_pending.load(std::memory_order_relaxed), false) &&
+      self->api != nullptr) {
+    throw_pending(*static_cast<FiberRecord*>(self->api));
   }
 }
 

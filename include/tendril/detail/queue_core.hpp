@@ -22,6 +22,26 @@ class QueueCore {
   QueueCore(const QueueCore&) = delete;
   QueueCore& operator=(const QueueCore&) = delete;
 
+  // What is done most often, without a call: if there is room, or an item, nobody waits for it and
+  // the queue has been used by this OS thread only. False, and nothing done, otherwise.
+  bool put_plainly(uint64_t item) noexcept {
+    return plainly(lock_, [this, item](const void*) {
+      if (getters_.head != nullptr || count_ >= capacity_ || count_ >= ring_size_ || shut_down_) {
+        return false;
+      }
+      push(item);
+      ++unfinished_;
+      return true;
+    });
+  }
+  bool get_plainly(uint64_t& item) noexcept {
+    return plainly(lock_, [this, &item](const void*) {
+      if (count_ == 0 || putters_.head != nullptr) return false;
+      item = pop();
+      return true;
+    });
+  }
+
   // Throw what is thrown into the fiber; put also std::bad_alloc, and then keeps nothing.
   QueueResult put(uint64_t item, Duration timeout);
   QueueResult get(uint64_t& item, Duration timeout);
@@ -48,8 +68,14 @@ class QueueCore {
  private:
   friend struct SelectAccess;
   bool reserve_one() noexcept;
-  void push(uint64_t item) noexcept;
-  uint64_t pop() noexcept;
+  void push(uint64_t item) noexcept { ring_[(first_ + count_++) & (ring_size_ - 1)] = item; }
+  uint64_t pop() noexcept {
+    --count_;
+    if (last_in_first_out_) return ring_[(first_ + count_) & (ring_size_ - 1)];
+    const uint64_t item = ring_[first_];
+    first_ = (first_ + 1) & (ring_size_ - 1);
+    return item;
+  }
 
   mutable BiasedLock lock_;  // guards everything below
   uint64_t* ring_ = nullptr;
