@@ -17,7 +17,7 @@ import tarfile
 import program_suite
 
 SOURCES = pathlib.Path("/usr/src/glibc")
-PARTS = ["nptl", "rt", "htl", "socket", "signal", "posix", "io", "misc", "time", "stdlib", "malloc", "libio", "resolv",
+PARTS = ["nptl", "rt", "socket", "signal", "posix", "io", "misc", "time", "stdlib", "malloc", "libio", "resolv",
          "dlfcn", "inet", "stdio-common"]
 LOADER = b"/lib64/ld-linux-x86-64.so.2\0"
 
