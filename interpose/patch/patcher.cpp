@@ -67,8 +67,7 @@ int visit(dl_phdr_info* info, size_t, void*) {
   if (!object.read(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum)) return 0;
   if (std::strncmp(name, "ld-linux", 8) == 0) {
     loader = object;
-  } else if (std::strncmp(name, "linux-vdso", 10) != 0 && !is_runtime(object) &&
-             object_count < kMostObjects) {
+  } else if (!is_runtime(object) && object_count < kMostObjects) {
     objects[object_count++] = object;
   }
   return 0;

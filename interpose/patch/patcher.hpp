@@ -1,7 +1,7 @@
 // The patch front end: rewrites `syscall` sites to jump to trampolines, so that a system call comes
 // to the dispatcher without a signal: those of every object that is loaded when the process becomes
-// green, and of those that are opened later. Left alone are the vDSO, the runtime itself, and the
-// loader, whose calls tell by the trap what it opens and closes (late_objects.hpp).
+// green, the vDSO included, and of those that are opened later. Left alone are the runtime itself,
+// and the loader, whose calls tell by the trap what it opens and closes (late_objects.hpp).
 //
 // Nobody may be running in the code that is rewritten, because a jump is several bytes and a window
 // may be several instructions. So there are two moments for it: while the process has one thread,

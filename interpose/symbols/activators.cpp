@@ -23,9 +23,13 @@
 namespace {
 
 // Threads that libraries make from runtime code (libuv's pool, on a hub) stay native. False when
-// there is nothing left to make one from.
+// there is nothing left to make one from. What activation asks libc for leaves no trace in errno.
 bool before_thread() noexcept {
-  return tendril::kernel::is_active() || tendril::kernel::activate();
+  if (tendril::kernel::is_active()) return true;
+  const int before = errno;
+  const bool active = tendril::kernel::activate();
+  errno = before;
+  return active;
 }
 
 int refuse(int error) noexcept {

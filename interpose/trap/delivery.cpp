@@ -32,6 +32,9 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
   uint64_t handler_mask = thread->blocked | action.mask;
   if ((action.flags & SA_NODEFER) == 0) handler_mask |= kernel::signal_bit(signal);
   kernel::signals().set_blocked(thread, handler_mask);
+  // If this was the only one, the first call that the handler makes need not look for more: it
+  // would take a trap and the room of a signal frame, of which small stacks have few.
+  if (thread->fiber->interrupt_pending.load()) (void)kernel::signals().has_accepted(thread);
   mask_of(frame) = resume_mask;  // the handler may look at it, and change it
   frame->uc_stack = thread->alternate_stack;
 

@@ -70,8 +70,18 @@ static void* sees_zero(void* argument) {
 
 int main(void) {
   CHECK_RC(pthread_barrier_init(&barrier, NULL, kThreads));
+  CHECK_EQ(0, errno);
   errno = EDOM;
   CHECK_EQ(0, (intptr_t)join_thread(start_thread(sees_zero, NULL)));
+  CHECK_EQ(EDOM, errno);  // the first thread of a process is no exception, nor is that of a child
+  pid_t child = fork();
+  if (child == 0) {
+    CHECK_EQ(0, (intptr_t)join_thread(start_thread(sees_zero, NULL)));
+    _exit(errno == EDOM ? 0 : 1);
+  }
+  int status;
+  CHECK_EQ(child, waitpid(child, &status, 0));
+  CHECK_EQ(0, status);
   pass("errno of a new thread is 0");
 
   pthread_t threads[kThreads];

@@ -1,5 +1,7 @@
 // Threads on stacks that the program supplies: as small as the system allows plus a page, and of
-// 64 KB with signal handlers. Nothing is written below or above them.
+// 64 KB with signal handlers; and the smallest, with two handlers of which one interrupts the
+// other. Nothing is written below or above them.
+#include <linux/futex.h>
 #include <sys/mman.h>
 
 #include "check.h"
@@ -42,6 +44,26 @@ static void* is_signalled(void* argument) {
   if (pthread_kill(pthread_self(), SIGUSR1) != 0) return (void*)1;
   if (handled == before) return (void*)2;
   return blocks_in_many_ways(argument);
+}
+
+static void make_a_call(int number) {
+  static int nobody_waits_here;
+  syscall(SYS_futex, &nobody_waits_here, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  on_signal(number);
+}
+
+// Both are pending when the mask opens, so the second handler runs within the first.
+static void* is_signalled_twice(void* argument) {
+  sigset_t both;
+  sigemptyset(&both);
+  sigaddset(&both, SIGUSR1);
+  sigaddset(&both, SIGUSR2);
+  if (pthread_sigmask(SIG_BLOCK, &both, NULL) != 0) return (void*)1;
+  if (pthread_kill(pthread_self(), SIGUSR1) != 0) return (void*)2;
+  if (pthread_kill(pthread_self(), SIGUSR2) != 0) return (void*)3;
+  if (pthread_sigmask(SIG_UNBLOCK, &both, NULL) != 0) return (void*)4;
+  char c;
+  return read(ends[0], &c, 1) == 1 ? argument : (void*)5;
 }
 
 static void run(void* (*body)(void*), size_t size, size_t offset) {
@@ -93,5 +115,12 @@ int main(void) {
   pass("64 KB with a signal handler");
   run(blocks_in_many_ways, 64 * 1024, 48);
   pass("64 KB, not aligned to a page");
+  action.sa_handler = make_a_call;
+  CHECK_OK(sigaction(SIGUSR1, &action, NULL));
+  CHECK_OK(sigaction(SIGUSR2, &action, NULL));
+  handled = 0;
+  run(is_signalled_twice, smallest, 0);
+  CHECK_EQ(2 * kThreads, handled);
+  pass("the smallest stack with two signal handlers");
   return 0;
 }

@@ -18,6 +18,7 @@ TESTS = pathlib.Path("/usr/libexec/installed-tests/glib")
 NOT_RUN = {
     "fake-document-portal": "a server of other tests",
     "fake-service-name": "a server of other tests",
+    "gapplication": "a timer of one case ends another's application: on a busy machine most runs fail natively",
     "gdbus-threading": "takes longer than all the others",
     "performance": "measures; it has no cases",
 }
@@ -35,11 +36,15 @@ def programs():
 
 
 def outcomes(program, run):
-    """By the lines of the Test Anything Protocol, and how the program ended."""
+    """By the lines of the Test Anything Protocol, and how the program ended.
+
+    A case that provokes a race counts as passed if the race has not come about: that is no two times the same.
+    """
     cases = {}
     for line in run.output.splitlines():
         if match := re.match(r"(ok|not ok) \d+ (?:- )?(\S+)(.*# SKIP)?", line):
-            outcome = "failed" if match[1] != "ok" else "skipped" if match[3] else "ok"
+            skipped = match[3] and "Failed to reproduce race" not in line
+            outcome = "failed" if match[1] != "ok" else "skipped" if skipped else "ok"
             case = re.sub(r"seed:\d+", "seed", match[2])  # another one at each run
             cases[f"{program.name}:{case}"] = outcome
     cases[program.name] = program_suite.ending(run.status)

@@ -17,7 +17,7 @@ import tarfile
 import program_suite
 
 SOURCES = pathlib.Path("/usr/src/glibc")
-PARTS = ["nptl", "rt", "htl", "socket", "signal", "posix", "io", "misc", "time", "stdlib", "malloc", "libio", "resolv",
+PARTS = ["nptl", "rt", "socket", "signal", "posix", "io", "misc", "time", "stdlib", "malloc", "libio", "resolv",
          "dlfcn", "inet", "stdio-common"]
 LOADER = b"/lib64/ld-linux-x86-64.so.2\0"
 
@@ -55,10 +55,15 @@ def build(directory):
     run([source / "configure", "--prefix=/usr", "--disable-werror", "--disable-nscd"], target, log)
     jobs = f"-j{os.cpu_count()}"
     run(["make", jobs], target, log)
-    for part in PARTS:  # some tests cannot be built outside Debian's own build
-        with open(log, "ab") as sink:
-            subprocess.run(["make", jobs, "-k", "run-built-tests=no", f"subdirs={part}", "check"], cwd=target,
-                           stdout=sink, stderr=sink, check=False)
+    # A few tests, none of those that are run here, want a whole system installed, its manual too, which the archive
+    # lacks: no test would be built.
+    (target / "testroot.pristine").mkdir(exist_ok=True)
+    (target / "testroot.pristine" / "install.stamp").touch()
+    with open(log, "ab") as sink:  # some tests cannot be built outside Debian's own build
+        subprocess.run(["make", jobs, "-k", "run-built-tests=no", f"subdirs={' '.join(PARTS)}", "check"], cwd=target,
+                       stdout=sink, stderr=sink, check=False)
+    if not (target / "nptl" / "tst-cond1").exists():
+        sys.exit(f"no test was built: see {log}")
     done.touch()
     return source, target
 

@@ -63,8 +63,8 @@ class KnownDifferences:
 
 def section(entries):
     """What the page has below its heading."""
-    text = ("\nSuites that others wrote are run natively and green and compared case by case (CPython's own, stress-ng;\n"
-            "`ctest -L long` runs all of them). ")
+    text = ("\nSuites that others wrote are run natively and green and compared case by case (those of CPython, GLib and the C\n"
+            "library, and stress-ng; `ctest -L long` runs all of them). ")
     if not entries:
         return text + "Every case ends as it does natively.\n"
     text += ("These cases end otherwise, and have to; an entry that makes no difference any\nmore fails the run.\n\n"
