@@ -28,7 +28,7 @@ template <auto Function>
 struct Bind;
 
 template <typename... Args, long (*Function)(Args...)>
-struct Bind<Function> {
+requires(!(std::is_same_v<Args, Call&> || ...)) struct Bind<Function> {
   static long call(Call& call) { return with_indices(call, std::index_sequence_for<Args...>{}); }
   template <size_t... I>
   static long with_indices(Call& call, std::index_sequence<I...>) {
