@@ -27,6 +27,7 @@ enum : uint64_t {
   kNoNowaitWrite = 1 << 14,
   kOriginKnown = 1 << 15,
   kExamined = 1 << 16,
+  kDuplicated = 1 << 17,
 };
 constexpr int kEpochShift = 32;
 constexpr int kOutsideShift = 48;
@@ -37,7 +38,8 @@ static_assert(unpack(kNonblocking).nonblocking && unpack(kSharedOutside).shared_
               unpack(kMaybeDuplicated).maybe_duplicated && unpack(kReadLimit).read_limit &&
               unpack(kWriteLimit).write_limit && unpack(kNoNowaitRead).no_nowait_read &&
               unpack(kNoNowaitWrite).no_nowait_write && unpack(kOriginKnown).origin_known &&
-              unpack(kExamined).examined && unpack(uint64_t{1} << kEpochShift).epoch == 1 &&
+              unpack(kExamined).examined && unpack(kDuplicated).duplicated &&
+              unpack(uint64_t{1} << kEpochShift).epoch == 1 &&
               unpack(uint64_t{1} << kOutsideShift).outside == 1);
 #endif
 
@@ -161,7 +163,8 @@ void DescriptorTable::duplicated(int from, int to) noexcept {
   Facts facts;
   if (this->facts(from, *source, &facts) != 0) return;
   poller().begin_anew(to);
-  target->facts.store(source->facts.fetch_or(kMaybeDuplicated) | kMaybeDuplicated);
+  constexpr uint64_t kBoth = kMaybeDuplicated | kDuplicated;
+  target->facts.store(source->facts.fetch_or(kBoth) | kBoth);
 }
 
 void DescriptorTable::set_nonblocking(int fd, bool value) noexcept {

@@ -39,7 +39,8 @@ struct Facts {
   bool no_nowait_write : 1;
   bool origin_known : 1;  // a tracked call made it: who may share it is right
   bool examined : 1;      // kind, nonblocking and the limits are right
-  uint16_t : 15;
+  bool duplicated : 1;    // a tracked call made another descriptor of it
+  uint16_t : 14;
   uint16_t epoch : 16;    // of changes to what may be duplicated, when this was learnt
   uint16_t outside : 16;  // how often everything had been shared outside by then
 };

@@ -154,7 +154,9 @@ long SignalState::set_action(int signal, const KernelAction* wanted, KernelActio
 // so far: natively its thread would have run it before it could take the handler away. Here it may
 // wait for another worker, whose OS thread the kernel has chosen.
 void SignalState::hand_to_handler(int signal) noexcept {
-  if ((kernel_mask_.load(std::memory_order_relaxed) & signal_bit(signal)) != 0) return;
+  const uint64_t not_ours =
+      kernel_mask_.load(std::memory_order_relaxed) | signal_bit(SIGSYS) | signal_bit(kKickSignal);
+  if ((not_ours & signal_bit(signal)) != 0) return;
   const uint64_t set = signal_bit(signal);
   const timespec now{0, 0};
   siginfo_t info;

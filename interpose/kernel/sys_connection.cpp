@@ -38,10 +38,11 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
   if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0 || transfer.facts.nonblocking ||
       (transfer.facts.kind != FdKind::kStream && transfer.facts.kind != FdKind::kPacket)) {
     while (result == -EINTR) result = native();
-  } else if (!transfer.facts.shared_outside && !transfer.facts.maybe_duplicated) {
+  } else if (!transfer.facts.shared_outside && !transfer.facts.duplicated) {
     // Only this number takes connections from it, one thread at a time: accept finds the one that
     // made it readable and returns at once. It may still wait if another file takes the number just
-    // then. So no lock is held, and it waits like any call that is passed on.
+    // then, or if it has another number since before anything was green. So no lock is held, and it
+    // waits like any call that is passed on.
     result = blocking_transfer(transfer, [&]() -> long {
       const rt::SoleTry sole(poller(), *transfer.state, transfer.direction);
       if (!sole) return -EAGAIN;

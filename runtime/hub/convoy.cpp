@@ -4,7 +4,7 @@
 
 namespace tendril::rt {
 
-void Convoy::judged(bool futile) noexcept {
+void Convoy::judged(bool futile, size_t workers) noexcept {
   const uint32_t useful = useful_.load(std::memory_order_relaxed);
   const Nanoseconds pause = pause_.load(std::memory_order_relaxed);
   if (!futile) {  // what the rest do while others are held back says nothing about all
@@ -13,10 +13,11 @@ void Convoy::judged(bool futile) noexcept {
     }
     return;
   }
-  if (useful == 1) return;
+  const uint32_t run = std::min(useful, static_cast<uint32_t>(workers));
+  if (run < 2) return;
   until_.store(monotonic_now() + pause, std::memory_order_relaxed);
   pause_.store(std::min(pause * 2, kLongestPause), std::memory_order_relaxed);
-  useful_.store(useful / 2, std::memory_order_release);
+  useful_.store(run / 2, std::memory_order_release);
 }
 
 }  // namespace tendril::rt

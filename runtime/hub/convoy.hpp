@@ -71,8 +71,13 @@ class Convoy {
   bool holds_anybody_back() const noexcept { return useful() != limit_; }
   Deadline held_back_until() const noexcept { return until_.load(std::memory_order_relaxed); }
 
-  // What a worker's window says. Any worker.
-  void judged(bool futile) noexcept;
+  // What a worker's window says, of so many workers that there are. Any worker.
+  void judged(bool futile, size_t workers) noexcept;
+
+  // The pause is over: all may run again. Any worker, at its hub's turns.
+  void look(Deadline now) noexcept {
+    if (holds_anybody_back() && now >= held_back_until()) release();
+  }
 
   // All may run again. True if some could not.
   bool release() noexcept { return useful_.exchange(limit_, std::memory_order_relaxed) != limit_; }

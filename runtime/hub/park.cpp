@@ -107,11 +107,11 @@ namespace {
 // A lock convoy shows by these, see convoy.hpp.
 void note_wait(Fiber& self) noexcept {
   Worker* worker = current_worker_unchecked();
-  if (worker->group != nullptr) worker->note_wait(self);
+  if (worker->group != nullptr && !worker->reserved) worker->note_wait(self);
 }
 void note_return(Fiber& self) noexcept {
   Worker* worker = current_worker_unchecked();
-  if (worker->group == nullptr) return;
+  if (worker->group == nullptr || worker->reserved) return;
   const WaitKind from = self.wait_kind;
   if (from == WaitKind::kReadable || from == WaitKind::kPoll || from == WaitKind::kWritable ||
       from == WaitKind::kSleep) {

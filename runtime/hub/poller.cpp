@@ -297,6 +297,7 @@ uint32_t Poller::forget_locked(int fd, FdState& s) noexcept {
     s.registered = false;
   }
   s.always_ready = false;
+  s.trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
   s.rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
   s.facts.store(0, std::memory_order_relaxed);
   for (int side = 0; side < 2; ++side) {
@@ -337,6 +338,7 @@ void Poller::begin_anew(int fd) noexcept {
   if (s->registered) {
     forget_locked(fd, *s);
   } else {
+    s->trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
     s->rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
     s->drained[0].store(0, std::memory_order_relaxed);
     s->drained[1].store(0, std::memory_order_relaxed);

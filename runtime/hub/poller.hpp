@@ -202,7 +202,9 @@ class Poller {
 
 // While it lives and is true, no other SoleTry on the descriptor is: for operations that ask for
 // readiness first, because they have no way to say EAGAIN. Whoever was told false waits as after
-// EAGAIN, and is woken when this one ends. It holds no lock: the operation may wait.
+// EAGAIN, and is woken when this one ends. It holds no lock: the operation may wait. If it does
+// while the number gets a new owner, that one's tries do not wait for it; when it ends it may end
+// one of those too early, and two of them are then made at once.
 class SoleTry {
  public:
   SoleTry(Poller& poller, FdState& s, Direction direction) noexcept

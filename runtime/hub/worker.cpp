@@ -174,14 +174,14 @@ void Worker::count_movable(const Fiber* fiber, int change) noexcept {
 void Worker::note_return_from_outside(Fiber& self) noexcept {
   self.was_stolen = false;
   if (!group->has_several()) return;
-  if (strange_runs_.begin(stats.switches)) group->convoy().judged(strange_runs_.judge());
+  if (strange_runs_.begin(stats.switches)) group->strange_runs_judged(strange_runs_.judge());
 }
 
 void Worker::note_wait(Fiber& self) noexcept {
   const bool at_lock = self.wait_kind == WaitKind::kFutex;
   if (self.was_stolen) {
     self.was_stolen = false;
-    if (strange_runs_.end_stolen(at_lock)) group->convoy().judged(strange_runs_.judge());
+    if (strange_runs_.end_stolen(at_lock)) group->strange_runs_judged(strange_runs_.judge());
   } else if (at_lock) {
     strange_runs_.meets_lock(stats.switches);
   }

@@ -142,6 +142,7 @@ void WorkerGroup::take_injected(Worker& worker) noexcept {
 }
 
 void WorkerGroup::look_for_work(Worker& worker, Deadline now) noexcept {
+  convoy_.look(now);
   take_injected(worker);
   if (worker.anything_ready()) return;
   fire_others(worker, now);
@@ -187,9 +188,12 @@ WorkerGroup::Situation WorkerGroup::situation_of(Worker& worker) noexcept {
 
 void WorkerGroup::want_spares(uint32_t count) noexcept {
   if (count > kMostSpares) count = kMostSpares;
-  if (spares_wanted_.exchange(count) == count) return;
+  // Those who are held back come first. Released before the number changes: who is about to stand
+  // by has read both, the number first.
+  const bool released = count != 0 && convoy_.release();
+  if (spares_wanted_.exchange(count) == count && !released) return;
   if (count == 0) return;  // they see it at their next hub turn
-  if (convoy_.release()) --count;
+  if (released) --count;
   while (ordinary_made() < limit_ + count) {
     const size_t before = ordinary_made();
     grow(limit_ + count);
@@ -238,7 +242,7 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
                                0,
                                0};
     interruptible_call(&worker.rung_, SYS_futex, arguments);
-    if (held_back && monotonic_now() >= convoy_.held_back_until()) convoy_.release();
+    if (held_back) convoy_.look(monotonic_now());
   }
   standing_by_.fetch_sub(1, std::memory_order_relaxed);
   worker.sleeping_.store(false, std::memory_order_relaxed);

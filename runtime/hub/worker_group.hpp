@@ -105,6 +105,7 @@ class WorkerGroup {
   bool has_several() const noexcept {
     return made_.load(std::memory_order_relaxed) > 1 && convoy_.useful() > 1;
   }
+  void strange_runs_judged(bool futile) noexcept { convoy_.judged(futile, ordinary_made()); }
   bool anybody_sleeps() const noexcept { return sleepers_.load(std::memory_order_seq_cst) != 0; }
   // True for the last of those who begin to sleep or to stand by, perhaps for several at once.
   bool everybody_sleeps() const noexcept {
@@ -136,7 +137,6 @@ class WorkerGroup {
     return worker.spare_rank_ >= spares_wanted_.load(std::memory_order_relaxed) ||
            worker.rank_ >= convoy_.useful();
   }
-  Convoy& convoy() noexcept { return convoy_; }
   // Hands over what the worker has and waits until it is wanted, or was rung.
   void stand_by(Worker& worker) noexcept;
 

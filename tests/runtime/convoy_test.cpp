@@ -59,19 +59,32 @@ TEST_CASE("half of the workers are held back at a time, and all return in the en
   convoy.open(4);
   CHECK(convoy.useful() == 4);
   CHECK(!convoy.release());
-  convoy.judged(false);
+  convoy.judged(false, 4);
   CHECK(convoy.useful() == 4);
   const rt::Deadline before = rt::monotonic_now();
-  convoy.judged(true);
+  convoy.judged(true, 4);
   CHECK(convoy.useful() == 2);
   CHECK(convoy.held_back_until() > before);
-  convoy.judged(false);  // says nothing about four
+  convoy.judged(false, 4);  // says nothing about four
   CHECK(convoy.useful() == 2);
-  convoy.judged(true);
-  convoy.judged(true);
+  convoy.judged(true, 4);
+  convoy.judged(true, 4);
   CHECK(convoy.useful() == 1);  // one always runs
   CHECK(convoy.release());
   CHECK(convoy.useful() == 4);
+}
+
+TEST_CASE("what is halved are the workers that there are, and the pause ends by the clock") {
+  rt::Convoy convoy;
+  convoy.open(16);
+  convoy.judged(true, 1);  // nobody to hold back
+  CHECK(convoy.useful() == 16);
+  convoy.judged(true, 3);
+  CHECK(convoy.useful() == 1);
+  convoy.look(convoy.held_back_until() - 1);
+  CHECK(convoy.useful() == 1);
+  convoy.look(convoy.held_back_until());
+  CHECK(convoy.useful() == 16);
 }
 
 TEST_CASE("who is held back again is held back for longer, unless all was well in between") {
@@ -79,7 +92,7 @@ TEST_CASE("who is held back again is held back for longer, unless all was well i
   convoy.open(2);
   const auto pause = [&] {
     const rt::Deadline now = rt::monotonic_now();
-    convoy.judged(true);
+    convoy.judged(true, 4);
     const rt::Nanoseconds length = convoy.held_back_until() - now;
     convoy.release();
     return length;
@@ -87,7 +100,7 @@ TEST_CASE("who is held back again is held back for longer, unless all was well i
   const rt::Nanoseconds first = pause();
   const rt::Nanoseconds second = pause();
   CHECK(second > first * 3 / 2);
-  for (int i = 0; i < 20; ++i) convoy.judged(false);
+  for (int i = 0; i < 20; ++i) convoy.judged(false, 4);
   CHECK(pause() < second);
   for (int i = 0; i < 20; ++i) pause();
   CHECK(pause() < 1'000'000'000);
