@@ -132,8 +132,9 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   void start();
-  // As that of StreamServer. Idle connections are closed at once, a request that is being served is
-  // answered, within the grace.
+  // As that of StreamServer. Connections between two requests are closed at once. Within the grace
+  // a request that is being served is answered, and so is the first one of a connection that was
+  // accepted already, if it comes before its header_timeout.
   bool stop(Duration grace = Duration::zero());
   void serve_forever();
   SocketAddress address() const;

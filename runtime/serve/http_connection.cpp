@@ -206,8 +206,10 @@ bool HttpConnection::read_request() {
   headers_done_ = message_done_ = false;
   refuse_with_ = 0;
   if (begin_ == end_) {
-    if (shared_.stopping) return false;
-    idle_ = true;
+    // Who has connected and not been answered yet has been promised an answer: its request may be
+    // on its way, and only between two requests does a client reckon with the end.
+    if (shared_.stopping && !first_) return false;
+    idle_ = !first_;
     bool more = false;
     try {
       more = fill(first_ ? options_.header_timeout : options_.keep_alive_timeout);

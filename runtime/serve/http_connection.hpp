@@ -95,8 +95,8 @@ class HttpConnection {
 
   std::string spare_;  // empty, with room for an answer
 
-  bool idle_ = false;
-  bool first_ = true;
+  bool idle_ = false;  // waits between two requests
+  bool first_ = true;  // no request has come yet
 };
 
 }  // namespace tendril::detail

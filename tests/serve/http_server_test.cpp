@@ -163,6 +163,25 @@ TEST_CASE("a graceful stop answers who is being served and closes idle connectio
   running.get();
 }
 
+TEST_CASE("a graceful stop answers the first request of who was accepted before") {
+  CleanIo clean;
+  HttpServer server(SocketAddress::loopback(0), handle);
+  auto running = tendril::spawn([&] { server.serve_forever(); });
+  RawClient silent(server.port());
+  while (server.connections() < 1) tendril::sleep(1ms);
+  RawClient waiting(server.port());
+  waiting.say(get("/"));
+  while (server.connections() < 2) tendril::yield();  // accepted, and has not begun to read
+  auto stop = tendril::spawn([&] { return server.stop(20s); });
+  CHECK(waiting.answer() == "200 hello /");
+  CHECK(!stop.ready());
+  silent.say(get("/late"));
+  CHECK(silent.answer() == "200 hello /late");
+  CHECK(silent.head.find("Connection: close") != std::string::npos);
+  CHECK(stop.get());
+  running.get();
+}
+
 TEST_CASE("five hundred clients, keep-alive") {
   CleanIo clean;
   HttpServer server(SocketAddress::loopback(0), handle);
