@@ -3,6 +3,7 @@
 #include <linux/futex.h>
 
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/poller.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker_group.hpp"
 #include "runtime/platform/clock.hpp"
@@ -96,7 +97,9 @@ bool Watchdog::look() noexcept {
     seen_.fetch_add(blocked - blocked_at_last_look_, std::memory_order_relaxed);
   }
   blocked_at_last_look_ = blocked;
-  // One that sleeps would be woken by whatever concerns it, and takes what waits on others.
+  // One that sleeps is woken by descriptors, and takes what waits on others. But a timer that was
+  // armed on a worker before that got stuck may be due before the sleeper meant to look again.
+  if (blocked != 0 && somebody_sleeps) group_->first()->poller->ring();
   group_->want_spares(somebody_sleeps ? 0 : blocked);
   return awake;
 }
