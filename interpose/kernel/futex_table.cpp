@@ -77,7 +77,7 @@ int32_t sign_extended(uint32_t field) noexcept { return static_cast<int32_t>(fie
 
 }  // namespace
 
-FutexTable& futexes() noexcept { return rt::ProcessWide<FutexTable>::get(); }
+FutexTable& futexes() noexcept { return rt::MadeAtFirstUse<FutexTable>::get(); }
 
 // Precondition: the waiter is queued, its wait open.
 long FutexTable::park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept {

@@ -14,7 +14,7 @@ uint32_t ThreadTable::start_of_tids() noexcept {
   return (pid * 2654435761U) % kTidSpan;
 }
 
-ThreadTable& threads() noexcept { return rt::ProcessWide<ThreadTable>::get(); }
+ThreadTable& threads() noexcept { return rt::MadeAtFirstUse<ThreadTable>::get(); }
 
 GreenThread* ThreadTable::create() noexcept { return rt::runtime_new<GreenThread>(); }
 

@@ -40,7 +40,7 @@ int addressee(const siginfo_t& info) noexcept {
   return info.si_code == SI_TIMER ? thread_timers().target(info.si_timerid) : 0;
 }
 
-SignalState& signals() noexcept { return rt::ProcessWide<SignalState>::get(); }
+SignalState& signals() noexcept { return rt::MadeAtFirstUse<SignalState>::get(); }
 
 DefaultAction default_action(int signal) noexcept {
   switch (signal) {

@@ -28,7 +28,7 @@ bool address_space_is_limited() noexcept {
 
 }  // namespace
 
-StackArenas& stack_arenas() noexcept { return rt::ProcessWide<StackArenas>::get(); }
+StackArenas& stack_arenas() noexcept { return rt::MadeAtFirstUse<StackArenas>::get(); }
 
 // Precondition: lock_.
 bool StackArenas::make(Arena& arena, size_t size) noexcept {

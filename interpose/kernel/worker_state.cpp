@@ -24,7 +24,7 @@ constinit SharedCall shared_call;
 
 }  // namespace
 
-rt::WorkerGroup& workers() noexcept { return rt::ProcessWide<rt::WorkerGroup>::get(); }
+rt::WorkerGroup& workers() noexcept { return rt::MadeAtFirstUse<rt::WorkerGroup>::get(); }
 
 void post_arrived_signals() noexcept {
   SignalInbox& inbox = state_of(rt::current_worker_unchecked())->inbox;

@@ -2,7 +2,6 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <link.h>
 #include <sys/mman.h>
 
 #include <cerrno>
@@ -113,32 +112,50 @@ int our_fexecve(int fd, char* const* words, char* const* environment) noexcept {
   return our_execveat(fd, "", words, environment, AT_EMPTY_PATH);
 }
 
-// Nobody jumps into the middle of a function but itself: it is replaced as a whole.
+// Nobody jumps into the middle of a function but itself: it is replaced as a whole. Its size is
+// known by the C library's alignment of functions: looking its symbol up by address would walk all
+// of them, in every process.
 uint8_t* find(const char* name, const uint8_t* beginning, size_t size) noexcept {
+  constexpr uintptr_t kAlignment = 16;
+  static_assert(kJumpSize <= kAlignment);
   auto* function = static_cast<uint8_t*>(dlsym(RTLD_NEXT, name));
-  Dl_info info;
-  void* entry = nullptr;
-  if (function == nullptr || dladdr1(function, &info, &entry, RTLD_DL_SYMENT) == 0) {
-    return nullptr;
-  }
-  const auto* symbol = static_cast<const ElfW(Sym)*>(entry);
-  const bool known = symbol != nullptr && symbol->st_size >= kJumpSize &&
-                     (size == 0 || std::memcmp(function, beginning, size) == 0);
+  const bool known = function != nullptr &&
+                     (reinterpret_cast<uintptr_t>(function) & (kAlignment - 1)) == 0 &&
+                     std::memcmp(function, beginning, size) == 0;
   return known ? function : nullptr;
 }
 
-// Without a call of libc: its pages are not executable meanwhile.
-bool replace(uint8_t* function, const void* ours) noexcept {
-  const uintptr_t first = reinterpret_cast<uintptr_t>(function) & ~(rt::kPageSize - 1);
-  const uintptr_t last = reinterpret_cast<uintptr_t>(function) + kJumpSize;
-  if (rt::raw_syscall(SYS_mprotect, first, last - first, PROT_READ | PROT_WRITE) != 0) return false;
+void write_jump(uint8_t* function, const void* ours) noexcept {
   volatile uint8_t* to = function;
   for (const uint8_t byte : kJump) *to++ = byte;
   const auto address = reinterpret_cast<uintptr_t>(ours);
   for (size_t i = 0; i < sizeof address; ++i) *to++ = static_cast<uint8_t>(address >> 8 * i);
+}
+
+struct Replacement {
+  uint8_t* function;
+  const void* ours;
+};
+
+// All at once, since changing the protection costs more than all the rest. Without a call of libc,
+// whose pages are not executable meanwhile.
+bool replace(const Replacement (&all)[3]) noexcept {
+  const auto address = [](const Replacement& one) {
+    return reinterpret_cast<uintptr_t>(one.function);
+  };
+  uintptr_t first = address(all[0]);
+  uintptr_t last = first;
+  for (const Replacement& one : all) {
+    first = address(one) < first ? address(one) : first;
+    last = address(one) > last ? address(one) : last;
+  }
+  first &= ~(rt::kPageSize - 1);
+  const size_t length = last + kJumpSize - first;
+  if (rt::raw_syscall(SYS_mprotect, first, length, PROT_READ | PROT_WRITE) != 0) return false;
+  for (const Replacement& one : all) write_jump(one.function, one.ours);
   // Nothing can go on until libc is executable again; a want of memory passes.
   for (long result;
-       (result = rt::raw_syscall(SYS_mprotect, first, last - first, PROT_READ | PROT_EXEC)) != 0;) {
+       (result = rt::raw_syscall(SYS_mprotect, first, length, PROT_READ | PROT_EXEC)) != 0;) {
     if (result != -ENOMEM) rt::raw_syscall(SYS_exit_group, 126);
     rt::raw_syscall(SYS_sched_yield);
   }
@@ -152,9 +169,9 @@ bool replace_exec_functions() noexcept {
   uint8_t* execveat = find("execveat", kExecveat, sizeof kExecveat);
   uint8_t* fexecve = find("fexecve", nullptr, 0);  // makes its system call itself
   if (execve == nullptr || execveat == nullptr || fexecve == nullptr) return false;
-  return replace(execve, reinterpret_cast<const void*>(&our_execve)) &&
-         replace(execveat, reinterpret_cast<const void*>(&our_execveat)) &&
-         replace(fexecve, reinterpret_cast<const void*>(&our_fexecve));
+  return replace({{execve, reinterpret_cast<const void*>(&our_execve)},
+                  {execveat, reinterpret_cast<const void*>(&our_execveat)},
+                  {fexecve, reinterpret_cast<const void*>(&our_fexecve)}});
 }
 
 }  // namespace tendril::patch

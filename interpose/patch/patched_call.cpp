@@ -44,6 +44,14 @@ uint64_t enabled_components() noexcept {
   return uint64_t{high} << 32 | low;
 }
 
+// Not by the compiler's own table, which would be filled in every process: CPUID is dear in a
+// virtual machine.
+bool has_avx512bw() noexcept {
+  constexpr unsigned kAvx512bw = 1U << 30;
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ebx & kAvx512bw) != 0;
+}
+
 uint8_t class_of(long number) noexcept {
   const kernel::SyscallRow& row = kernel::syscall_row(number);
   switch (number) {
@@ -108,8 +116,7 @@ bool prepare_calls() noexcept {
   // Without AVX-512BW there is no move of a whole mask register.
   constexpr uint64_t kAvx = 0x4, kAvx512 = 0xe0;
   tendril_has_avx = (enabled & kAvx) != 0;
-  tendril_vectors_told = (eax & kXgetbv1) != 0 &&
-                         ((enabled & kAvx512) == 0 || __builtin_cpu_supports("avx512bw") != 0);
+  tendril_vectors_told = (eax & kXgetbv1) != 0 && ((enabled & kAvx512) == 0 || has_avx512bw());
   for (long number = 0; number < CALL_CLASSES; ++number) {
     tendril_call_class[number] = class_of(number);
   }

@@ -1,6 +1,5 @@
 #include "runtime/context/context.hpp"
 
-#include <cxxabi.h>
 #include <pthread.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -9,12 +8,26 @@
 
 namespace tendril::rt {
 
+namespace {
+
+constinit std::atomic<ExceptionStateOfThread> exception_state_of_thread{nullptr};
+
+// Of a process in which nobody throws through fibers that share an FS base: never any.
+constinit ExceptionState no_exceptions;
+
+}  // namespace
+
+void set_exception_state(ExceptionStateOfThread of_thread) noexcept {
+  exception_state_of_thread.store(of_thread, std::memory_order_relaxed);
+}
+
 void adopt_current_thread(Context& context, bool shared) noexcept {
   context.fs_base = get_fs_base();
   context.has_exceptions = false;
   if (shared) {
     context.errno_location = &errno;
-    context.exception_location = reinterpret_cast<ExceptionState*>(abi::__cxa_get_globals());
+    const auto of_thread = exception_state_of_thread.load(std::memory_order_relaxed);
+    context.exception_location = of_thread != nullptr ? of_thread() : &no_exceptions;
   }
 #if defined(__SANITIZE_ADDRESS__)
   pthread_attr_t attributes;

@@ -7,6 +7,7 @@
 //     runtime's exception state, which are thread-locals and would otherwise be mixed up.
 #pragma once
 
+#include <atomic>
 #include <boost/context/detail/fcontext.hpp>
 #include <cerrno>
 #include <cstddef>
@@ -52,6 +53,11 @@ struct Context {
   void* tsan_fiber = nullptr;
 #endif
 };
+
+// Where the calling thread's exception state is. Only the layer that throws needs the C++ runtime:
+// every process would have to load it otherwise. To be set before fibers that share an FS base.
+using ExceptionStateOfThread = ExceptionState* (*)();
+void set_exception_state(ExceptionStateOfThread of_thread) noexcept;
 
 // The context's flow of control is this OS thread's, now. `shared` as explained above.
 void adopt_current_thread(Context& context, bool shared) noexcept;

@@ -3,13 +3,6 @@
 #include "runtime/platform/asymmetric_fence.hpp"
 #include "runtime/platform/backoff.hpp"
 
-namespace tendril::detail {
-
-constinit const WorkerHead no_plain_worker{};
-constinit thread_local const WorkerHead* plain_worker = &no_plain_worker;
-
-}  // namespace tendril::detail
-
 namespace tendril::rt {
 namespace {
 

@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
-#include <new>
 
 #include "runtime/hub/worker.hpp"
+#include "runtime/memory/allocator.hpp"
 
 namespace tendril::rt {
 namespace {
@@ -22,6 +22,13 @@ struct Work {
 struct Lookup {
   uv_getaddrinfo_t uv;
   std::unique_ptr<LookupRequest> request;
+};
+
+struct Free {
+  template <typename Request>
+  void operator()(Request* request) const noexcept {
+    runtime_delete(request);
+  }
 };
 
 std::atomic<size_t> pool_threads{0};
@@ -74,16 +81,16 @@ int queue_work(WorkRequest* request) noexcept {
   std::unique_ptr<WorkRequest> owned(request);
   uv_loop_t* loop = current_worker_unchecked()->loop();
   if (loop == nullptr) return EMFILE;
-  auto* work = new (std::nothrow) Work{{}, std::move(owned)};
+  auto* work = runtime_new<Work>(uv_work_t{}, std::move(owned));
   if (work == nullptr) return ENOMEM;
   work->uv.data = work;
   const int error = uv_queue_work(
       loop, &work->uv, [](uv_work_t* uv) { static_cast<Work*>(uv->data)->request->run(); },
       [](uv_work_t* uv, int) {
-        const std::unique_ptr<Work> ended(static_cast<Work*>(uv->data));
+        const std::unique_ptr<Work, Free> ended(static_cast<Work*>(uv->data));
         ended->request->done();
       });
-  if (error != 0) delete work;
+  if (error != 0) runtime_delete(work);
   note_pool();
   return -error;
 }
@@ -93,17 +100,17 @@ int look_up(LookupRequest* request, const char* node, const char* service,
   std::unique_ptr<LookupRequest> owned(request);
   uv_loop_t* loop = current_worker_unchecked()->loop();
   if (loop == nullptr) return EMFILE;
-  auto* lookup = new (std::nothrow) Lookup{{}, std::move(owned)};
+  auto* lookup = runtime_new<Lookup>(uv_getaddrinfo_t{}, std::move(owned));
   if (lookup == nullptr) return ENOMEM;
   lookup->uv.data = lookup;
   const int error = uv_getaddrinfo(
       loop, &lookup->uv,
       [](uv_getaddrinfo_t* uv, int status, addrinfo* list) {
-        const std::unique_ptr<Lookup> ended(static_cast<Lookup*>(uv->data));
+        const std::unique_ptr<Lookup, Free> ended(static_cast<Lookup*>(uv->data));
         ended->request->done(eai_of(status), list);
       },
       node, service, &hints);
-  if (error != 0) delete lookup;
+  if (error != 0) runtime_delete(lookup);
   note_pool();
   return -error;
 }

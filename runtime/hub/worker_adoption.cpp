@@ -96,9 +96,6 @@ Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t 
   worker->last_hub_cycles_ = cycle_count();
   set_gs_base(reinterpret_cast<uintptr_t>(worker));
   on_worker = true;
-  if (worker->waits_plainly) {
-    tendril::detail::plain_worker = reinterpret_cast<const tendril::detail::WorkerHead*>(worker);
-  }
   *error = 0;
   return worker;
 }
@@ -110,7 +107,6 @@ void Worker::release_this_thread() noexcept {
           "a worker is released while it has work");
   worker->close_loop();
   on_worker = false;
-  tendril::detail::plain_worker = &tendril::detail::no_plain_worker;
   set_gs_base(0);
   retire_context(worker->hub);
   Fiber* root = worker->root;

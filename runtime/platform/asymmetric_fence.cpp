@@ -2,6 +2,8 @@
 
 #include <linux/membarrier.h>
 
+#include <atomic>
+
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
@@ -14,8 +16,12 @@ bool register_process() noexcept {
 }  // namespace
 
 bool can_fence_all_threads() noexcept {
-  static const bool possible = register_process();
-  return possible;
+  // Asking twice does no harm: both get the same answer.
+  static constinit std::atomic<int> possible{-1};
+  if (possible.load(std::memory_order_relaxed) < 0) {
+    possible.store(register_process() ? 1 : 0, std::memory_order_relaxed);
+  }
+  return possible.load(std::memory_order_relaxed) == 1;
 }
 
 void fence_all_threads() noexcept {

@@ -22,4 +22,18 @@ class [[gnu::visibility("hidden")]] ProcessWide {
   static inline const bool made_at_load = (get(), true);
 };
 
+// The same, but only at the first use, which must be made while there is one thread: a process that
+// never gets so far has nothing of it.
+template <typename T>
+class [[gnu::visibility("hidden")]] MadeAtFirstUse {
+ public:
+  static T& get() noexcept {
+    static T* instance = new (storage) T;
+    return *instance;
+  }
+
+ private:
+  alignas(T) static inline char storage[sizeof(T)];
+};
+
 }  // namespace tendril::rt

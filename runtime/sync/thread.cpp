@@ -1,5 +1,6 @@
 #include "runtime/sync/thread.hpp"
 
+#include <cxxabi.h>
 #include <unistd.h>
 
 #include <system_error>
@@ -18,6 +19,10 @@
 #include "runtime/sync/workers.hpp"
 
 namespace tendril::detail {
+
+constinit const WorkerHead no_plain_worker{};
+constinit thread_local const WorkerHead* plain_worker = &no_plain_worker;
+
 namespace {
 
 constinit rt::ObjectPool<ThreadRecord> thread_records;
@@ -40,6 +45,7 @@ struct ForeignRecord : FiberRecord {
     if (!adopted) return;
     rt::Worker* worker = rt::current_worker_unchecked();
     rt::process().remove_fiber(worker->current);
+    plain_worker = &no_plain_worker;
     rt::Worker::release_this_thread();
     note_worker_gone(worker);
     look_for_dead_end_at_thread_end();
@@ -47,6 +53,10 @@ struct ForeignRecord : FiberRecord {
 };
 
 thread_local ForeignRecord foreign_record;
+
+rt::ExceptionState* exception_state_of_thread() {
+  return reinterpret_cast<rt::ExceptionState*>(abi::__cxa_get_globals());
+}
 
 }  // namespace
 
@@ -57,6 +67,7 @@ rt::Worker* become_worker() {
   }
   rt::Fiber* root = rt::take_fiber();
   if (root == nullptr) throw std::system_error(ENOMEM, std::generic_category(), "tendril");
+  rt::set_exception_state(exception_state_of_thread);
   rt::adopt_current_thread(*root, /*shared=*/true);
   int error = 0;
   rt::Worker* worker = rt::Worker::adopt_this_thread(root, nullptr, 0, &error);
@@ -64,6 +75,7 @@ rt::Worker* become_worker() {
     rt::give_back_fiber(root);
     throw std::system_error(error, std::generic_category(), "tendril: no worker for this thread");
   }
+  if (worker->waits_plainly) plain_worker = reinterpret_cast<const WorkerHead*>(worker);
   __builtin_strcpy(root->name, "main");
   note_worker(worker);
   foreign_record.adopted = true;

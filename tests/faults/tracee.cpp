@@ -41,7 +41,7 @@ bool Tracees::is_of_runtime(pid_t tid, uint64_t instruction) {
     for (std::string line; std::getline(maps, line);) {
       const size_t name = line.rfind('/');
       if (name == std::string::npos || line.compare(name, 11, "/libtendril") != 0) continue;
-      runtime = runtime || line.compare(name, 14, "/libtendril.so") == 0;
+      runtime = runtime || line.compare(name, 19, "/libtendril-core.so") == 0;
       unsigned long begin = 0;
       unsigned long end = 0;
       if (std::sscanf(line.c_str(), "%lx-%lx", &begin, &end) == 2) ranges.emplace_back(begin, end);

@@ -2,8 +2,20 @@
 # A build leaves the command and the libraries where README says, and the command starts.
 set -euo pipefail
 build=$1
-for file in bin/tendril lib/libtendril.so lib/libtendril-interpose.so lib/libtendril-switchpoints.so \
-  lib/tendril-stacks; do
+libraries=(core interpose switchpoints serve)
+for file in bin/tendril lib/libtendril.so "${libraries[@]/#/lib/libtendril-}" lib/tendril-stacks; do
+  [[ $file != lib/libtendril-* ]] || file+=.so
   [[ -e $build/$file ]] || { echo "missing: $file"; exit 1; }
+done
+# What every green process loads: no C++ runtime, whose loading takes longer than all the rest.
+for library in core interpose; do
+  needed=$(readelf -dW "$build/lib/libtendril-$library.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+  [[ $needed == *libc.so* ]] || { echo "what libtendril-$library.so needs cannot be read: $needed"; exit 1; }
+  [[ $needed != *libstdc++* && $needed != *libgcc_s* ]] || { echo "libtendril-$library.so needs $needed"; exit 1; }
+done
+# An empty entry would be the current folder, whatever that is.
+for file in "$build/bin/tendril" "$build"/lib/libtendril*.so; do
+  path=$(readelf -dW "$file" | sed -n 's/.*(RUNPATH).*\[\(.*\)\]/\1/p')
+  [[ -z $path || $path == "\$ORIGIN" ]] || { echo "$file looks for libraries in '$path'"; exit 1; }
 done
 "$build/bin/tendril" --version

@@ -1,5 +1,6 @@
 #include "runtime/context/context.hpp"
 
+#include <cxxabi.h>
 #include <doctest/doctest.h>
 
 #include <cerrno>
@@ -29,6 +30,8 @@ class Other {
  public:
   explicit Other(void (*what)()) : stack_(64 * 1024) {
     body = what;
+    rt::set_exception_state(
+        [] { return reinterpret_cast<rt::ExceptionState*>(abi::__cxa_get_globals()); });
     rt::adopt_current_thread(main_context, /*shared=*/true);
     other_context = main_context;
     rt::make_context(other_context, stack_.data() + stack_.size(), stack_.size(), entry);
