@@ -17,10 +17,7 @@ inline __attribute__((always_inline)) void Worker::switch_plainly_to(Fiber* next
   next->state.store(FiberState::kRunning, std::memory_order_relaxed);
   current = next;
   ++stats.switches;
-  auto* left = static_cast<Fiber*>(switch_context(*self, *next, kDying));
-  // Who leaves by one of these two is where its state says already.
-  static_assert(FiberState::kReady < FiberState::kParked);
-  if (left->state.load(std::memory_order_relaxed) > FiberState::kParked) finish_switch(left);
+  finish_switch_if_due(static_cast<Fiber*>(switch_context(*self, *next, kDying)));
 }
 
 // The running fiber parks, or ends.
@@ -58,6 +55,30 @@ inline __attribute__((always_inline)) bool Worker::yield_plainly() noexcept {
 inline void Worker::make_ready_plainly(Fiber* fiber) noexcept {
   fiber->state.store(FiberState::kReady, std::memory_order_relaxed);
   woken_.push(fiber);
+}
+
+inline void Worker::start_plainly(Fiber* fiber) noexcept {
+  fibers.add(fiber, this);
+  make_ready_plainly(fiber);
+}
+
+inline void Worker::let_run_plainly(Fiber* claimed) noexcept {
+  if (claimed->state.load(std::memory_order_relaxed) == FiberState::kParked) {
+    make_ready_plainly(claimed);
+  } else {
+    claimed->state.store(FiberState::kWakePending, std::memory_order_relaxed);
+  }
+}
+
+inline __attribute__((always_inline)) bool Worker::park_plainly(Fiber* self) noexcept {
+  if (self->interrupt_pending.load(std::memory_order_relaxed)) return false;
+  if (self->state.load(std::memory_order_relaxed) == FiberState::kRunning) [[likely]] {
+    switch_away_plainly<false>(self);
+  } else {
+    self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here
+  }
+  self->wait_kind = WaitKind::kNone;
+  return true;
 }
 
 }  // namespace tendril::rt

@@ -29,10 +29,8 @@ void pass_permit(Fiber* fiber) noexcept {
     if (current_worker() != home) {
       home->inbox.push(fiber);  // its hub finds it parked: nothing runs there between wait and park
       home->ring();
-    } else if (fiber->state.load(std::memory_order_relaxed) == FiberState::kParked) {
-      home->make_ready_plainly(fiber);
     } else {
-      fiber->state.store(FiberState::kWakePending, std::memory_order_relaxed);
+      home->let_run_plainly(fiber);
     }
     return;
   }
@@ -74,7 +72,7 @@ bool begin_parking(Fiber& self) noexcept {
 void fiber_main(boost::context::detail::transfer_t transfer) {
   Worker* worker = current_worker_unchecked();
   Fiber* self = worker->current;
-  worker->finish_switch(static_cast<Fiber*>(arrive(transfer, *self)));
+  worker->finish_switch_if_due(static_cast<Fiber*>(arrive(transfer, *self)));
   self->entry(self, self->argument);
   end_running_fiber();
 }
@@ -84,16 +82,7 @@ void fiber_main(boost::context::detail::transfer_t transfer) {
 Fiber* current_fiber() noexcept { return current_worker_unchecked()->current; }
 
 WaitToken begin_wait(WaitKind kind, const void* object, bool shielded) noexcept {
-  Fiber* self = current_fiber();
-  self->wait_kind = kind;
-  self->wait_object = object;
-  const uint64_t epoch = wait_word::epoch(self->wait_word.load(std::memory_order_relaxed)) + 1;
-  const uint64_t open =
-      wait_word::pack(epoch, shielded ? WakeReason::kShielded : WakeReason::kNone);
-  // park has the other half; where it makes no barrier, interrupt() makes us pass one.
-  self->wait_word.store(open, std::memory_order_release);
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  return {self, open};
+  return begin_wait_of(current_fiber(), kind, object, shielded);
 }
 
 bool cancel_wait(WaitToken token) noexcept {
@@ -167,16 +156,9 @@ WakeReason park(Deadline deadline) noexcept {
   RuntimeSection section;
   Worker* worker = current_worker_unchecked();
   Fiber* self = worker->current;
-  if (!worker->waits_plainly || deadline != kForever ||
-      self->interrupt_pending.load(std::memory_order_relaxed)) {
+  if (!worker->waits_plainly || deadline != kForever || !worker->park_plainly(self)) {
     return park_in_general(self, deadline);
   }
-  if (self->state.load(std::memory_order_relaxed) == FiberState::kRunning) [[likely]] {
-    worker->switch_away_plainly<false>(self);
-  } else {
-    self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here
-  }
-  self->wait_kind = WaitKind::kNone;
   return wait_word::reason(self->wait_word.load(std::memory_order_acquire));
 }
 
@@ -235,24 +217,10 @@ WakeReason sleep_until(Deadline deadline) noexcept {
   return park(deadline);
 }
 
-Fiber* create_fiber(FiberEntry entry, void* argument, StackPool& stacks) noexcept {
-  RuntimeSection section;
-  Worker* worker = current_worker_unchecked();
-  Fiber* fiber;
-  if (&stacks == &default_stacks() && worker->spare_fibers != nullptr) {
-    fiber = worker->spare_fibers;
-    worker->spare_fibers = fiber->next_ready;
-    --worker->spare_count;
-    reset_fiber(fiber);
-  } else {
-    fiber = take_fiber();
-    if (fiber == nullptr) return nullptr;
-    fiber->stack = stacks.take();
-    if (!fiber->stack) {
-      give_back_fiber(fiber);
-      return nullptr;
-    }
-  }
+namespace {
+
+// On the fiber's own stack.
+void prepare(Fiber* fiber, Worker* worker, FiberEntry entry, void* argument) noexcept {
   const Stack stack = fiber->stack;
   fiber->fs_base = worker->hub.fs_base;
   fiber->errno_location = worker->hub.errno_location;
@@ -264,6 +232,34 @@ Fiber* create_fiber(FiberEntry entry, void* argument, StackPool& stacks) noexcep
   fiber->argument = argument;
   fiber->worker = worker;
   fiber->last_rites = release_pool_fiber;
+}
+
+}  // namespace
+
+Fiber* take_spare_fiber(Worker* worker, FiberEntry entry, void* argument) noexcept {
+  Fiber* fiber = worker->spare_fibers;
+  if (fiber == nullptr) return nullptr;
+  worker->spare_fibers = fiber->next_ready;
+  --worker->spare_count;
+  reset_fiber(fiber);
+  prepare(fiber, worker, entry, argument);
+  return fiber;
+}
+
+Fiber* create_fiber(FiberEntry entry, void* argument, StackPool& stacks) noexcept {
+  RuntimeSection section;
+  Worker* worker = current_worker_unchecked();
+  if (&stacks == &default_stacks()) {
+    if (Fiber* spare = take_spare_fiber(worker, entry, argument)) return spare;
+  }
+  Fiber* fiber = take_fiber();
+  if (fiber == nullptr) return nullptr;
+  fiber->stack = stacks.take();
+  if (!fiber->stack) {
+    give_back_fiber(fiber);
+    return nullptr;
+  }
+  prepare(fiber, worker, entry, argument);
   return fiber;
 }
 
@@ -283,8 +279,7 @@ void start_fiber(Fiber* fiber) noexcept {
   RuntimeSection section;
   Worker* worker = fiber->worker;
   if (worker->waits_plainly) {
-    worker->fibers.add(fiber, worker);
-    worker->make_ready_plainly(fiber);
+    worker->start_plainly(fiber);
   } else {
     process().add_fiber(fiber);
     make_ready(fiber);

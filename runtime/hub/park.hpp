@@ -21,6 +21,19 @@ Fiber* current_fiber() noexcept;
 
 // Opens a wait of the running fiber. A shielded wait cannot be interrupted.
 WaitToken begin_wait(WaitKind kind, const void* object, bool shielded = false) noexcept;
+// The same where the running fiber is at hand.
+inline WaitToken begin_wait_of(Fiber* self, WaitKind kind, const void* object,
+                               bool shielded = false) noexcept {
+  self->wait_kind = kind;
+  self->wait_object = object;
+  const uint64_t epoch = wait_word::epoch(self->wait_word.load(std::memory_order_relaxed)) + 1;
+  const uint64_t open =
+      wait_word::pack(epoch, shielded ? WakeReason::kShielded : WakeReason::kNone);
+  // park has the other half; where it makes no barrier, interrupt() makes us pass one.
+  self->wait_word.store(open, std::memory_order_release);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  return {self, open};
+}
 
 // Ends the open wait: returns when somebody has claimed it or the deadline has passed.
 WakeReason park(Deadline deadline) noexcept;
@@ -57,6 +70,9 @@ Fiber* create_fiber(FiberEntry entry, void* argument, StackPool& stacks) noexcep
 // A fiber on memory that somebody else owns, with an FS base of its own.
 Fiber* create_fiber_on(FiberEntry entry, void* argument, void* stack_top, size_t stack_size,
                        uintptr_t fs_base) noexcept;
+
+// The same from those that the worker keeps, which waits plainly; null if there are none.
+Fiber* take_spare_fiber(Worker* worker, FiberEntry entry, void* argument) noexcept;
 
 // Makes a new fiber ready (it runs later).
 void start_fiber(Fiber* fiber) noexcept;

@@ -86,9 +86,7 @@ inline void Worker::switch_to(Fiber* next, Fiber* self) noexcept {
   const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
   auto* left = static_cast<Fiber*>(switch_context(*self, *next, dying));
   Worker* worker = current_worker_unchecked();
-  if (left->state.load(std::memory_order_relaxed) > FiberState::kParked) {
-    worker->finish_switch(left);
-  }
+  worker->finish_switch_if_due(left);
 }
 
 void Worker::switch_away(Fiber* self) noexcept {

@@ -126,6 +126,11 @@ class Worker {
   void switch_away_plainly(Fiber* self) noexcept;
   bool yield_plainly() noexcept;
   void make_ready_plainly(Fiber* fiber) noexcept;
+  void start_plainly(Fiber* fiber) noexcept;
+  void let_run_plainly(Fiber* claimed) noexcept;  // as rt::let_run
+  // In the wait that the running fiber has opened, without a deadline. False, and nothing done, if
+  // it has been interrupted.
+  bool park_plainly(Fiber* self) noexcept;
 
   // The running fiber lets others run: goes to the end of the queue of those that yield. Own
   // thread, runtime mode. Returns at once if nothing else is ready.
@@ -212,6 +217,11 @@ class Worker {
 
   // What a fiber must do first when it runs for the first time.
   void finish_switch(Fiber* left) noexcept;
+  void finish_switch_if_due(Fiber* left) noexcept {
+    // Who left by one of these two is where its state says already.
+    static_assert(FiberState::kReady < FiberState::kParked);
+    if (left->state.load(std::memory_order_relaxed) > FiberState::kParked) finish_switch(left);
+  }
 
  private:
   friend class WorkerGroup;  // idle workers keep their place in it here

@@ -68,11 +68,9 @@ void on_interrupted(rt::Fiber* self) {
   if (at_dead_end) throw_loop_exit(record);
 }
 
-Shield::~Shield() {
-  if (--record_.shields == 0 && record_.attention.load(std::memory_order_acquire)) {
-    RecordGuard guard(record_);
-    update_attention(record_);
-  }
+void Shield::attend() noexcept {
+  RecordGuard guard(record_);
+  update_attention(record_);
 }
 
 }  // namespace tendril::detail

@@ -43,11 +43,18 @@ void update_attention(FiberRecord& record) noexcept;
 class Shield {
  public:
   explicit Shield(FiberRecord& record) noexcept : record_(record) { ++record_.shields; }
-  ~Shield();
+  ~Shield() {
+    if (--record_.shields == 0 &&
+        __builtin_expect(record_.attention.load(std::memory_order_acquire), false)) {
+      attend();
+    }
+  }
   Shield(const Shield&) = delete;
   Shield& operator=(const Shield&) = delete;
 
  private:
+  void attend() noexcept;
+
   FiberRecord& record_;
 };
 

@@ -40,52 +40,62 @@ constexpr size_t class_of(size_t bytes) noexcept { return (bytes + kClassBytes -
 
 }  // namespace
 
-static void* try_allocate(size_t bytes) noexcept {
-  const size_t size_class = class_of(bytes);
-  const rt::RuntimeSection section;
-  WorkerData* data = data_of(rt::current_worker_unchecked());
-  if (data != nullptr && size_class < kClasses) {
-    if (FreeBlock* block = data->free[size_class]) {
-      data->free[size_class] = block->next;
-      --data->kept[size_class];
-      return block;
-    }
+static void* take(WorkerData* data, size_t size_class) noexcept {
+  if (data == nullptr || size_class >= kClasses) return nullptr;
+  FreeBlock* block = data->free[size_class];
+  if (block == nullptr) return nullptr;
+  data->free[size_class] = block->next;
+  --data->kept[size_class];
+  return block;
+}
+
+static bool keep(WorkerData* data, void* memory, size_t size_class) noexcept {
+  if (data == nullptr || size_class >= kClasses || data->kept[size_class] >= kMostKept) {
+    return false;
   }
-  return rt::runtime_allocate(size_class * kClassBytes);
+  auto* block = static_cast<FreeBlock*>(memory);
+  block->next = data->free[size_class];
+  data->free[size_class] = block;
+  ++data->kept[size_class];
+  return true;
 }
 
 void* allocate_task(size_t bytes) {
+  const size_t size_class = class_of(bytes);
+  if (rt::Worker* plain = plain_worker_here()) {
+    if (void* memory = take(data_of(plain), size_class)) return memory;
+  }
   this_worker();
-  void* memory = try_allocate(bytes);
+  const rt::RuntimeSection section;
+  void* memory = take(data_of(rt::current_worker_unchecked()), size_class);
+  if (memory == nullptr) memory = rt::runtime_allocate(size_class * kClassBytes);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 
 void free_task(void* memory, size_t bytes) noexcept {
   const size_t size_class = class_of(bytes);
-  const rt::RuntimeSection section;
-  if (rt::Worker* worker = rt::current_worker(); worker != nullptr && size_class < kClasses) {
-    WorkerData* data = data_of(worker);
-    if (data != nullptr && data->kept[size_class] < kMostKept) {
-      auto* block = static_cast<FreeBlock*>(memory);
-      block->next = data->free[size_class];
-      data->free[size_class] = block;
-      ++data->kept[size_class];
-      return;
-    }
+  if (rt::Worker* plain = plain_worker_here()) {
+    if (keep(data_of(plain), memory, size_class)) return;
   }
-  rt::runtime_free(memory);
+  const rt::RuntimeSection section;
+  rt::Worker* worker = rt::current_worker();
+  if (worker == nullptr || !keep(data_of(worker), memory, size_class)) rt::runtime_free(memory);
 }
 
-uint64_t next_task_number() noexcept {
-  const rt::RuntimeSection section;
-  WorkerData* data = data_of(rt::current_worker_unchecked());
+static uint64_t next_number(WorkerData* data) noexcept {
   if (data == nullptr) return numbers.fetch_add(1, std::memory_order_relaxed);
   if (data->next_number == data->last_number) {
     data->next_number = numbers.fetch_add(kNumbersAtOnce, std::memory_order_relaxed);
     data->last_number = data->next_number + kNumbersAtOnce;
   }
   return data->next_number++;
+}
+
+uint64_t next_task_number() noexcept {
+  if (rt::Worker* plain = plain_worker_here()) return next_number(data_of(plain));
+  const rt::RuntimeSection section;
+  return next_number(data_of(rt::current_worker_unchecked()));
 }
 
 }  // namespace tendril::detail

@@ -15,6 +15,14 @@ inline rt::Worker* this_worker() {
   return __builtin_expect(rt::on_worker, true) ? rt::current_worker_unchecked() : become_worker();
 }
 
+// The calling OS thread's worker if nobody preempts or moves its fibers, and they wait plainly
+// (alone_switch.hpp); else null.
+inline rt::Worker* plain_worker_here() noexcept {
+  const WorkerHead* head = plain_worker;
+  return head == &no_plain_worker ? nullptr
+                                  : reinterpret_cast<rt::Worker*>(const_cast<WorkerHead*>(head));
+}
+
 // The running fiber. The worker is looked at in runtime mode: in between nobody moves us to
 // another.
 inline rt::Fiber* running_fiber() {
