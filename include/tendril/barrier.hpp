@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "tendril/detail/sync_state.hpp"
 #include "tendril/time.hpp"
@@ -42,6 +43,7 @@ class Barrier {
   mutable detail::BiasedLock lock_;
   const size_t parties_;
   detail::WaitList waiters_;  // guarded by lock_
+  uint64_t rounds_ = 0;       // how often so many have met; guarded by lock_
 };
 
 }  // namespace tendril

@@ -3,6 +3,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 
 #include "tendril/detail/sync_state.hpp"
 #include "tendril/time.hpp"
@@ -47,6 +48,7 @@ class Condition {
 
   detail::BiasedLock lock_;
   detail::WaitList waiters_;  // guarded by lock_
+  uint64_t notified_ = 0;     // how often; guarded by lock_
 };
 
 }  // namespace tendril

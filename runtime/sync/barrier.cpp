@@ -26,9 +26,8 @@ bool Latch::try_wait() const {
 
 bool Latch::wait(Duration timeout) {
   Guard guard(lock_);
-  if (count_ == 0) return true;
-  ApiWaiter waiter;
-  return block(guard, waiters_, waiter, rt::WaitKind::kEvent, this, timeout);
+  return wait_until(guard, waiters_, rt::WaitKind::kEvent, this, timeout,
+                    [this] { return count_ == 0; });
 }
 
 void Latch::arrive_and_wait() {
@@ -38,20 +37,25 @@ void Latch::arrive_and_wait() {
 
 bool Barrier::arrive_and_wait(Duration timeout) {
   Guard guard(lock_);
-  // The others who wait, without those whose wait has ended and who have not left yet.
+  const uint64_t round = rounds_;
   rt::Fiber* chain = nullptr;
-  size_t waiting = 0;
-  for (ApiWaiter* waiter = waiters_.head; waiter != nullptr; waiter = waiter->next) ++waiting;
-  if (waiting + 1 >= parties_) {
+  const bool met = wait_until(guard, waiters_, rt::WaitKind::kEvent, this, timeout, [&] {
+    if (rounds_ != round) return true;  // the others have met while our wait was disturbed
+    // The others who wait, without those whose wait has ended and who have not left yet.
+    size_t waiting = 0;
+    for (ApiWaiter* waiter = waiters_.head; waiter != nullptr; waiter = waiter->next) ++waiting;
+    if (waiting + 1 < parties_) return false;
     // Claimed one by one: if one has gone meanwhile, those claimed are put through all the same,
     // for they had met.
+    ++rounds_;
     chain = grant_all(waiters_);
+    return true;
+  });
+  if (chain != nullptr) {
     guard.release();
     let_all_run(chain);
-    return true;
   }
-  ApiWaiter waiter;
-  return block(guard, waiters_, waiter, rt::WaitKind::kEvent, this, timeout);
+  return met;
 }
 
 size_t Barrier::waiting() const {

@@ -17,6 +17,7 @@ bool Condition::wait_unlocked(void* lock, void (*unlock)(void*), void (*relock)(
   SectionOf section(guard);  // a wait that is open must not be disturbed until it is parked
   waiter.token = rt::begin_wait(rt::WaitKind::kEvent, this);
   push_back(waiters_, waiter);
+  const uint64_t before = notified_;
   guard.release();
   try {
     unlock(lock);  // in runtime mode, which our own locks do not mind
@@ -27,11 +28,22 @@ bool Condition::wait_unlocked(void* lock, void (*unlock)(void*), void (*relock)(
     if (!rt::cancel_wait(waiter.token)) rt::park(rt::kForever);
     throw;
   }
+  waiter.deadline = deadline;
   bool notified;
   try {
     const rt::WakeReason reason = park_attentively(waiter.token, deadline);
     section.end();
-    notified = wait_on(guard, waiters_, waiter, rt::WaitKind::kEvent, this, deadline, reason);
+    Ended ended = end_wait(guard, waiters_, waiter, reason);
+    while (ended == Ended::kDisturbed) {
+      // A notification that came since cannot have been given to a wait that had ended.
+      if (notified_ != before) {
+        guard.release();
+        ended = Ended::kGranted;
+      } else {
+        ended = block(guard, waiters_, waiter, rt::WaitKind::kEvent, this, timeout);
+      }
+    }
+    notified = ended == Ended::kGranted;
   } catch (...) {
     const Shield shield(current_record());
     relock(lock);
@@ -46,6 +58,7 @@ void Condition::notify(size_t count) {
   rt::Fiber* chain = nullptr;
   rt::Fiber** end = &chain;
   Guard guard(lock_);
+  ++notified_;
   for (; count > 0 && waiters_.head != nullptr; --count) {
     ApiWaiter* waiter = grant_first(waiters_);
     if (waiter == nullptr) break;

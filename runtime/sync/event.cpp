@@ -26,9 +26,7 @@ bool Event::is_set() const {
 
 bool Event::wait(Duration timeout) {
   Guard guard(lock_);
-  if (set_) return true;
-  ApiWaiter waiter;
-  return block(guard, waiters_, waiter, rt::WaitKind::kEvent, this, timeout);
+  return wait_until(guard, waiters_, rt::WaitKind::kEvent, this, timeout, [this] { return set_; });
 }
 
 }  // namespace tendril

@@ -9,12 +9,11 @@ using namespace detail;
 
 bool Mutex::try_lock_for(Duration timeout) {
   Guard guard(lock_);
-  if (__builtin_expect(owner_ == nullptr, true)) {
+  return wait_until(guard, waiters_, rt::WaitKind::kLock, this, timeout, [&] {
+    if (owner_ != nullptr) return false;
     owner_ = guard.fiber();
     return true;
-  }
-  ApiWaiter waiter;
-  return block(guard, waiters_, waiter, rt::WaitKind::kLock, this, timeout);
+  });
 }
 
 void Mutex::lock_in_general() {
@@ -24,13 +23,7 @@ void Mutex::lock_in_general() {
     return true;
   };
   if (__builtin_expect(quickly(lock_, take), true)) return;
-  Guard guard(lock_);
-  if (__builtin_expect(owner_ == nullptr, true)) {
-    owner_ = guard.fiber();
-    return;
-  }
-  ApiWaiter waiter;
-  block(guard, waiters_, waiter, rt::WaitKind::kLock, this, kForever);
+  try_lock_for(kForever);
 }
 
 void Mutex::unlock_in_general() {

@@ -58,31 +58,37 @@ QueueResult QueueCore::put(uint64_t item, Duration timeout) {
   };
   if (__builtin_expect(quickly(lock_, push_quickly), true)) return QueueResult::kDone;
   Guard guard(lock_);
-  if (__builtin_expect(shut_down_, false)) return QueueResult::kShutDown;
-  if (getters_.head != nullptr) {
-    if (ApiWaiter* getter = grant_first(getters_)) {
-      getter->value = item;
+  ApiWaiter waiter;
+  for (;;) {
+    if (__builtin_expect(shut_down_, false)) return QueueResult::kShutDown;
+    if (getters_.head != nullptr) {
+      if (ApiWaiter* getter = grant_first(getters_)) {
+        getter->value = item;
+        ++unfinished_;
+        guard.release();
+        rt::let_run(getter->token.fiber);
+        return QueueResult::kDone;
+      }
+    }
+    if (__builtin_expect(count_ < capacity_, true)) {
+      if (!reserve_one()) {
+        guard.release();
+        throw std::bad_alloc();
+      }
+      push(item);
       ++unfinished_;
-      guard.release();
-      rt::let_run(getter->token.fiber);
       return QueueResult::kDone;
     }
-  }
-  if (__builtin_expect(count_ < capacity_, true)) {
-    if (!reserve_one()) {
-      guard.release();
-      throw std::bad_alloc();
+    waiter.value = item;
+    switch (block(guard, putters_, waiter, rt::WaitKind::kQueue, this, timeout)) {
+      case Ended::kGranted:
+        return waiter.granted ? QueueResult::kDone : QueueResult::kShutDown;
+      case Ended::kTimeout:
+        return QueueResult::kTimeout;
+      case Ended::kDisturbed:
+        break;
     }
-    push(item);
-    ++unfinished_;
-    return QueueResult::kDone;
   }
-  ApiWaiter waiter;
-  waiter.value = item;
-  if (!block(guard, putters_, waiter, rt::WaitKind::kQueue, this, timeout)) {
-    return QueueResult::kTimeout;
-  }
-  return waiter.granted ? QueueResult::kDone : QueueResult::kShutDown;
 }
 
 QueueResult QueueCore::get(uint64_t& item, Duration timeout) {
@@ -93,35 +99,41 @@ QueueResult QueueCore::get(uint64_t& item, Duration timeout) {
   };
   if (__builtin_expect(quickly(lock_, pop_quickly), true)) return QueueResult::kDone;
   Guard guard(lock_);
-  if (__builtin_expect(count_ > 0, true)) {
-    item = pop();
-    // The place goes to the longest waiting put, if there is one.
-    if (putters_.head == nullptr || count_ >= capacity_) return QueueResult::kDone;
-    ApiWaiter* putter = grant_first(putters_);
-    if (putter == nullptr) return QueueResult::kDone;
-    push(putter->value);
-    ++unfinished_;
-    guard.release();
-    rt::let_run(putter->token.fiber);
-    return QueueResult::kDone;
-  }
-  if (putters_.head != nullptr) {  // a rendezvous
-    if (ApiWaiter* putter = grant_first(putters_)) {
-      item = putter->value;
+  ApiWaiter waiter;
+  for (;;) {
+    if (__builtin_expect(count_ > 0, true)) {
+      item = pop();
+      // The place goes to the longest waiting put, if there is one.
+      if (putters_.head == nullptr || count_ >= capacity_) return QueueResult::kDone;
+      ApiWaiter* putter = grant_first(putters_);
+      if (putter == nullptr) return QueueResult::kDone;
+      push(putter->value);
       ++unfinished_;
       guard.release();
       rt::let_run(putter->token.fiber);
       return QueueResult::kDone;
     }
+    if (putters_.head != nullptr) {  // a rendezvous
+      if (ApiWaiter* putter = grant_first(putters_)) {
+        item = putter->value;
+        ++unfinished_;
+        guard.release();
+        rt::let_run(putter->token.fiber);
+        return QueueResult::kDone;
+      }
+    }
+    if (shut_down_) return QueueResult::kShutDown;
+    switch (block(guard, getters_, waiter, rt::WaitKind::kQueue, this, timeout)) {
+      case Ended::kGranted:
+        if (!waiter.granted) return QueueResult::kShutDown;
+        item = waiter.value;
+        return QueueResult::kDone;
+      case Ended::kTimeout:
+        return QueueResult::kTimeout;
+      case Ended::kDisturbed:
+        break;
+    }
   }
-  if (shut_down_) return QueueResult::kShutDown;
-  ApiWaiter waiter;
-  if (!block(guard, getters_, waiter, rt::WaitKind::kQueue, this, timeout)) {
-    return QueueResult::kTimeout;
-  }
-  if (!waiter.granted) return QueueResult::kShutDown;
-  item = waiter.value;
-  return QueueResult::kDone;
 }
 
 bool QueueCore::unget(uint64_t item) {
@@ -214,9 +226,8 @@ void QueueCore::task_done() {
 
 bool QueueCore::wait_all_done(Duration timeout) {
   Guard guard(lock_);
-  if (unfinished_ == 0) return true;
-  ApiWaiter waiter;
-  return block(guard, joiners_, waiter, rt::WaitKind::kQueue, this, timeout);
+  return wait_until(guard, joiners_, rt::WaitKind::kQueue, this, timeout,
+                    [this] { return unfinished_ == 0; });
 }
 
 size_t QueueCore::unfinished() const {

@@ -30,16 +30,20 @@ void* RWLock::grant_whom_it_may() noexcept {
 
 bool RWLock::acquire(bool writer, Duration timeout) {
   Guard guard(lock_);
-  if (writer_ == nullptr && waiters_.head == nullptr && (!writer || readers_ == 0)) {
-    if (writer) {
-      writer_ = guard.fiber();
-    } else {
-      ++readers_;
-    }
-    return true;
-  }
   ApiWaiter waiter;
   waiter.index = writer ? 1 : 0;
+  const auto may_go_on = [&] {
+    // Those in the list go first, but for those who came after one that was disturbed.
+    if (writer_ != nullptr || (waiters_.head != nullptr && !waiter.disturbed)) return false;
+    if (!writer) {
+      ++readers_;
+      return true;
+    }
+    if (readers_ > 0) return false;
+    writer_ = guard.fiber();
+    return true;
+  };
+  if (may_go_on()) return true;
   // Who leaves without the lock may have been in the way of those behind.
   const auto let_others_pass = [&] {
     Guard again(lock_);
@@ -47,15 +51,27 @@ bool RWLock::acquire(bool writer, Duration timeout) {
     again.release();
     let_all_run(chain);
   };
-  bool granted;
-  try {
-    granted = block(guard, waiters_, waiter, rt::WaitKind::kLock, this, timeout);
-  } catch (...) {
-    let_others_pass();
-    throw;
+  for (;;) {
+    Ended ended;
+    try {
+      ended = block(guard, waiters_, waiter, rt::WaitKind::kLock, this, timeout);
+    } catch (...) {
+      let_others_pass();
+      throw;
+    }
+    if (ended == Ended::kGranted) return true;
+    if (ended == Ended::kTimeout) {
+      let_others_pass();
+      return false;
+    }
+    if (may_go_on()) {
+      if (!writer) {  // others that read may be behind
+        guard.release();
+        let_others_pass();
+      }
+      return true;
+    }
   }
-  if (!granted) let_others_pass();
-  return granted;
 }
 
 void RWLock::unlock() {

@@ -15,12 +15,8 @@ bool Semaphore::acquire(Duration timeout) {
   };
   if (quickly(lock_, take)) return true;
   Guard guard(lock_);
-  if (value_ > 0) {
-    --value_;
-    return true;
-  }
-  ApiWaiter waiter;
-  return block(guard, waiters_, waiter, rt::WaitKind::kLock, this, timeout);
+  return wait_until(guard, waiters_, rt::WaitKind::kLock, this, timeout,
+                    [&] { return take(nullptr); });
 }
 
 void Semaphore::release(size_t units) { release_bounded(units, SIZE_MAX); }

@@ -41,7 +41,9 @@ void fire_link(Link* link, Task* task) noexcept {
 void run_task(Task* task) {
   try {
     if (task->delay > Duration::zero()) tendril::sleep(task->delay);
-    throw_pending(task->record);  // killed before it began
+    if (__builtin_expect(task->record.attention.load(std::memory_order_relaxed), false)) {
+      throw_pending(task->record);  // killed before it began
+    }
     task->state.store(TaskState::kRunning, std::memory_order_relaxed);
     task->type->run(task);
   } catch (const GreenletExit&) {
@@ -53,12 +55,44 @@ void run_task(Task* task) {
   }
 }
 
-void finish_task(Task* task) noexcept {
-  Shield shield(task->record);
+// Everything that ends with the task, but for who waits for it.
+void end_what_is_of(Task* task) noexcept {
   if (task->type->drop_callable != nullptr) task->type->drop_callable(task);
   task->has_callable = false;
   if (task->record.locals != nullptr) destroy_locals(task->record);
   if (task->record.greenlet != nullptr) end_root_greenlet(task->record);
+}
+
+// The usual case: on its own thread, and one fiber of it waits, or none. False, and nothing done,
+// otherwise.
+bool finish_plainly(Task* task) noexcept {
+  rt::Worker* me = plain_worker_here();
+  rt::Fiber* joiner = nullptr;
+  const auto done = [&](const void*) {
+    ApiWaiter* waiter = task->joiners.head;
+    if (task->links != nullptr) return false;
+    if (waiter != nullptr && (waiter->next != nullptr || waiter->token.fiber->worker != me)) {
+      return false;
+    }
+    task->state.store(TaskState::kDone, std::memory_order_release);
+    if (waiter != nullptr) {
+      unlink(task->joiners, *waiter);
+      if (rt::claim(waiter->token)) {
+        waiter->granted = true;
+        joiner = waiter->token.fiber;
+      }
+    }
+    return true;
+  };
+  if (me == nullptr || !plainly(task->lock, done)) return false;
+  if (joiner != nullptr) me->let_run_plainly(joiner);
+  return true;
+}
+
+void finish_task(Task* task) noexcept {
+  Shield shield(task->record);
+  end_what_is_of(task);
+  if (__builtin_expect(finish_plainly(task), true)) return;
   Guard guard(task->lock);
   task->state.store(TaskState::kDone, std::memory_order_release);
   rt::Fiber* joiners = grant_all(task->joiners);
@@ -94,11 +128,39 @@ void discard(Task* task) noexcept {
 
 }  // namespace
 
+namespace {
+
+// Of a thread's own fibers, and with nothing out of the ordinary. False, and nothing done, if the
+// general way is to be gone.
+bool start_plainly(Task* task, size_t stack_size, std::string_view name) noexcept {
+  rt::Worker* worker = plain_worker_here();
+  if (worker == nullptr || stack_size != 0 || !name.empty() ||
+      spawning_stack_limit.load(std::memory_order_relaxed) != 0) {
+    return false;
+  }
+  const auto* spawner = static_cast<const FiberRecord*>(worker->current->api);
+  if (spawner == nullptr) return false;  // the hub, or one that the API does not know yet
+  rt::Fiber* fiber = rt::take_spare_fiber(worker, task_main, task);
+  if (fiber == nullptr) return false;
+  rt::favour(task->lock, worker);
+  task->number = next_task_number();
+  if (spawner->task != nullptr) task->spawned_by = spawner->task->number;
+  task->record.task = task;
+  task->record.thread = spawner->thread;
+  task->record.fiber = fiber;
+  fiber->api = &task->record;
+  worker->start_plainly(fiber);
+  return true;
+}
+
+}  // namespace
+
 void start_task(Task* task, std::source_location where, size_t stack_size, std::string_view name) {
+  task->where = where;
+  if (__builtin_expect(start_plainly(task, stack_size, name), true)) return;
   try {
     rt::Fiber* self = running_fiber();
     if (self->worker->waits_plainly) rt::favour(task->lock, self->worker);
-    task->where = where;
     task->number = next_task_number();
     task->record.task = task;
     if (is_hub(self)) self = self->worker->root;  // a callback's spawn is the thread's
@@ -130,13 +192,46 @@ void release_task_slowly(Task* task) noexcept {
   discard(task);
 }
 
+namespace {
+
+// Of a task of the same thread, for as long as it takes. Returns what park has, or kNone, and
+// nothing done, if the general way is to be gone.
+rt::WakeReason join_plainly(Task* task, ApiWaiter& waiter) noexcept {
+  rt::Worker* me = plain_worker_here();
+  if (me == nullptr) return rt::WakeReason::kNone;
+  rt::Fiber* self = me->current;
+  if (self == &me->hub || task->record.fiber == self ||
+      self->interrupt_pending.load(std::memory_order_relaxed)) {
+    return rt::WakeReason::kNone;
+  }
+  const auto wait = [&](const void*) {
+    if (task->state.load(std::memory_order_relaxed) == TaskState::kDone) return false;
+    waiter.token = rt::begin_wait_of(self, rt::WaitKind::kJoin, task);
+    push_back(task->joiners, waiter);
+    return true;
+  };
+  if (!plainly(task->lock, wait)) return rt::WakeReason::kNone;
+  return park_attentively(waiter.token, rt::kForever);
+}
+
+}  // namespace
+
 bool join_task(Task* task, Duration timeout) {
-  if (task->state.load(std::memory_order_acquire) == TaskState::kDone) return true;
+  const auto is_done = [task] {
+    return task->state.load(std::memory_order_acquire) == TaskState::kDone;
+  };
+  if (is_done()) return true;
+  ApiWaiter waiter;
+  rt::WakeReason plainly = rt::WakeReason::kNone;
+  if (timeout == kForever) plainly = join_plainly(task, waiter);
+  if (__builtin_expect(plainly == rt::WakeReason::kWoken, true)) return true;
   if (task->record.fiber == running_fiber()) throw MisuseError("tendril: a fiber joins itself");
   Guard guard(task->lock);
-  if (task->state.load(std::memory_order_relaxed) == TaskState::kDone) return true;
-  ApiWaiter waiter;
-  return block(guard, task->joiners, waiter, rt::WaitKind::kJoin, task, timeout);
+  if (plainly != rt::WakeReason::kNone) {
+    guard.release();
+    end_wait(guard, task->joiners, waiter, plainly);  // disturbed
+  }
+  return wait_until(guard, task->joiners, rt::WaitKind::kJoin, task, timeout, is_done);
 }
 
 void get_task(Task* task, Duration timeout) {

@@ -24,47 +24,46 @@ void let_all_run(rt::Fiber* chain) noexcept {
   }
 }
 
-bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, const void* object,
-           Duration timeout) {
+Ended block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, const void* object,
+            Duration timeout) {
   if (timeout <= Duration::zero()) {
     guard.release();
-    return false;
+    return Ended::kTimeout;
   }
   if (__builtin_expect(is_hub(guard.fiber()), false)) {
     guard.release();
     refuse_on_hub();
   }
-  const rt::Deadline deadline = deadline_of(timeout);
   rt::WakeReason reason;
   {
     // A wait that is open must not be disturbed until it is parked.
     const SectionOf section(guard);
     waiter.token = rt::begin_wait(kind, object);
-    push_back(list, waiter);
+    if (__builtin_expect(waiter.disturbed, false)) {
+      push_front(list, waiter);
+    } else {
+      waiter.deadline = deadline_of(timeout);
+      push_back(list, waiter);
+    }
     guard.release();
-    reason = park_attentively(waiter.token, deadline);
+    reason = park_attentively(waiter.token, waiter.deadline);
   }
-  if (__builtin_expect(reason == rt::WakeReason::kWoken, true)) return true;
-  return wait_on(guard, list, waiter, kind, object, deadline, reason);
+  if (__builtin_expect(reason == rt::WakeReason::kWoken, true)) return Ended::kGranted;
+  return end_wait(guard, list, waiter, reason);
 }
 
-bool wait_on(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, const void* object,
-             rt::Deadline deadline, rt::WakeReason reason) {
-  for (;;) {
-    if (reason == rt::WakeReason::kWoken) return true;
-    // Ended by somebody who does not know the list. Those who do find the wait ended.
-    guard.acquire();
-    if (waiter.linked) unlink(list, waiter);
-    guard.release();
-    if (reason == rt::WakeReason::kTimeout) return false;
-    on_interrupted(waiter.token.fiber);
-    guard.acquire();
-    const SectionOf section(guard);
-    waiter.token = rt::begin_wait(kind, object);
-    push_front(list, waiter);
-    guard.release();
-    reason = park_attentively(waiter.token, deadline);
-  }
+Ended end_wait(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WakeReason reason) {
+  if (reason == rt::WakeReason::kWoken) return Ended::kGranted;
+  // Ended by somebody who does not know the list. Those who do find the wait ended. It leaves the
+  // list now, since a handler may leave this frame by a jump.
+  guard.acquire();
+  if (waiter.linked) unlink(list, waiter);
+  guard.release();
+  if (reason == rt::WakeReason::kTimeout) return Ended::kTimeout;
+  on_interrupted(waiter.token.fiber);
+  waiter.disturbed = true;
+  guard.acquire();
+  return Ended::kDisturbed;
 }
 
 }  // namespace tendril::detail

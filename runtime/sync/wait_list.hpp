@@ -4,6 +4,10 @@
 // on its own stack. Whoever can let somebody go on grants it under the same lock: what is granted
 // (the lock, the item in `value`) is the waiter's from that moment, whatever else happens to it,
 // and it runs after the lock has been released. So nothing is lost to a timeout or a kill.
+//
+// Something may disturb a wait without ending it (a signal of a green thread, a kill of a fiber
+// that is shielded). Meanwhile nothing can be granted to it, so whoever was disturbed looks at the
+// state again, and waits on at the head of the list if it still has to.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +25,8 @@ struct ApiWaiter {
   rt::WaitToken token;
   uint64_t value = 0;  // what a putter offers, what a getter was given
   uint32_t index = 0;  // which of several operations of a select this is
+  rt::Deadline deadline = rt::kForever;
+  bool disturbed = false;  // at least once: it has a deadline, and goes before the others
   bool linked = false;
   bool granted = false;
   bool closed = false;  // woken because the object was shut down
@@ -70,15 +76,35 @@ inline rt::Deadline deadline_of(Duration timeout) noexcept {
   return timeout == kForever ? rt::kForever : rt::deadline_after(timeout.count());
 }
 
-// Parks the running fiber in the list until granted: true; false when the timeout has passed (at
-// once if it is zero). Throws what was thrown into the fiber, and BlockingInHub. Called with the
-// guard held, returns with it released.
-bool block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, const void* object,
-           Duration timeout);
+enum class Ended : uint8_t {
+  kGranted,
+  kTimeout,
+  kDisturbed,  // look at the state again; the guard is held
+};
+
+// Parks the running fiber in the list until granted, or the timeout has passed (at once if it is
+// zero), or it is disturbed: then to be called again with the same waiter, or not at all. Throws
+// what was thrown into the fiber, and BlockingInHub. Called with the guard held, returns with it
+// released but for kDisturbed.
+Ended block(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, const void* object,
+            Duration timeout);
 
 // The rest of block, for who has begun the wait, put the waiter into the list, released the guard
 // and parked by itself, with what park returned.
-bool wait_on(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WaitKind kind, const void* object,
-             rt::Deadline deadline, rt::WakeReason reason);
+Ended end_wait(Guard& guard, WaitList& list, ApiWaiter& waiter, rt::WakeReason reason);
+
+// For primitives with nothing else to do: until may_go_on(), which is called under the guard and
+// takes what there is to take, or until granted. False when the timeout has passed.
+template <typename MayGoOn>
+inline bool wait_until(Guard& guard, WaitList& list, rt::WaitKind kind, const void* object,
+                       Duration timeout, MayGoOn&& may_go_on) {
+  if (__builtin_expect(may_go_on(), true)) return true;
+  ApiWaiter waiter;
+  for (;;) {
+    const Ended ended = block(guard, list, waiter, kind, object, timeout);
+    if (__builtin_expect(ended != Ended::kDisturbed, true)) return ended == Ended::kGranted;
+    if (may_go_on()) return true;
+  }
+}
 
 }  // namespace tendril::detail
