@@ -17,6 +17,7 @@
 #include "interpose/kernel/futex_table.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/mappings.hpp"
+#include "interpose/kernel/posix_timers.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/scheduling.hpp"
 #include "interpose/kernel/seccomp_filter.hpp"
@@ -26,7 +27,6 @@
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/kernel/thread_limit.hpp"
-#include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/patch/patcher.hpp"
 #include "interpose/symbols/libc.hpp"
@@ -275,7 +275,7 @@ uint64_t deactivate_in_child() noexcept {
   futexes().reset_after_fork();
   mappings_reset_after_fork();
   stack_arenas().reset_after_fork();
-  thread_timers().reset_after_fork();
+  posix_timers().reset_after_fork();
   aside_reset_after_fork();
   reset_report_descriptor_after_fork();
   return mask;

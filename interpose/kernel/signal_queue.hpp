@@ -11,27 +11,40 @@ constexpr uint64_t signal_bit(int number) noexcept { return uint64_t{1} << (numb
 inline constexpr int kFirstRealTime = 32;
 inline constexpr int kLastSignal = 64;
 
-// Standard signals are pending at most once; real-time signals queue up, in order. Not thread-safe.
+// What is known of a signal besides its siginfo, which the program may make up.
+struct SignalMarks {
+  bool is_promised = false;    // to the handler that the program had when it came
+  bool is_expiration = false;  // of a POSIX timer
+};
+
+// Makes one signal of two that a timer has sent.
+void add_overruns(siginfo_t* first, const siginfo_t& next) noexcept;
+
+// Standard signals are pending at most once; real-time signals queue up, in order. A POSIX timer
+// has one signal at most, of either kind: what else expires while it is pending is an overrun. Not
+// thread-safe.
 class SignalQueue {
  public:
   uint64_t set() const noexcept { return set_; }
 
   // False when it was dropped: a standard signal that is pending already. Out of memory degrades as
   // the kernel's does for kill: pending, without its siginfo.
-  bool push(const siginfo_t& info, bool is_promised = false) noexcept;
+  bool push(const siginfo_t& info, SignalMarks marks = {}) noexcept;
 
   // Takes the first pending signal of `wanted`, in the kernel's order: synchronous faults, then by
   // number. 0 if there is none. Says what push was told.
-  int pop(uint64_t wanted, siginfo_t* info, bool* is_promised = nullptr) noexcept;
+  int pop(uint64_t wanted, siginfo_t* info, SignalMarks* marks = nullptr) noexcept;
 
   void drop(uint64_t which) noexcept;
+  void drop_expirations(int timer) noexcept;
 
  private:
   struct Entry {
     siginfo_t info;
-    bool is_promised;  // to the handler that the program had when it came
+    SignalMarks marks;
     Entry* next;
   };
+  Entry* find_expiration(int timer) noexcept;
   Entry* head_ = nullptr;
   Entry* tail_ = nullptr;
   uint64_t set_ = 0;

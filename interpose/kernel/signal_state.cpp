@@ -1,12 +1,14 @@
 #include "interpose/kernel/signal_state.hpp"
 
+#include <sys/utsname.h>
+
 #include <cerrno>
 #include <new>
 
 #include "interpose/kernel/failure_report.hpp"
+#include "interpose/kernel/posix_timers.hpp"
 #include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_gate.hpp"
-#include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
@@ -34,10 +36,25 @@ void interrupt_thread(GreenThread* thread) noexcept {
   }
 }
 
+// By its release, "6.13…": asking it by a timer would take one of a user's signals.
+bool kernel_takes_expirations_back() noexcept {
+  constexpr int kMajor = 6;
+  constexpr int kMinor = 13;
+  utsname name;
+  if (rt::raw_syscall(SYS_uname, &name) != 0) return false;
+  int numbers[2] = {};
+  const char* at = name.release;
+  for (int& number : numbers) {
+    for (; *at >= '0' && *at <= '9'; ++at) number = number * 10 + (*at - '0');
+    if (*at == '.') ++at;
+  }
+  return numbers[0] > kMajor || (numbers[0] == kMajor && numbers[1] >= kMinor);
+}
+
 }  // namespace
 
 int addressee(const siginfo_t& info) noexcept {
-  return info.si_code == SI_TIMER ? thread_timers().target(info.si_timerid) : 0;
+  return info.si_code == SI_TIMER ? posix_timers().target(info.si_timerid) : 0;
 }
 
 SignalState& signals() noexcept { return rt::ProcessWide<SignalState>::get(); }
@@ -161,11 +178,35 @@ void SignalState::hand_to_handler(int signal) noexcept {
   const timespec now{0, 0};
   siginfo_t info;
   while (rt::raw_syscall(SYS_rt_sigtimedwait, &set, &info, &now, kSetSize) > 0) {
-    const int tid = addressee(info);
-    rt::SpinGuard guard(threads().lock);
-    GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
-    if (tid == 0 || target != nullptr) post_locked(info, target, /*had_handler=*/true);
+    post_taken(info, SentBy::kKernelToHandler);
   }
+}
+
+// Precondition: lock_. What we have taken from the kernel ourselves; its default action is not
+// taken.
+void SignalState::post_taken(const siginfo_t& info, SentBy sender) noexcept {
+  const int tid = addressee(info);
+  rt::SpinGuard guard(threads().lock);
+  GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
+  if (tid == 0 || target != nullptr) post_locked(info, target, sender);
+}
+
+// Precondition: lock_. The program is given an expiration: what has expired since is an overrun,
+// though it may wait in the kernel for the OS thread of another worker.
+void SignalState::complete_expiration(siginfo_t* given, SignalMarks marks) noexcept {
+  if (!marks.is_expiration) return;
+  const uint64_t set = signal_bit(given->si_signo);
+  const timespec now{0, 0};
+  siginfo_t info;
+  // With its signal the timer is armed again: one more is all that is taken, it may come at once.
+  while (rt::raw_syscall(SYS_rt_sigtimedwait, &set, &info, &now, kSetSize) > 0) {
+    if (info.si_code == SI_TIMER && info.si_timerid == given->si_timerid) {
+      add_overruns(given, info);
+      break;
+    }
+    post_taken(info, marks.is_promised ? SentBy::kKernelToHandler : SentBy::kKernel);
+  }
+  posix_timers().note_delivery(given->si_timerid, given->si_overrun);
 }
 
 const KernelAction& SignalState::action_for(int signal, bool is_promised) const noexcept {
@@ -188,8 +229,7 @@ GreenThread* SignalState::find_taker(int signal) noexcept {
 
 // Precondition: lock_ and the lock of threads(), which keeps the target alive. True if the signal's
 // default action is to be taken.
-bool SignalState::post_locked(const siginfo_t& info, GreenThread* target,
-                              bool had_handler) noexcept {
+bool SignalState::post_locked(const siginfo_t& info, GreenThread* target, SentBy sender) noexcept {
   const int signal = info.si_signo;
   GreenThread* taker = target != nullptr ? target : find_taker(signal);
   const bool wanted = taker != nullptr && (accepted(taker) & signal_bit(signal)) != 0;
@@ -197,11 +237,14 @@ bool SignalState::post_locked(const siginfo_t& info, GreenThread* target,
   const bool blocked =
       target != nullptr ? (target->blocked & signal_bit(signal)) != 0 : !wanted || waited_for;
   if (is_ignored(signal) && !blocked && !waited_for) return false;
-  const bool is_promised = had_handler && wanted && !waited_for;
-  if (wanted && !waited_for && action_for(signal, is_promised).handler == kDefault) {
+  const SignalMarks marks{
+      .is_promised = sender == SentBy::kKernelToHandler && wanted && !waited_for,
+      .is_expiration = sender != SentBy::kProgram && info.si_code == SI_TIMER};
+  if (marks.is_expiration) posix_timers().note_arrival(info.si_timerid);
+  if (wanted && !waited_for && action_for(signal, marks.is_promised).handler == kDefault) {
     return true;  // or a stop
   }
-  (target != nullptr ? target->pending : process_pending_).push(info, is_promised);
+  (target != nullptr ? target->pending : process_pending_).push(info, marks);
   if (wanted) interrupt_thread(taker);
   return false;
 }
@@ -215,7 +258,7 @@ void SignalState::raise_in_stead(int signal) noexcept {
   post(info, current_thread()->tid);
 }
 
-bool SignalState::post(const siginfo_t& info, int tid, bool had_handler) noexcept {
+bool SignalState::post(const siginfo_t& info, int tid, SentBy sender) noexcept {
   bool by_default = false;
   {
     rt::SpinGuard guard(lock_);
@@ -224,7 +267,7 @@ bool SignalState::post(const siginfo_t& info, int tid, bool had_handler) noexcep
       GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
       if (tid != 0 && target == nullptr) return false;
       if (info.si_signo == 0) return true;
-      by_default = post_locked(info, target, had_handler);
+      by_default = post_locked(info, target, sender);
     }
     if (!by_default && (signalfd_set_ & signal_bit(info.si_signo)) != 0) update_kernel_mask();
   }
@@ -293,7 +336,7 @@ void SignalState::take_back_from_kernel(uint64_t set) noexcept {
   const timespec now{0, 0};
   siginfo_t info;
   while (wanted != 0 && rt::raw_syscall(SYS_rt_sigtimedwait, &wanted, &info, &now, kSetSize) > 0) {
-    process_pending_.push(info);
+    process_pending_.push(info, {.is_expiration = info.si_code == SI_TIMER});
   }
 }
 
@@ -322,21 +365,22 @@ int SignalState::take_deliverable(GreenThread* thread, siginfo_t* info,
     {
       rt::SpinGuard guard(lock_);
       const uint64_t wanted = ~thread->blocked;
-      bool is_promised = false;
-      int signal = thread->pending.pop(wanted, info, &is_promised);
-      if (signal == 0) signal = process_pending_.pop(wanted, info, &is_promised);
+      SignalMarks marks;
+      int signal = thread->pending.pop(wanted, info, &marks);
+      if (signal == 0) signal = process_pending_.pop(wanted, info, &marks);
       if (signal == 0) {
         // Under the lock: a post that comes later sets it again.
         thread->fiber->interrupt_pending.store(false, std::memory_order_seq_cst);
         return 0;
       }
       if (is_ignored(signal)) continue;
-      *action = action_for(signal, is_promised);
+      *action = action_for(signal, marks.is_promised);
       if (action->handler != kDefault) {
         if ((action->flags & SA_RESETHAND) != 0) {
           actions_[signal].handler = kDefault;
           former_[signal].handler = kDefault;  // the next to come is no longer promised to it
         }
+        complete_expiration(info, marks);
         return signal;
       }
       default_signal = signal;
@@ -347,8 +391,10 @@ int SignalState::take_deliverable(GreenThread* thread, siginfo_t* info,
 
 int SignalState::take_waited_for(GreenThread* thread, uint64_t set, siginfo_t* info) noexcept {
   rt::SpinGuard guard(lock_);
-  int signal = thread->pending.pop(set & ~kUnblockable, info);
-  if (signal == 0) signal = process_pending_.pop(set & ~kUnblockable, info);
+  SignalMarks marks;
+  int signal = thread->pending.pop(set & ~kUnblockable, info, &marks);
+  if (signal == 0) signal = process_pending_.pop(set & ~kUnblockable, info, &marks);
+  if (signal != 0) complete_expiration(info, marks);
   return signal;
 }
 
@@ -377,6 +423,23 @@ void SignalState::hand_pending_to_kernel(GreenThread* thread) noexcept {
       rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, &info);
     }
   }
+}
+
+// The lock keeps back what expires by the new setting until the old is forgotten.
+long SignalState::change_timer(int timer, long number, const long (&arguments)[6]) noexcept {
+  const bool takes_back = kernel_takes_expirations_back();
+  rt::SpinGuard guard(lock_);
+  const long* a = arguments;
+  const long result = rt::raw_syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (result != 0) return result;
+  posix_timers().note_delivery(timer, 0);
+  if (!takes_back) return result;
+  process_pending_.drop_expirations(timer);
+  rt::SpinGuard thread_guard(threads().lock);
+  for (GreenThread* t = threads().first(); t != nullptr; t = threads().next(t)) {
+    t->pending.drop_expirations(timer);
+  }
+  return result;
 }
 
 uint64_t SignalState::pending(GreenThread* thread) noexcept {

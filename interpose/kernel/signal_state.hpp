@@ -35,6 +35,10 @@ inline constexpr uint64_t kFaults = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | s
 // process never reaches the kernel by its own name.
 inline constexpr int kKickSignal = 33;
 
+// Whom a signal comes from: a call of this process, or the Linux kernel, which has chosen the
+// handler that the program had at that moment, if it had one.
+enum class SentBy : uint8_t { kProgram, kKernel, kKernelToHandler };
+
 class SignalState {
  public:
   // Takes over from the kernel what the process has set up; called once, on the main thread, before
@@ -49,10 +53,10 @@ class SignalState {
 
   // Makes a signal pending for the thread with that tid, or for the process (0), and interrupts a
   // thread that will take it. Ignored ones vanish; a fatal default kills the process here and now.
-  // False if there is no such thread. Signal number 0 only asks for that. `had_handler`: the kernel
-  // has given it to a handler of the program's. A thread that accepts it runs that one, even if the
-  // default action has been set since.
-  bool post(const siginfo_t& info, int tid, bool had_handler = false) noexcept;
+  // False if there is no such thread. Signal number 0 only asks for that. A thread that accepts one
+  // that the kernel has given to a handler runs that one, even if the default action has been set
+  // since.
+  bool post(const siginfo_t& info, int tid, SentBy sender = SentBy::kProgram) noexcept;
 
   // What the Linux kernel has sent to the OS thread that made a call for the running thread.
   void raise_in_stead(int signal) noexcept;
@@ -78,6 +82,11 @@ class SignalState {
   // Before exec, with everything blocked in the kernel: makes pending there what is pending here,
   // for the new program inherits it.
   void hand_pending_to_kernel(GreenThread* thread) noexcept;
+
+  // timer_settime or timer_delete, after which no earlier expiration counts. Since 6.13 the Linux
+  // kernel takes the signal back that the program has not been given yet; before it was delivered,
+  // and POSIX allows both.
+  long change_timer(int timer, long number, const long (&arguments)[6]) noexcept;
 
   // True if a signal from outside could run a handler of the program on one of its threads.
   bool handler_may_run() noexcept;
@@ -111,8 +120,10 @@ class SignalState {
     return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;
   }
   static GreenThread* find_taker(int signal) noexcept;  // precondition: the lock of threads()
-  bool post_locked(const siginfo_t& info, GreenThread* target, bool had_handler) noexcept;
+  bool post_locked(const siginfo_t& info, GreenThread* target, SentBy sender) noexcept;
   void hand_to_handler(int signal) noexcept;
+  void post_taken(const siginfo_t& info, SentBy sender) noexcept;
+  void complete_expiration(siginfo_t* given, SignalMarks marks) noexcept;
   const KernelAction& action_for(int signal, bool is_promised) const noexcept;
   void refresh_interrupt(GreenThread* thread) noexcept;
   void install_kernel_action(int signal) noexcept;

@@ -89,7 +89,9 @@ long sys_set_credentials(Call& call);
 
 // sys_timer.cpp
 long sys_timer_create(Call& call);
-long sys_timer_use(Call& call);
+long sys_timer_gettime(Call& call);
+long sys_timer_settime(Call& call);
+long sys_timer_getoverrun(Call& call);
 long sys_timer_delete(Call& call);
 
 // sys_sched.cpp

@@ -34,7 +34,8 @@ void post_arrived_signals() noexcept {
     inbox.head.store(head + 1, std::memory_order_release);
     const int target = arrival.tid != 0 ? arrival.tid : addressee(arrival.info);
     // A thread that has ended meanwhile takes its signals with it, as in the kernel.
-    signals().post(arrival.info, target, arrival.had_handler);
+    signals().post(arrival.info, target,
+                   arrival.had_handler ? SentBy::kKernelToHandler : SentBy::kKernel);
   }
   if (inbox.throttled.load(std::memory_order_relaxed)) {
     inbox.throttled.store(false, std::memory_order_relaxed);

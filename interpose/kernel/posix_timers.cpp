@@ -1,0 +1,76 @@
+#include "interpose/kernel/posix_timers.hpp"
+
+#include "runtime/memory/allocator.hpp"
+
+namespace tendril::kernel {
+
+PosixTimers& posix_timers() noexcept {
+  static constinit PosixTimers instance;
+  return instance;
+}
+
+PosixTimers::Entry* PosixTimers::find(int timer) noexcept {
+  for (Entry* entry = first_; entry != nullptr; entry = entry->next) {
+    if (entry->timer == timer) return entry;
+  }
+  return nullptr;
+}
+
+PosixTimers::Entry* PosixTimers::find_or_make(int timer) noexcept {
+  if (Entry* known = find(timer); known != nullptr) return known;
+  auto* entry = rt::runtime_new<Entry>();
+  if (entry == nullptr) return nullptr;
+  *entry = {timer, /*tid=*/0, /*is_counted=*/false, /*overruns=*/0, first_};
+  first_ = entry;
+  return entry;
+}
+
+bool PosixTimers::set_target(int timer, int tid) noexcept {
+  rt::SpinGuard guard(lock_);
+  Entry* entry = find_or_make(timer);
+  if (entry == nullptr) return false;
+  entry->tid = tid;
+  return true;
+}
+
+int PosixTimers::target(int timer) noexcept {
+  rt::SpinGuard guard(lock_);
+  const Entry* entry = find(timer);
+  return entry != nullptr ? entry->tid : 0;
+}
+
+void PosixTimers::note_arrival(int timer) noexcept {
+  rt::SpinGuard guard(lock_);
+  if (Entry* entry = find_or_make(timer); entry != nullptr) entry->is_counted = true;
+}
+
+void PosixTimers::note_delivery(int timer, int overruns) noexcept {
+  rt::SpinGuard guard(lock_);
+  if (Entry* entry = find(timer); entry != nullptr) entry->overruns = overruns;
+}
+
+bool PosixTimers::overruns(int timer, int* count) noexcept {
+  rt::SpinGuard guard(lock_);
+  const Entry* entry = find(timer);
+  if (entry == nullptr || !entry->is_counted) return false;
+  *count = entry->overruns;
+  return true;
+}
+
+void PosixTimers::remove(int timer) noexcept {
+  rt::SpinGuard guard(lock_);
+  for (Entry** link = &first_; *link != nullptr; link = &(*link)->next) {
+    if ((*link)->timer != timer) continue;
+    Entry* gone = *link;
+    *link = gone->next;
+    rt::runtime_delete(gone);
+    return;
+  }
+}
+
+void PosixTimers::reset_after_fork() noexcept {
+  lock_.reset_after_fork();
+  first_ = nullptr;  // POSIX: timers are not inherited
+}
+
+}  // namespace tendril::kernel
