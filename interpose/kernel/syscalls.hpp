@@ -32,6 +32,10 @@ long sys_mprotect(Call& call);
 long sys_munmap(Call& call);
 long sys_mremap(Call& call);
 
+// sys_directory.cpp
+long sys_getdents(Call& call);
+long sys_getdents64(Call& call);
+
 // sys_io.cpp
 long sys_read(int fd, void* buffer, size_t count);
 long sys_write(int fd, const void* buffer, size_t count);
