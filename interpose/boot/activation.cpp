@@ -21,6 +21,7 @@
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/scheduling.hpp"
 #include "interpose/kernel/seccomp_filter.hpp"
+#include "interpose/kernel/signal_descriptors.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/stack_arena.hpp"
 #include "interpose/kernel/stack_printer.hpp"
@@ -225,6 +226,7 @@ bool activate() noexcept {
   look_for_children();
   keep_report_descriptor(/*beyond_close=*/settings.statistics);
   signals().import_from_kernel(main);  // everything is blocked until the worker is armed
+  import_signal_descriptors();
   int error;
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
   if (worker == nullptr) give_up("no worker", error);

@@ -65,6 +65,10 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   uint64_t blocked = 0;      // what the program set; SIGSYS may be in it, the kernel never sees it
   uint64_t waiting_for = 0;  // the set of a sigtimedwait in progress
   SignalQueue pending;
+  // Its wait looks at what a signalfd shows (signal_descriptors.hpp). Its own thread writes, any
+  // may read.
+  std::atomic<bool> watches_signalfds{false};
+  uint64_t shown_by_edge = 0;  // of these, what an edge-triggered epoll set has told already
   stack_t alternate_stack{nullptr, SS_DISABLE, 0};  // the thread's own only
   bool on_alternate_stack = false;                  // of an SA_ONSTACK handler; own only
   // A mask to go back to once the signals of a sigsuspend, ppoll… were delivered; own only.

@@ -1,5 +1,6 @@
 #include "interpose/kernel/posix_timers.hpp"
 
+#include "interpose/kernel/signal_queue.hpp"
 #include "runtime/memory/allocator.hpp"
 
 namespace tendril::kernel {
@@ -20,7 +21,7 @@ PosixTimers::Entry* PosixTimers::find_or_make(int timer) noexcept {
   if (Entry* known = find(timer); known != nullptr) return known;
   auto* entry = rt::runtime_new<Entry>();
   if (entry == nullptr) return nullptr;
-  *entry = {timer, /*tid=*/0, /*is_counted=*/false, /*overruns=*/0, first_};
+  *entry = {timer, /*tid=*/0, /*signal=*/0, /*overruns=*/0, first_};
   first_ = entry;
   return entry;
 }
@@ -39,9 +40,9 @@ int PosixTimers::target(int timer) noexcept {
   return entry != nullptr ? entry->tid : 0;
 }
 
-void PosixTimers::note_arrival(int timer) noexcept {
+void PosixTimers::note_arrival(int timer, int signal) noexcept {
   rt::SpinGuard guard(lock_);
-  if (Entry* entry = find_or_make(timer); entry != nullptr) entry->is_counted = true;
+  if (Entry* entry = find_or_make(timer); entry != nullptr) entry->signal = signal;
 }
 
 void PosixTimers::note_delivery(int timer, int overruns) noexcept {
@@ -49,10 +50,11 @@ void PosixTimers::note_delivery(int timer, int overruns) noexcept {
   if (Entry* entry = find(timer); entry != nullptr) entry->overruns = overruns;
 }
 
-bool PosixTimers::overruns(int timer, int* count) noexcept {
+bool PosixTimers::overruns(int timer, uint64_t left_to_kernel, int* count) noexcept {
   rt::SpinGuard guard(lock_);
   const Entry* entry = find(timer);
-  if (entry == nullptr || !entry->is_counted) return false;
+  if (entry == nullptr || entry->signal == 0) return false;
+  if ((left_to_kernel & signal_bit(entry->signal)) != 0) return false;
   *count = entry->overruns;
   return true;
 }

@@ -17,11 +17,12 @@ class PosixTimers {
   int target(int timer) noexcept;  // 0: the timer notifies the process
 
   // The kernel has given us a signal of it. From here on we count.
-  void note_arrival(int timer) noexcept;
+  void note_arrival(int timer, int signal) noexcept;
   // The program has been given one.
   void note_delivery(int timer, int overruns) noexcept;
-  // Of the latest that was delivered. False if the kernel's count is right.
-  bool overruns(int timer, int* count) noexcept;
+  // Of the latest that was delivered. False if the kernel's count is right: none has come to us, or
+  // its signal is one of those that are left to the kernel now.
+  bool overruns(int timer, uint64_t left_to_kernel, int* count) noexcept;
 
   void remove(int timer) noexcept;
 
@@ -32,7 +33,7 @@ class PosixTimers {
   struct Entry {
     int timer;
     int tid;
-    bool is_counted;  // its overruns are counted here
+    int signal;  // what it sends; 0: none has come
     int overruns;
     Entry* next;
   };

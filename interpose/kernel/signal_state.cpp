@@ -240,12 +240,16 @@ bool SignalState::post_locked(const siginfo_t& info, GreenThread* target, SentBy
   const SignalMarks marks{
       .is_promised = sender == SentBy::kKernelToHandler && wanted && !waited_for,
       .is_expiration = sender != SentBy::kProgram && info.si_code == SI_TIMER};
-  if (marks.is_expiration) posix_timers().note_arrival(info.si_timerid);
+  if (marks.is_expiration) posix_timers().note_arrival(info.si_timerid, signal);
   if (wanted && !waited_for && action_for(signal, marks.is_promised).handler == kDefault) {
     return true;  // or a stop
   }
   (target != nullptr ? target->pending : process_pending_).push(info, marks);
-  if (wanted) interrupt_thread(taker);
+  if (target != nullptr) target->shown_by_edge &= ~signal_bit(signal);
+  // A thread that waits for a signalfd of its own signals takes one that it has blocked, too.
+  const bool shown = target != nullptr && (signalfd_set_.load() & signal_bit(signal)) != 0 &&
+                     target->watches_signalfds.load(std::memory_order_seq_cst);
+  if (wanted || shown) interrupt_thread(taker);
   return false;
 }
 
@@ -287,67 +291,6 @@ void SignalState::set_blocked(GreenThread* thread, uint64_t mask) noexcept {
   take_back_from_kernel(~thread->blocked);
   refresh_interrupt(thread);
   if (signalfd_set_ != 0) update_kernel_mask();
-}
-
-void SignalState::note_signalfd(uint64_t mask) noexcept {
-  rt::SpinGuard guard(lock_);
-  signalfd_set_ |= mask & ~kUnblockable & ~signal_bit(SIGSYS) & ~signal_bit(kKickSignal);
-  update_kernel_mask();
-}
-
-// Precondition: lock_. A signal that somebody accepts again flows back through our handlers.
-void SignalState::update_kernel_mask() noexcept {
-  uint64_t mask = 0;
-  {
-    rt::SpinGuard guard(threads().lock);
-    for (uint64_t left = signalfd_set_; left != 0; left &= left - 1) {
-      const int signal = __builtin_ctzll(left) + 1;
-      if (find_taker(signal) == nullptr) mask |= signal_bit(signal);
-    }
-  }
-  if (mask != kernel_mask_.exchange(mask, std::memory_order_relaxed)) {
-    rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, kSetSize);
-    kick_other_workers();
-  }
-  hand_blocked_to_kernel();
-}
-
-// Precondition: lock_. The kernel takes a signal with its whole description from the main thread
-// only, which the first worker is.
-void SignalState::hand_blocked_to_kernel() noexcept {
-  const uint64_t mask = kernel_mask_.load(std::memory_order_relaxed);
-  rt::Worker* first = workers().first();
-  if (rt::current_worker_unchecked() != first) {
-    first_worker_is_asked_.store((process_pending_.set() & mask) != 0, std::memory_order_seq_cst);
-    if ((process_pending_.set() & mask) != 0) first->ring();
-    return;
-  }
-  const long pid = rt::raw_syscall(SYS_getpid);
-  siginfo_t info;
-  while (int signal = process_pending_.pop(mask, &info)) {
-    rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, &info);
-  }
-}
-
-// Precondition: lock_. What somebody takes again is taken at once: POSIX has it delivered before
-// the call that unblocks it returns, and in the order of the numbers.
-void SignalState::take_back_from_kernel(uint64_t set) noexcept {
-  uint64_t wanted = set & kernel_mask_.load(std::memory_order_relaxed);
-  const timespec now{0, 0};
-  siginfo_t info;
-  while (wanted != 0 && rt::raw_syscall(SYS_rt_sigtimedwait, &wanted, &info, &now, kSetSize) > 0) {
-    process_pending_.push(info, {.is_expiration = info.si_code == SI_TIMER});
-  }
-}
-
-void SignalState::look_after_kernel() noexcept {
-  if (!first_worker_is_asked_.load(std::memory_order_relaxed) ||
-      rt::current_worker_unchecked() != workers().first()) {
-    return;
-  }
-  rt::SpinGuard guard(lock_);
-  first_worker_is_asked_.store(false, std::memory_order_relaxed);
-  hand_blocked_to_kernel();
 }
 
 void SignalState::set_waiting_for(GreenThread* thread, uint64_t set) noexcept {

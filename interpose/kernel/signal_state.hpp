@@ -100,6 +100,11 @@ class SignalState {
   // A signalfd reads these: what no thread accepts must then be pending in the kernel, where the
   // descriptor finds it.
   void note_signalfd(uint64_t mask) noexcept;
+  // The same of one that the process had when it became green. Before a worker is armed.
+  void import_signalfd(uint64_t mask) noexcept;
+  bool has_signalfds() const noexcept { return signalfd_set_.load(std::memory_order_relaxed) != 0; }
+  // What is pending here, and not in the kernel, for the thread, and some signalfd reads.
+  uint64_t pending_for_signalfds(GreenThread* thread) noexcept;
 
   // On the hub: does what other workers have left to the first, see note_signalfd.
   void look_after_kernel() noexcept;
@@ -112,6 +117,7 @@ class SignalState {
   void reset_after_fork() noexcept;
 
  private:
+  uint64_t wanted_kernel_mask() noexcept;
   void update_kernel_mask() noexcept;
   void hand_blocked_to_kernel() noexcept;
   void take_back_from_kernel(uint64_t set) noexcept;
@@ -129,8 +135,8 @@ class SignalState {
   void install_kernel_action(int signal) noexcept;
 
   rt::SpinLock lock_;
-  uint64_t signalfd_set_ = 0;             // guarded by lock_
-  std::atomic<uint64_t> kernel_mask_{0};  // written under lock_
+  std::atomic<uint64_t> signalfd_set_{0};  // written under lock_
+  std::atomic<uint64_t> kernel_mask_{0};   // written under lock_
   std::atomic<bool> first_worker_is_asked_{false};
   KernelAction actions_[kLastSignal + 1];  // guarded by lock_
   // The handler that a default action has taken the place of, by the program's wish; guarded by

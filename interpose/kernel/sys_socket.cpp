@@ -5,6 +5,7 @@
 
 #include "interpose/kernel/blocking_io.hpp"
 #include "interpose/kernel/io_vectors.hpp"
+#include "interpose/kernel/signal_descriptors.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/time_arguments.hpp"
 #include "interpose/kernel/user_memory.hpp"
@@ -50,6 +51,7 @@ void note_received_descriptors(const msghdr* message) noexcept {
       int fd;
       __builtin_memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
       descriptors().created(fd, /*shared_outside=*/true);
+      note_if_signal_descriptor(fd);
     }
   }
 }

@@ -100,10 +100,9 @@ long sys_timer_getoverrun(Call& call) {
   hide_slice_timer(call);
   const long result = pass(call);
   int counted;
-  if (result < 0 || !posix_timers().overruns(static_cast<int>(call.arguments[0]), &counted)) {
-    return result;
-  }
-  return counted;
+  const bool is_ours = posix_timers().overruns(static_cast<int>(call.arguments[0]),
+                                               signals().kernel_mask(), &counted);
+  return result >= 0 && is_ours ? counted : result;
 }
 
 long sys_timer_delete(Call& call) {
