@@ -17,32 +17,32 @@ PosixTimers::Entry* PosixTimers::find(int timer) noexcept {
   return nullptr;
 }
 
-PosixTimers::Entry* PosixTimers::find_or_make(int timer) noexcept {
-  if (Entry* known = find(timer); known != nullptr) return known;
+bool PosixTimers::add(int timer, int tid) noexcept {
   auto* entry = rt::runtime_new<Entry>();
-  if (entry == nullptr) return nullptr;
-  *entry = {timer, /*tid=*/0, /*signal=*/0, /*overruns=*/0, first_};
-  first_ = entry;
-  return entry;
-}
-
-bool PosixTimers::set_target(int timer, int tid) noexcept {
-  rt::SpinGuard guard(lock_);
-  Entry* entry = find_or_make(timer);
   if (entry == nullptr) return false;
-  entry->tid = tid;
+  rt::SpinGuard guard(lock_);
+  *entry = {timer, tid, /*signal=*/0, /*overruns=*/0, first_};
+  first_ = entry;
+  if (timer < first_made_) first_made_ = timer;
   return true;
 }
 
 int PosixTimers::target(int timer) noexcept {
   rt::SpinGuard guard(lock_);
-  const Entry* entry = find(timer);
-  return entry != nullptr ? entry->tid : 0;
+  if (const Entry* entry = find(timer); entry != nullptr) return entry->tid;
+  return is_older(timer) ? 0 : kGone;
 }
 
 void PosixTimers::note_arrival(int timer, int signal) noexcept {
   rt::SpinGuard guard(lock_);
-  if (Entry* entry = find_or_make(timer); entry != nullptr) entry->signal = signal;
+  Entry* entry = find(timer);
+  if (entry == nullptr && is_older(timer)) {  // it is known from now on
+    entry = rt::runtime_new<Entry>();
+    if (entry == nullptr) return;
+    *entry = {timer, /*tid=*/0, signal, /*overruns=*/0, first_};
+    first_ = entry;
+  }
+  if (entry != nullptr) entry->signal = signal;
 }
 
 void PosixTimers::note_delivery(int timer, int overruns) noexcept {
@@ -73,6 +73,7 @@ void PosixTimers::remove(int timer) noexcept {
 void PosixTimers::reset_after_fork() noexcept {
   lock_.reset_after_fork();
   first_ = nullptr;  // POSIX: timers are not inherited
+  first_made_ = INT_MAX;
 }
 
 }  // namespace tendril::kernel

@@ -4,6 +4,7 @@
 // here.
 #pragma once
 
+#include <climits>
 #include <cstdint>
 
 #include "runtime/platform/spin_lock.hpp"
@@ -12,9 +13,13 @@ namespace tendril::kernel {
 
 class PosixTimers {
  public:
-  // False when out of memory.
-  bool set_target(int timer, int tid) noexcept;
-  int target(int timer) noexcept;  // 0: the timer notifies the process
+  // `tid`: the thread that it notifies; 0: the process. False when out of memory.
+  bool add(int timer, int tid) noexcept;
+  void remove(int timer) noexcept;
+  // The same of a timer that has sent a signal; kGone: it has been deleted, and what it has sent is
+  // nobody's any more.
+  static constexpr int kGone = -1;
+  int target(int timer) noexcept;
 
   // The kernel has given us a signal of it. From here on we count.
   void note_arrival(int timer, int signal) noexcept;
@@ -23,8 +28,6 @@ class PosixTimers {
   // Of the latest that was delivered. False if the kernel's count is right: none has come to us, or
   // its signal is one of those that are left to the kernel now.
   bool overruns(int timer, uint64_t left_to_kernel, int* count) noexcept;
-
-  void remove(int timer) noexcept;
 
   rt::SpinLock& lock() noexcept { return lock_; }  // held around fork
   void reset_after_fork() noexcept;
@@ -37,11 +40,14 @@ class PosixTimers {
     int overruns;
     Entry* next;
   };
-  Entry* find(int timer) noexcept;          // precondition: lock_
-  Entry* find_or_make(int timer) noexcept;  // precondition: lock_; null when out of memory
+  Entry* find(int timer) noexcept;  // precondition: lock_
+  bool is_older(int timer) const noexcept { return timer < first_made_; }
 
   rt::SpinLock lock_;
   Entry* first_ = nullptr;  // guarded by lock_
+  // The kernel's numbers go up: lower ones are of timers made before the process became green, of
+  // which nothing is known. Guarded by lock_.
+  int first_made_ = INT_MAX;
 };
 
 PosixTimers& posix_timers() noexcept;

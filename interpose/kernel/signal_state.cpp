@@ -53,6 +53,8 @@ bool kernel_takes_expirations_back() noexcept {
 
 }  // namespace
 
+static_assert(kNobody == PosixTimers::kGone);
+
 int addressee(const siginfo_t& info) noexcept {
   return info.si_code == SI_TIMER ? posix_timers().target(info.si_timerid) : 0;
 }
@@ -186,6 +188,7 @@ void SignalState::hand_to_handler(int signal) noexcept {
 // taken.
 void SignalState::post_taken(const siginfo_t& info, SentBy sender) noexcept {
   const int tid = addressee(info);
+  if (tid == kNobody) return;
   rt::SpinGuard guard(threads().lock);
   GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
   if (tid == 0 || target != nullptr) post_locked(info, target, sender);

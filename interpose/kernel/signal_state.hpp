@@ -121,6 +121,7 @@ class SignalState {
   void update_kernel_mask() noexcept;
   void hand_blocked_to_kernel() noexcept;
   void take_back_from_kernel(uint64_t set) noexcept;
+  void take_back(const siginfo_t& info) noexcept;
   bool is_ignored(int signal) const noexcept;
   static uint64_t accepted(const GreenThread* thread) noexcept {
     return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;
@@ -148,6 +149,8 @@ class SignalState {
 SignalState& signals() noexcept;
 
 // The green thread that a signal from the kernel is meant for, by its timer; 0: the process.
+// kNobody: its timer has been deleted.
+inline constexpr int kNobody = -1;
 int addressee(const siginfo_t& info) noexcept;
 
 // Carries out the default action of a signal that is not ignored by default: the process dies of it

@@ -78,7 +78,21 @@ void SignalState::take_back_from_kernel(uint64_t set) noexcept {
   const timespec now{0, 0};
   siginfo_t info;
   while (wanted != 0 && rt::raw_syscall(SYS_rt_sigtimedwait, &wanted, &info, &now, kSetSize) > 0) {
-    process_pending_.push(info, {.is_expiration = info.si_code == SI_TIMER});
+    take_back(info);
+  }
+}
+
+// Precondition: lock_. To whom it was meant for, who need not be who takes it back.
+void SignalState::take_back(const siginfo_t& info) noexcept {
+  const SignalMarks marks{.is_expiration = info.si_code == SI_TIMER};
+  const int tid = addressee(info);
+  if (tid == kNobody) return;
+  rt::SpinGuard guard(threads().lock);
+  if (tid == 0) {
+    process_pending_.push(info, marks);
+  } else if (GreenThread* target = threads().find(tid); target != nullptr) {
+    target->pending.push(info, marks);
+    refresh_interrupt(target);
   }
 }
 

@@ -17,13 +17,15 @@
 
 namespace tendril::kernel {
 
-// The number may be that of one that is gone.
-static long note_made(const Call& call, long result) noexcept {
+// `tid`: whom it notifies; 0: the process.
+static long note_made(const Call& call, int tid, long result) noexcept {
   int timer;
-  if (result == 0 && copy_in(&timer, reinterpret_cast<const void*>(call.arguments[2])) == 0) {
-    posix_timers().remove(timer);
+  if (result != 0 || copy_in(&timer, reinterpret_cast<const void*>(call.arguments[2])) != 0) {
+    return result;
   }
-  return result;
+  if (posix_timers().add(timer, tid)) return 0;
+  rt::raw_syscall(SYS_timer_delete, timer);
+  return -EAGAIN;
 }
 
 long sys_timer_create(Call& call) {
@@ -40,7 +42,7 @@ long sys_timer_create(Call& call) {
   };
   if (user_event == nullptr || copy_in_bytes(bytes, user_event, kEventSize) != 0 ||
       event.sigev_notify != SIGEV_THREAD_ID) {
-    return note_made(call, pass(call));
+    return note_made(call, 0, pass(call));
   }
   const int tid = event._sigev_un._tid;
   bool known;
@@ -48,21 +50,11 @@ long sys_timer_create(Call& call) {
     rt::SpinGuard guard(threads().lock);
     known = threads().find(tid) != nullptr;
   }
-  if (!known)
-    return note_made(call,
-                     pass(call));  // the kernel does not know it either, and says what is wrong
+  // The kernel does not know it either, and says what is wrong.
+  if (!known) return note_made(call, 0, pass(call));
   event.sigev_notify = SIGEV_SIGNAL;
-  const long result =
-      rt::raw_syscall(SYS_timer_create, call.arguments[0], bytes, call.arguments[2]);
-  if (result != 0) return result;
-  int timer = 0;
-  copy_in(&timer, reinterpret_cast<const void*>(call.arguments[2]));
-  posix_timers().remove(timer);
-  if (!posix_timers().set_target(timer, tid)) {
-    rt::raw_syscall(SYS_timer_delete, timer);
-    return -EAGAIN;
-  }
-  return 0;
+  return note_made(call, tid,
+                   rt::raw_syscall(SYS_timer_create, call.arguments[0], bytes, call.arguments[2]));
 }
 
 // Those by which we divide time into slices are none of the program's: the kernel is asked for one
