@@ -26,6 +26,11 @@ SignalQueue::Entry* SignalQueue::find_expiration(int timer) noexcept {
   return nullptr;
 }
 
+void SignalQueue::free_entry(Entry* entry) noexcept {
+  if (!entry->marks.is_expiration) queued_.fetch_sub(1, std::memory_order_relaxed);
+  rt::runtime_free(entry);
+}
+
 bool SignalQueue::push(const siginfo_t& info, SignalMarks marks) noexcept {
   const uint64_t bit = signal_bit(info.si_signo);
   if (marks.is_expiration) {
@@ -40,6 +45,7 @@ bool SignalQueue::push(const siginfo_t& info, SignalMarks marks) noexcept {
   auto* entry = static_cast<Entry*>(rt::runtime_allocate(sizeof(Entry)));
   if (entry == nullptr) return true;
   *entry = {info, marks, nullptr};
+  if (!marks.is_expiration) queued_.fetch_add(1, std::memory_order_relaxed);
   if (head_ == nullptr) {
     head_ = entry;
   } else {
@@ -73,7 +79,7 @@ int SignalQueue::pop(uint64_t wanted, siginfo_t* info, SignalMarks* marks) noexc
       if (marks != nullptr) *marks = entry->marks;
       (previous == nullptr ? head_ : previous->next) = next;
       if (tail_ == entry) tail_ = previous;
-      rt::runtime_free(entry);
+      free_entry(entry);
     } else {
       previous = entry;
     }
@@ -98,7 +104,7 @@ void SignalQueue::drop_expirations(int timer) noexcept {
       (previous == nullptr ? head_ : previous->next) = next;
       if (tail_ == entry) tail_ = previous;
       set_ &= ~signal_bit(entry->info.si_signo);
-      rt::runtime_free(entry);
+      free_entry(entry);
     } else {
       left |= signal_bit(entry->info.si_signo);
       previous = entry;

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <cstdint>
 
 namespace tendril::kernel {
@@ -30,6 +31,12 @@ class SignalQueue {
   // False when it was dropped: a standard signal that is pending already. Out of memory degrades as
   // the kernel's does for kill: pending, without its siginfo.
   bool push(const siginfo_t& info, SignalMarks marks = {}) noexcept;
+  void push_without_info(int signal) noexcept { set_ |= signal_bit(signal); }
+
+  // The siginfos in all queues of the process, but for those of timers, for which the kernel keeps
+  // room when it makes one. Any thread may ask.
+  static uint64_t count_all() noexcept { return queued_.load(std::memory_order_relaxed); }
+  static void reset_count_after_fork() noexcept { queued_ = 0; }
 
   // Takes the first pending signal of `wanted`, in the kernel's order: synchronous faults, then by
   // number. 0 if there is none. Says what push was told.
@@ -45,6 +52,8 @@ class SignalQueue {
     Entry* next;
   };
   Entry* find_expiration(int timer) noexcept;
+  static void free_entry(Entry* entry) noexcept;
+  inline static std::atomic<uint64_t> queued_{0};
   Entry* head_ = nullptr;
   Entry* tail_ = nullptr;
   uint64_t set_ = 0;

@@ -1,5 +1,6 @@
 #include "interpose/kernel/signal_state.hpp"
 
+#include <sys/resource.h>
 #include <sys/utsname.h>
 
 #include <cerrno>
@@ -34,6 +35,24 @@ void interrupt_thread(GreenThread* thread) noexcept {
       thread->fiber->state.load(std::memory_order_relaxed) == rt::FiberState::kRunning) {
     rt::interrupt_call(worker->os_tid);
   }
+}
+
+// What the kernel gives EAGAIN for if it cannot keep the siginfo. Of others the program loses that,
+// at worst.
+bool must_be_queued(const siginfo_t& info) noexcept {
+  return info.si_signo >= kFirstRealTime && info.si_code != SI_USER;
+}
+
+// The kernel's rule, with what is queued in this process for what is queued for its user.
+bool may_queue(const siginfo_t& info, const SignalQueue& queue) noexcept {
+  const bool is_standard = info.si_signo < kFirstRealTime;
+  // Always, or not at all since it is pending already.
+  if (is_standard && (info.si_code >= 0 || (queue.set() & signal_bit(info.si_signo)) != 0)) {
+    return true;
+  }
+  rlimit limit{};
+  rt::raw_syscall(SYS_prlimit64, 0, RLIMIT_SIGPENDING, nullptr, &limit);
+  return SignalQueue::count_all() < limit.rlim_cur;
 }
 
 // By its release, "6.13…": asking it by a timer would take one of a user's signals.
@@ -230,30 +249,38 @@ GreenThread* SignalState::find_taker(int signal) noexcept {
   return nullptr;
 }
 
-// Precondition: lock_ and the lock of threads(), which keeps the target alive. True if the signal's
-// default action is to be taken.
-bool SignalState::post_locked(const siginfo_t& info, GreenThread* target, SentBy sender) noexcept {
+// Precondition: lock_ and the lock of threads(), which keeps the target alive. kDefault: the
+// signal's default action is to be taken.
+SignalState::Posted SignalState::post_locked(const siginfo_t& info, GreenThread* target,
+                                             SentBy sender) noexcept {
   const int signal = info.si_signo;
   GreenThread* taker = target != nullptr ? target : find_taker(signal);
   const bool wanted = taker != nullptr && (accepted(taker) & signal_bit(signal)) != 0;
   const bool waited_for = taker != nullptr && (taker->waiting_for & signal_bit(signal)) != 0;
   const bool blocked =
       target != nullptr ? (target->blocked & signal_bit(signal)) != 0 : !wanted || waited_for;
-  if (is_ignored(signal) && !blocked && !waited_for) return false;
+  if (is_ignored(signal) && !blocked && !waited_for) return Posted::kIgnored;
+  SignalQueue& queue = target != nullptr ? target->pending : process_pending_;
+  const bool has_room = sender != SentBy::kProgram || may_queue(info, queue);
+  if (!has_room && must_be_queued(info)) return Posted::kNoRoom;
   const SignalMarks marks{
       .is_promised = sender == SentBy::kKernelToHandler && wanted && !waited_for,
       .is_expiration = sender != SentBy::kProgram && info.si_code == SI_TIMER};
   if (marks.is_expiration) posix_timers().note_arrival(info.si_timerid, signal);
   if (wanted && !waited_for && action_for(signal, marks.is_promised).handler == kDefault) {
-    return true;  // or a stop
+    return Posted::kDefault;  // or a stop
   }
-  (target != nullptr ? target->pending : process_pending_).push(info, marks);
+  if (has_room) {
+    queue.push(info, marks);
+  } else {
+    queue.push_without_info(signal);
+  }
   if (target != nullptr) target->shown_by_edge &= ~signal_bit(signal);
   // A thread that waits for a signalfd of its own signals takes one that it has blocked, too.
   const bool shown = target != nullptr && (signalfd_set_.load() & signal_bit(signal)) != 0 &&
                      target->watches_signalfds.load(std::memory_order_seq_cst);
   if (wanted || shown) interrupt_thread(taker);
-  return false;
+  return Posted::kPending;
 }
 
 void SignalState::raise_in_stead(int signal) noexcept {
@@ -265,21 +292,25 @@ void SignalState::raise_in_stead(int signal) noexcept {
   post(info, current_thread()->tid);
 }
 
-bool SignalState::post(const siginfo_t& info, int tid, SentBy sender) noexcept {
-  bool by_default = false;
+long SignalState::post(const siginfo_t& info, int tid, SentBy sender) noexcept {
+  Posted posted;
   {
     rt::SpinGuard guard(lock_);
     {
       rt::SpinGuard thread_guard(threads().lock);
       GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
-      if (tid != 0 && target == nullptr) return false;
-      if (info.si_signo == 0) return true;
-      by_default = post_locked(info, target, sender);
+      if (tid != 0 && target == nullptr) return -ESRCH;
+      if (info.si_signo == 0) return 0;
+      posted = post_locked(info, target, sender);
     }
-    if (!by_default && (signalfd_set_ & signal_bit(info.si_signo)) != 0) update_kernel_mask();
+    if (posted == Posted::kNoRoom) return -EAGAIN;
+    if (posted == Posted::kPending &&
+        (signalfd_set_.load(std::memory_order_relaxed) & signal_bit(info.si_signo)) != 0) {
+      update_kernel_mask();
+    }
   }
-  if (by_default) take_default_action(info.si_signo);
-  return true;
+  if (posted == Posted::kDefault) take_default_action(info.si_signo);
+  return 0;
 }
 
 void SignalState::refresh_interrupt(GreenThread* thread) noexcept {
@@ -421,6 +452,7 @@ void SignalState::reroute_process_signals() noexcept {
 void SignalState::reset_after_fork() noexcept {
   lock_.reset_after_fork();
   process_pending_.drop(~uint64_t{0});  // POSIX: nothing is pending in the child
+  SignalQueue::reset_count_after_fork();
   signalfd_set_ = 0;
   kernel_mask_ = 0;
 }

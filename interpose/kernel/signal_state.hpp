@@ -53,10 +53,10 @@ class SignalState {
 
   // Makes a signal pending for the thread with that tid, or for the process (0), and interrupts a
   // thread that will take it. Ignored ones vanish; a fatal default kills the process here and now.
-  // False if there is no such thread. Signal number 0 only asks for that. A thread that accepts one
-  // that the kernel has given to a handler runs that one, even if the default action has been set
-  // since.
-  bool post(const siginfo_t& info, int tid, SentBy sender = SentBy::kProgram) noexcept;
+  // -ESRCH if there is no such thread: signal number 0 only asks for that. -EAGAIN if the program
+  // may queue no more (RLIMIT_SIGPENDING). A thread that accepts one that the kernel has given to a
+  // handler runs that one, even if the default action has been set since.
+  long post(const siginfo_t& info, int tid, SentBy sender = SentBy::kProgram) noexcept;
 
   // What the Linux kernel has sent to the OS thread that made a call for the running thread.
   void raise_in_stead(int signal) noexcept;
@@ -127,7 +127,8 @@ class SignalState {
     return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;
   }
   static GreenThread* find_taker(int signal) noexcept;  // precondition: the lock of threads()
-  bool post_locked(const siginfo_t& info, GreenThread* target, SentBy sender) noexcept;
+  enum class Posted { kPending, kIgnored, kDefault, kNoRoom };
+  Posted post_locked(const siginfo_t& info, GreenThread* target, SentBy sender) noexcept;
   void hand_to_handler(int signal) noexcept;
   void post_taken(const siginfo_t& info, SentBy sender) noexcept;
   void complete_expiration(siginfo_t* given, SignalMarks marks) noexcept;

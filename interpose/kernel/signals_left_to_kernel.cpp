@@ -1,5 +1,7 @@
 // The part of SignalState that leaves signals to the Linux kernel: what only a signalfd takes must
 // be pending where the descriptor finds it.
+#include <cerrno>
+
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -66,8 +68,12 @@ void SignalState::hand_blocked_to_kernel() noexcept {
   }
   const long pid = rt::raw_syscall(SYS_getpid);
   siginfo_t info;
-  while (int signal = process_pending_.pop(mask, &info)) {
-    rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, &info);
+  SignalMarks marks;
+  while (int signal = process_pending_.pop(mask, &info, &marks)) {
+    if (rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, &info) != -EAGAIN) continue;
+    // The user's other processes leave no room for it. Who looks finds it here.
+    process_pending_.push(info, marks);
+    break;
   }
 }
 
