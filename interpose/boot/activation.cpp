@@ -18,6 +18,7 @@
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/mappings.hpp"
 #include "interpose/kernel/posix_timers.hpp"
+#include "interpose/kernel/protection_keys.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/scheduling.hpp"
 #include "interpose/kernel/seccomp_filter.hpp"
@@ -227,6 +228,7 @@ bool activate() noexcept {
   keep_report_descriptor(/*beyond_close=*/settings.statistics);
   signals().import_from_kernel(main);  // everything is blocked until the worker is armed
   import_signal_descriptors();
+  import_protection_keys();
   int error;
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
   if (worker == nullptr) give_up("no worker", error);

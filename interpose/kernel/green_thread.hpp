@@ -59,7 +59,8 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   CallSite call_site;
   int standing_index = 0;  // while a standstill is looked at; guarded by ThreadTable::lock
 
-  gregset_t start{};  // registers with which the thread begins
+  gregset_t start{};              // registers with which the thread begins
+  uint32_t start_key_rights = 0;  // the same, where they are kept
 
   // --- signals; guarded by SignalState::lock unless said otherwise ---
   uint64_t blocked = 0;      // what the program set; SIGSYS may be in it, the kernel never sees it

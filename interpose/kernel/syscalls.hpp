@@ -32,6 +32,9 @@ long sys_mprotect(Call& call);
 long sys_munmap(Call& call);
 long sys_mremap(Call& call);
 
+// protection_keys.cpp
+long sys_pkey_alloc(Call& call);
+
 // sys_directory.cpp
 long sys_getdents(Call& call);
 long sys_getdents64(Call& call);
