@@ -17,16 +17,18 @@
 #include "interpose/kernel/futex_table.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/mappings.hpp"
+#include "interpose/kernel/posix_timers.hpp"
+#include "interpose/kernel/protection_keys.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/scheduling.hpp"
 #include "interpose/kernel/seccomp_filter.hpp"
+#include "interpose/kernel/signal_descriptors.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/stack_arena.hpp"
 #include "interpose/kernel/stack_printer.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/kernel/thread_limit.hpp"
-#include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/patch/patcher.hpp"
 #include "interpose/symbols/libc.hpp"
@@ -226,6 +228,8 @@ bool activate() noexcept {
   look_for_children();
   keep_report_descriptor(/*beyond_close=*/settings.statistics);
   signals().import_from_kernel(main);  // everything is blocked until the worker is armed
+  import_signal_descriptors();
+  import_protection_keys();
   int error;
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
   if (worker == nullptr) give_up("no worker", error);
@@ -276,7 +280,7 @@ uint64_t deactivate_in_child() noexcept {
   futexes().reset_after_fork();
   mappings_reset_after_fork();
   stack_arenas().reset_after_fork();
-  thread_timers().reset_after_fork();
+  posix_timers().reset_after_fork();
   aside_reset_after_fork();
   reset_report_descriptor_after_fork();
   return mask;

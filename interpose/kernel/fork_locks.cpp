@@ -4,8 +4,8 @@
 #include <iterator>
 
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/posix_timers.hpp"
 #include "interpose/kernel/signal_state.hpp"
-#include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/park.hpp"
@@ -29,7 +29,7 @@ rt::SpinLock& lock_number(size_t i) noexcept {
     case 3:
       return rt::process().lock();
     case 4:
-      return thread_timers().lock();
+      return posix_timers().lock();
     case 5:
       return rt::offload_lock();
     case 6:

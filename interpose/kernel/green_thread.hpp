@@ -59,12 +59,17 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   CallSite call_site;
   int standing_index = 0;  // while a standstill is looked at; guarded by ThreadTable::lock
 
-  gregset_t start{};  // registers with which the thread begins
+  gregset_t start{};              // registers with which the thread begins
+  uint32_t start_key_rights = 0;  // the same, where they are kept
 
   // --- signals; guarded by SignalState::lock unless said otherwise ---
   uint64_t blocked = 0;      // what the program set; SIGSYS may be in it, the kernel never sees it
   uint64_t waiting_for = 0;  // the set of a sigtimedwait in progress
   SignalQueue pending;
+  // Its wait looks at what a signalfd shows (signal_descriptors.hpp). Its own thread writes, any
+  // may read.
+  std::atomic<bool> watches_signalfds{false};
+  uint64_t shown_by_edge = 0;  // of these, what an edge-triggered epoll set has told already
   stack_t alternate_stack{nullptr, SS_DISABLE, 0};  // the thread's own only
   bool on_alternate_stack = false;                  // of an SA_ONSTACK handler; own only
   // A mask to go back to once the signals of a sigsuspend, ppoll… were delivered; own only.

@@ -1,5 +1,6 @@
 #include "interpose/kernel/signal_queue.hpp"
 
+#include <climits>
 #include <cstring>
 
 #include "runtime/memory/allocator.hpp"
@@ -12,13 +13,39 @@ constexpr uint64_t kSynchronous = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | sig
 
 }  // namespace
 
-bool SignalQueue::push(const siginfo_t& info, bool is_promised) noexcept {
+void add_overruns(siginfo_t* first, const siginfo_t& next) noexcept {
+  constexpr int64_t kMost = INT_MAX;  // DELAYTIMER_MAX
+  const int64_t overruns = int64_t{first->si_overrun} + next.si_overrun + 1;
+  first->si_overrun = static_cast<int>(overruns < kMost ? overruns : kMost);
+}
+
+SignalQueue::Entry* SignalQueue::find_expiration(int timer) noexcept {
+  for (Entry* entry = head_; entry != nullptr; entry = entry->next) {
+    if (entry->marks.is_expiration && entry->info.si_timerid == timer) return entry;
+  }
+  return nullptr;
+}
+
+void SignalQueue::free_entry(Entry* entry) noexcept {
+  if (!entry->marks.is_expiration) queued_.fetch_sub(1, std::memory_order_relaxed);
+  rt::runtime_free(entry);
+}
+
+bool SignalQueue::push(const siginfo_t& info, SignalMarks marks) noexcept {
   const uint64_t bit = signal_bit(info.si_signo);
-  if (info.si_signo < kFirstRealTime && (set_ & bit) != 0) return false;
+  if (marks.is_expiration) {
+    if (Entry* pending = find_expiration(info.si_timerid); pending != nullptr) {
+      add_overruns(&pending->info, info);
+      return true;
+    }
+  } else if (info.si_signo < kFirstRealTime && (set_ & bit) != 0) {
+    return false;
+  }
   set_ |= bit;
   auto* entry = static_cast<Entry*>(rt::runtime_allocate(sizeof(Entry)));
   if (entry == nullptr) return true;
-  *entry = {info, is_promised, nullptr};
+  *entry = {info, marks, nullptr};
+  if (!marks.is_expiration) queued_.fetch_add(1, std::memory_order_relaxed);
   if (head_ == nullptr) {
     head_ = entry;
   } else {
@@ -28,7 +55,7 @@ bool SignalQueue::push(const siginfo_t& info, bool is_promised) noexcept {
   return true;
 }
 
-int SignalQueue::pop(uint64_t wanted, siginfo_t* info, bool* is_promised) noexcept {
+int SignalQueue::pop(uint64_t wanted, siginfo_t* info, SignalMarks* marks) noexcept {
   uint64_t candidates = set_ & wanted;
   if (candidates == 0) return 0;
   if ((candidates & kSynchronous) != 0) candidates &= kSynchronous;
@@ -36,7 +63,7 @@ int SignalQueue::pop(uint64_t wanted, siginfo_t* info, bool* is_promised) noexce
   std::memset(info, 0, sizeof *info);
   info->si_signo = number;
   info->si_code = SI_USER;
-  if (is_promised != nullptr) *is_promised = false;
+  if (marks != nullptr) *marks = {};
   bool found = false;
   bool more = false;
   Entry* previous = nullptr;
@@ -49,10 +76,10 @@ int SignalQueue::pop(uint64_t wanted, siginfo_t* info, bool* is_promised) noexce
       }
       found = true;
       *info = entry->info;
-      if (is_promised != nullptr) *is_promised = entry->is_promised;
+      if (marks != nullptr) *marks = entry->marks;
       (previous == nullptr ? head_ : previous->next) = next;
       if (tail_ == entry) tail_ = previous;
-      rt::runtime_free(entry);
+      free_entry(entry);
     } else {
       previous = entry;
     }
@@ -66,6 +93,25 @@ void SignalQueue::drop(uint64_t which) noexcept {
   siginfo_t info;
   while (pop(which, &info) != 0) {
   }
+}
+
+void SignalQueue::drop_expirations(int timer) noexcept {
+  Entry* previous = nullptr;
+  uint64_t left = 0;
+  for (Entry* entry = head_; entry != nullptr;) {
+    Entry* next = entry->next;
+    if (entry->marks.is_expiration && entry->info.si_timerid == timer) {
+      (previous == nullptr ? head_ : previous->next) = next;
+      if (tail_ == entry) tail_ = previous;
+      set_ &= ~signal_bit(entry->info.si_signo);
+      free_entry(entry);
+    } else {
+      left |= signal_bit(entry->info.si_signo);
+      previous = entry;
+    }
+    entry = next;
+  }
+  set_ |= left;
 }
 
 }  // namespace tendril::kernel

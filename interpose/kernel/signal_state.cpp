@@ -1,12 +1,15 @@
 #include "interpose/kernel/signal_state.hpp"
 
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
 #include <cerrno>
 #include <new>
 
 #include "interpose/kernel/failure_report.hpp"
+#include "interpose/kernel/posix_timers.hpp"
 #include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_gate.hpp"
-#include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
@@ -34,10 +37,45 @@ void interrupt_thread(GreenThread* thread) noexcept {
   }
 }
 
+// What the kernel gives EAGAIN for if it cannot keep the siginfo. Of others the program loses that,
+// at worst.
+bool must_be_queued(const siginfo_t& info) noexcept {
+  return info.si_signo >= kFirstRealTime && info.si_code != SI_USER;
+}
+
+// The kernel's rule, with what is queued in this process for what is queued for its user.
+bool may_queue(const siginfo_t& info, const SignalQueue& queue) noexcept {
+  const bool is_standard = info.si_signo < kFirstRealTime;
+  // Always, or not at all since it is pending already.
+  if (is_standard && (info.si_code >= 0 || (queue.set() & signal_bit(info.si_signo)) != 0)) {
+    return true;
+  }
+  rlimit limit{};
+  rt::raw_syscall(SYS_prlimit64, 0, RLIMIT_SIGPENDING, nullptr, &limit);
+  return SignalQueue::count_all() < limit.rlim_cur;
+}
+
+// By its release, "6.13…": asking it by a timer would take one of a user's signals.
+bool kernel_takes_expirations_back() noexcept {
+  constexpr int kMajor = 6;
+  constexpr int kMinor = 13;
+  utsname name;
+  if (rt::raw_syscall(SYS_uname, &name) != 0) return false;
+  int numbers[2] = {};
+  const char* at = name.release;
+  for (int& number : numbers) {
+    for (; *at >= '0' && *at <= '9'; ++at) number = number * 10 + (*at - '0');
+    if (*at == '.') ++at;
+  }
+  return numbers[0] > kMajor || (numbers[0] == kMajor && numbers[1] >= kMinor);
+}
+
 }  // namespace
 
+static_assert(kNobody == PosixTimers::kGone);
+
 int addressee(const siginfo_t& info) noexcept {
-  return info.si_code == SI_TIMER ? thread_timers().target(info.si_timerid) : 0;
+  return info.si_code == SI_TIMER ? posix_timers().target(info.si_timerid) : 0;
 }
 
 SignalState& signals() noexcept { return rt::MadeAtFirstUse<SignalState>::get(); }
@@ -161,11 +199,36 @@ void SignalState::hand_to_handler(int signal) noexcept {
   const timespec now{0, 0};
   siginfo_t info;
   while (rt::raw_syscall(SYS_rt_sigtimedwait, &set, &info, &now, kSetSize) > 0) {
-    const int tid = addressee(info);
-    rt::SpinGuard guard(threads().lock);
-    GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
-    if (tid == 0 || target != nullptr) post_locked(info, target, /*had_handler=*/true);
+    post_taken(info, SentBy::kKernelToHandler);
   }
+}
+
+// Precondition: lock_. What we have taken from the kernel ourselves; its default action is not
+// taken.
+void SignalState::post_taken(const siginfo_t& info, SentBy sender) noexcept {
+  const int tid = addressee(info);
+  if (tid == kNobody) return;
+  rt::SpinGuard guard(threads().lock);
+  GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
+  if (tid == 0 || target != nullptr) post_locked(info, target, sender);
+}
+
+// Precondition: lock_. The program is given an expiration: what has expired since is an overrun,
+// though it may wait in the kernel for the OS thread of another worker.
+void SignalState::complete_expiration(siginfo_t* given, SignalMarks marks) noexcept {
+  if (!marks.is_expiration) return;
+  const uint64_t set = signal_bit(given->si_signo);
+  const timespec now{0, 0};
+  siginfo_t info;
+  // With its signal the timer is armed again: one more is all that is taken, it may come at once.
+  while (rt::raw_syscall(SYS_rt_sigtimedwait, &set, &info, &now, kSetSize) > 0) {
+    if (info.si_code == SI_TIMER && info.si_timerid == given->si_timerid) {
+      add_overruns(given, info);
+      break;
+    }
+    post_taken(info, marks.is_promised ? SentBy::kKernelToHandler : SentBy::kKernel);
+  }
+  posix_timers().note_delivery(given->si_timerid, given->si_overrun);
 }
 
 const KernelAction& SignalState::action_for(int signal, bool is_promised) const noexcept {
@@ -186,24 +249,38 @@ GreenThread* SignalState::find_taker(int signal) noexcept {
   return nullptr;
 }
 
-// Precondition: lock_ and the lock of threads(), which keeps the target alive. True if the signal's
-// default action is to be taken.
-bool SignalState::post_locked(const siginfo_t& info, GreenThread* target,
-                              bool had_handler) noexcept {
+// Precondition: lock_ and the lock of threads(), which keeps the target alive. kDefault: the
+// signal's default action is to be taken.
+SignalState::Posted SignalState::post_locked(const siginfo_t& info, GreenThread* target,
+                                             SentBy sender) noexcept {
   const int signal = info.si_signo;
   GreenThread* taker = target != nullptr ? target : find_taker(signal);
   const bool wanted = taker != nullptr && (accepted(taker) & signal_bit(signal)) != 0;
   const bool waited_for = taker != nullptr && (taker->waiting_for & signal_bit(signal)) != 0;
   const bool blocked =
       target != nullptr ? (target->blocked & signal_bit(signal)) != 0 : !wanted || waited_for;
-  if (is_ignored(signal) && !blocked && !waited_for) return false;
-  const bool is_promised = had_handler && wanted && !waited_for;
-  if (wanted && !waited_for && action_for(signal, is_promised).handler == kDefault) {
-    return true;  // or a stop
+  if (is_ignored(signal) && !blocked && !waited_for) return Posted::kIgnored;
+  SignalQueue& queue = target != nullptr ? target->pending : process_pending_;
+  const bool has_room = sender != SentBy::kProgram || may_queue(info, queue);
+  if (!has_room && must_be_queued(info)) return Posted::kNoRoom;
+  const SignalMarks marks{
+      .is_promised = sender == SentBy::kKernelToHandler && wanted && !waited_for,
+      .is_expiration = sender != SentBy::kProgram && info.si_code == SI_TIMER};
+  if (marks.is_expiration) posix_timers().note_arrival(info.si_timerid, signal);
+  if (wanted && !waited_for && action_for(signal, marks.is_promised).handler == kDefault) {
+    return Posted::kDefault;  // or a stop
   }
-  (target != nullptr ? target->pending : process_pending_).push(info, is_promised);
-  if (wanted) interrupt_thread(taker);
-  return false;
+  if (has_room) {
+    queue.push(info, marks);
+  } else {
+    queue.push_without_info(signal);
+  }
+  if (target != nullptr) target->shown_by_edge &= ~signal_bit(signal);
+  // A thread that waits for a signalfd of its own signals takes one that it has blocked, too.
+  const bool shown = target != nullptr && (signalfd_set_.load() & signal_bit(signal)) != 0 &&
+                     target->watches_signalfds.load(std::memory_order_seq_cst);
+  if (wanted || shown) interrupt_thread(taker);
+  return Posted::kPending;
 }
 
 void SignalState::raise_in_stead(int signal) noexcept {
@@ -215,21 +292,25 @@ void SignalState::raise_in_stead(int signal) noexcept {
   post(info, current_thread()->tid);
 }
 
-bool SignalState::post(const siginfo_t& info, int tid, bool had_handler) noexcept {
-  bool by_default = false;
+long SignalState::post(const siginfo_t& info, int tid, SentBy sender) noexcept {
+  Posted posted;
   {
     rt::SpinGuard guard(lock_);
     {
       rt::SpinGuard thread_guard(threads().lock);
       GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
-      if (tid != 0 && target == nullptr) return false;
-      if (info.si_signo == 0) return true;
-      by_default = post_locked(info, target, had_handler);
+      if (tid != 0 && target == nullptr) return -ESRCH;
+      if (info.si_signo == 0) return 0;
+      posted = post_locked(info, target, sender);
     }
-    if (!by_default && (signalfd_set_ & signal_bit(info.si_signo)) != 0) update_kernel_mask();
+    if (posted == Posted::kNoRoom) return -EAGAIN;
+    if (posted == Posted::kPending &&
+        (signalfd_set_.load(std::memory_order_relaxed) & signal_bit(info.si_signo)) != 0) {
+      update_kernel_mask();
+    }
   }
-  if (by_default) take_default_action(info.si_signo);
-  return true;
+  if (posted == Posted::kDefault) take_default_action(info.si_signo);
+  return 0;
 }
 
 void SignalState::refresh_interrupt(GreenThread* thread) noexcept {
@@ -244,67 +325,6 @@ void SignalState::set_blocked(GreenThread* thread, uint64_t mask) noexcept {
   take_back_from_kernel(~thread->blocked);
   refresh_interrupt(thread);
   if (signalfd_set_ != 0) update_kernel_mask();
-}
-
-void SignalState::note_signalfd(uint64_t mask) noexcept {
-  rt::SpinGuard guard(lock_);
-  signalfd_set_ |= mask & ~kUnblockable & ~signal_bit(SIGSYS) & ~signal_bit(kKickSignal);
-  update_kernel_mask();
-}
-
-// Precondition: lock_. A signal that somebody accepts again flows back through our handlers.
-void SignalState::update_kernel_mask() noexcept {
-  uint64_t mask = 0;
-  {
-    rt::SpinGuard guard(threads().lock);
-    for (uint64_t left = signalfd_set_; left != 0; left &= left - 1) {
-      const int signal = __builtin_ctzll(left) + 1;
-      if (find_taker(signal) == nullptr) mask |= signal_bit(signal);
-    }
-  }
-  if (mask != kernel_mask_.exchange(mask, std::memory_order_relaxed)) {
-    rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, kSetSize);
-    kick_other_workers();
-  }
-  hand_blocked_to_kernel();
-}
-
-// Precondition: lock_. The kernel takes a signal with its whole description from the main thread
-// only, which the first worker is.
-void SignalState::hand_blocked_to_kernel() noexcept {
-  const uint64_t mask = kernel_mask_.load(std::memory_order_relaxed);
-  rt::Worker* first = workers().first();
-  if (rt::current_worker_unchecked() != first) {
-    first_worker_is_asked_.store((process_pending_.set() & mask) != 0, std::memory_order_seq_cst);
-    if ((process_pending_.set() & mask) != 0) first->ring();
-    return;
-  }
-  const long pid = rt::raw_syscall(SYS_getpid);
-  siginfo_t info;
-  while (int signal = process_pending_.pop(mask, &info)) {
-    rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, &info);
-  }
-}
-
-// Precondition: lock_. What somebody takes again is taken at once: POSIX has it delivered before
-// the call that unblocks it returns, and in the order of the numbers.
-void SignalState::take_back_from_kernel(uint64_t set) noexcept {
-  uint64_t wanted = set & kernel_mask_.load(std::memory_order_relaxed);
-  const timespec now{0, 0};
-  siginfo_t info;
-  while (wanted != 0 && rt::raw_syscall(SYS_rt_sigtimedwait, &wanted, &info, &now, kSetSize) > 0) {
-    process_pending_.push(info);
-  }
-}
-
-void SignalState::look_after_kernel() noexcept {
-  if (!first_worker_is_asked_.load(std::memory_order_relaxed) ||
-      rt::current_worker_unchecked() != workers().first()) {
-    return;
-  }
-  rt::SpinGuard guard(lock_);
-  first_worker_is_asked_.store(false, std::memory_order_relaxed);
-  hand_blocked_to_kernel();
 }
 
 void SignalState::set_waiting_for(GreenThread* thread, uint64_t set) noexcept {
@@ -322,21 +342,22 @@ int SignalState::take_deliverable(GreenThread* thread, siginfo_t* info,
     {
       rt::SpinGuard guard(lock_);
       const uint64_t wanted = ~thread->blocked;
-      bool is_promised = false;
-      int signal = thread->pending.pop(wanted, info, &is_promised);
-      if (signal == 0) signal = process_pending_.pop(wanted, info, &is_promised);
+      SignalMarks marks;
+      int signal = thread->pending.pop(wanted, info, &marks);
+      if (signal == 0) signal = process_pending_.pop(wanted, info, &marks);
       if (signal == 0) {
         // Under the lock: a post that comes later sets it again.
         thread->fiber->interrupt_pending.store(false, std::memory_order_seq_cst);
         return 0;
       }
       if (is_ignored(signal)) continue;
-      *action = action_for(signal, is_promised);
+      *action = action_for(signal, marks.is_promised);
       if (action->handler != kDefault) {
         if ((action->flags & SA_RESETHAND) != 0) {
           actions_[signal].handler = kDefault;
           former_[signal].handler = kDefault;  // the next to come is no longer promised to it
         }
+        complete_expiration(info, marks);
         return signal;
       }
       default_signal = signal;
@@ -347,8 +368,10 @@ int SignalState::take_deliverable(GreenThread* thread, siginfo_t* info,
 
 int SignalState::take_waited_for(GreenThread* thread, uint64_t set, siginfo_t* info) noexcept {
   rt::SpinGuard guard(lock_);
-  int signal = thread->pending.pop(set & ~kUnblockable, info);
-  if (signal == 0) signal = process_pending_.pop(set & ~kUnblockable, info);
+  SignalMarks marks;
+  int signal = thread->pending.pop(set & ~kUnblockable, info, &marks);
+  if (signal == 0) signal = process_pending_.pop(set & ~kUnblockable, info, &marks);
+  if (signal != 0) complete_expiration(info, marks);
   return signal;
 }
 
@@ -377,6 +400,23 @@ void SignalState::hand_pending_to_kernel(GreenThread* thread) noexcept {
       rt::raw_syscall(SYS_rt_sigqueueinfo, pid, signal, &info);
     }
   }
+}
+
+// The lock keeps back what expires by the new setting until the old is forgotten.
+long SignalState::change_timer(int timer, long number, const long (&arguments)[6]) noexcept {
+  const bool takes_back = kernel_takes_expirations_back();
+  rt::SpinGuard guard(lock_);
+  const long* a = arguments;
+  const long result = rt::raw_syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (result != 0) return result;
+  posix_timers().note_delivery(timer, 0);
+  if (!takes_back) return result;
+  process_pending_.drop_expirations(timer);
+  rt::SpinGuard thread_guard(threads().lock);
+  for (GreenThread* t = threads().first(); t != nullptr; t = threads().next(t)) {
+    t->pending.drop_expirations(timer);
+  }
+  return result;
 }
 
 uint64_t SignalState::pending(GreenThread* thread) noexcept {
@@ -412,6 +452,7 @@ void SignalState::reroute_process_signals() noexcept {
 void SignalState::reset_after_fork() noexcept {
   lock_.reset_after_fork();
   process_pending_.drop(~uint64_t{0});  // POSIX: nothing is pending in the child
+  SignalQueue::reset_count_after_fork();
   signalfd_set_ = 0;
   kernel_mask_ = 0;
 }

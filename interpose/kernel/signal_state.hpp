@@ -35,6 +35,10 @@ inline constexpr uint64_t kFaults = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | s
 // process never reaches the kernel by its own name.
 inline constexpr int kKickSignal = 33;
 
+// Whom a signal comes from: a call of this process, or the Linux kernel, which has chosen the
+// handler that the program had at that moment, if it had one.
+enum class SentBy : uint8_t { kProgram, kKernel, kKernelToHandler };
+
 class SignalState {
  public:
   // Takes over from the kernel what the process has set up; called once, on the main thread, before
@@ -49,10 +53,10 @@ class SignalState {
 
   // Makes a signal pending for the thread with that tid, or for the process (0), and interrupts a
   // thread that will take it. Ignored ones vanish; a fatal default kills the process here and now.
-  // False if there is no such thread. Signal number 0 only asks for that. `had_handler`: the kernel
-  // has given it to a handler of the program's. A thread that accepts it runs that one, even if the
-  // default action has been set since.
-  bool post(const siginfo_t& info, int tid, bool had_handler = false) noexcept;
+  // -ESRCH if there is no such thread: signal number 0 only asks for that. -EAGAIN if the program
+  // may queue no more (RLIMIT_SIGPENDING). A thread that accepts one that the kernel has given to a
+  // handler runs that one, even if the default action has been set since.
+  long post(const siginfo_t& info, int tid, SentBy sender = SentBy::kProgram) noexcept;
 
   // What the Linux kernel has sent to the OS thread that made a call for the running thread.
   void raise_in_stead(int signal) noexcept;
@@ -79,6 +83,11 @@ class SignalState {
   // for the new program inherits it.
   void hand_pending_to_kernel(GreenThread* thread) noexcept;
 
+  // timer_settime or timer_delete, after which no earlier expiration counts. Since 6.13 the Linux
+  // kernel takes the signal back that the program has not been given yet; before it was delivered,
+  // and POSIX allows both.
+  long change_timer(int timer, long number, const long (&arguments)[6]) noexcept;
+
   // True if a signal from outside could run a handler of the program on one of its threads.
   bool handler_may_run() noexcept;
 
@@ -91,6 +100,11 @@ class SignalState {
   // A signalfd reads these: what no thread accepts must then be pending in the kernel, where the
   // descriptor finds it.
   void note_signalfd(uint64_t mask) noexcept;
+  // The same of one that the process had when it became green. Before a worker is armed.
+  void import_signalfd(uint64_t mask) noexcept;
+  bool has_signalfds() const noexcept { return signalfd_set_.load(std::memory_order_relaxed) != 0; }
+  // What is pending here, and not in the kernel, for the thread, and some signalfd reads.
+  uint64_t pending_for_signalfds(GreenThread* thread) noexcept;
 
   // On the hub: does what other workers have left to the first, see note_signalfd.
   void look_after_kernel() noexcept;
@@ -103,23 +117,28 @@ class SignalState {
   void reset_after_fork() noexcept;
 
  private:
+  uint64_t wanted_kernel_mask() noexcept;
   void update_kernel_mask() noexcept;
   void hand_blocked_to_kernel() noexcept;
   void take_back_from_kernel(uint64_t set) noexcept;
+  void take_back(const siginfo_t& info) noexcept;
   bool is_ignored(int signal) const noexcept;
   static uint64_t accepted(const GreenThread* thread) noexcept {
     return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;
   }
   static GreenThread* find_taker(int signal) noexcept;  // precondition: the lock of threads()
-  bool post_locked(const siginfo_t& info, GreenThread* target, bool had_handler) noexcept;
+  enum class Posted { kPending, kIgnored, kDefault, kNoRoom };
+  Posted post_locked(const siginfo_t& info, GreenThread* target, SentBy sender) noexcept;
   void hand_to_handler(int signal) noexcept;
+  void post_taken(const siginfo_t& info, SentBy sender) noexcept;
+  void complete_expiration(siginfo_t* given, SignalMarks marks) noexcept;
   const KernelAction& action_for(int signal, bool is_promised) const noexcept;
   void refresh_interrupt(GreenThread* thread) noexcept;
   void install_kernel_action(int signal) noexcept;
 
   rt::SpinLock lock_;
-  uint64_t signalfd_set_ = 0;             // guarded by lock_
-  std::atomic<uint64_t> kernel_mask_{0};  // written under lock_
+  std::atomic<uint64_t> signalfd_set_{0};  // written under lock_
+  std::atomic<uint64_t> kernel_mask_{0};   // written under lock_
   std::atomic<bool> first_worker_is_asked_{false};
   KernelAction actions_[kLastSignal + 1];  // guarded by lock_
   // The handler that a default action has taken the place of, by the program's wish; guarded by
@@ -131,6 +150,8 @@ class SignalState {
 SignalState& signals() noexcept;
 
 // The green thread that a signal from the kernel is meant for, by its timer; 0: the process.
+// kNobody: its timer has been deleted.
+inline constexpr int kNobody = -1;
 int addressee(const siginfo_t& info) noexcept;
 
 // Carries out the default action of a signal that is not ignored by default: the process dies of it

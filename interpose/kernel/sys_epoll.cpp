@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "interpose/kernel/blocking_io.hpp"
+#include "interpose/kernel/signal_descriptors.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/temporary_mask.hpp"
 #include "interpose/kernel/time_arguments.hpp"
@@ -20,11 +21,13 @@ namespace {
 // -EINTR when interrupted.
 long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline deadline) noexcept {
   const auto ask = [&] {
-    return rt::raw_syscall_uninterrupted(SYS_epoll_wait, fd, events, capacity, 0);
+    const long ready = rt::raw_syscall_uninterrupted(SYS_epoll_wait, fd, events, capacity, 0);
+    return signals().has_signalfds() ? add_shown_signals(fd, events, capacity, ready) : ready;
   };
   rt::FdState* s = descriptors().state(fd);
   if (s == nullptr) return -EBADF;
   const uint32_t generation = s->generation;
+  const SignalWatch watch;
   for (;;) {
     const uint32_t seen = rt::Poller::edges(*s, rt::Direction::kRead);
     const long ready = ask();
@@ -45,7 +48,7 @@ long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline dea
       case rt::WakeReason::kClosed:
         return -EBADF;
       default:
-        return -EINTR;
+        if (!watch.was_all()) return -EINTR;
     }
   }
 }

@@ -5,6 +5,7 @@
 
 #include "interpose/kernel/blocking_io.hpp"
 #include "interpose/kernel/io_vectors.hpp"
+#include "interpose/kernel/signal_descriptors.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
@@ -97,7 +98,12 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
   const auto native = [&] { return rt::raw_syscall_uninterrupted(number, fd, data, size); };
   if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0) return native();
   const Facts& facts = transfer.facts;
-  if (facts.nonblocking || facts.kind == FdKind::kFile) return native();
+  if (facts.kind == FdKind::kFile) return native();
+  const SignalWatch watch(facts.kind == FdKind::kAnonymous);
+  if (facts.kind == FdKind::kAnonymous && signals().has_signalfds()) {
+    if (const long got = read_shown_signals(fd, vectors, count); got != 0) return got;
+  }
+  if (facts.nonblocking) return native();
   if (size == 0 && !(facts.kind == FdKind::kAnonymous && number == SYS_read && is_inotify(fd))) {
     return native();
   }
@@ -174,7 +180,8 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
 
 long sys_read(int fd, void* buffer, size_t count) {
   Transfer transfer;
-  if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0 || transfer.facts.nonblocking ||
+  if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0 ||
+      (transfer.facts.nonblocking && transfer.facts.kind != FdKind::kAnonymous) ||
       transfer.facts.kind == FdKind::kFile) {
     return rt::raw_syscall_uninterrupted(SYS_read, fd, buffer, count);
   }

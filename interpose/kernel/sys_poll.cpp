@@ -13,6 +13,7 @@
 
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/signal_descriptors.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/temporary_mask.hpp"
 #include "interpose/kernel/time_arguments.hpp"
@@ -28,6 +29,12 @@ constexpr timespec kNow{0, 0};
 
 long poll_now(pollfd* fds, unsigned long count) noexcept {
   return rt::raw_syscall_uninterrupted(SYS_ppoll, fds, count, &kNow, nullptr, 0);
+}
+
+// The whole of it: what a signalfd shows to this thread alone, the kernel does not know.
+long look(pollfd* fds, unsigned long count) noexcept {
+  const long ready = poll_now(fds, count);
+  return signals().has_signalfds() ? add_shown_signals(fds, count, ready) : ready;
 }
 
 // The descriptor's edges are of the plain kinds.
@@ -98,22 +105,23 @@ bool has_signal() noexcept {
 // `fds` is the program's own array for poll (the kernel checks it), ours for select. Returns the
 // count of ready descriptors, 0 at the deadline, or -errno; -EINTR when interrupted.
 long poll_until(pollfd* user, unsigned long count, rt::Deadline deadline) noexcept {
-  long ready = poll_now(user, count);
+  long ready = look(user, count);
   if (ready != 0) return ready;
   if (deadline <= rt::monotonic_now()) {
     // A program that polls in a loop must let those run who are to make it ready.
     rt::yield();
-    ready = poll_now(user, count);
+    ready = look(user, count);
     return ready == 0 && has_signal() ? -EINTR : ready;
   }
   if (current_thread()->trying) return -kWouldWait;
   auto* fds = user;
   WaiterSet waiters;
+  const SignalWatch watch;
   if (!waiters.reserve(count)) return -ENOMEM;
   for (;;) {
     const rt::WaitToken token = rt::begin_wait(rt::WaitKind::kPoll, user);
     const bool all_watched = waiters.add_all(fds, count, token);
-    ready = poll_now(user, count);  // what became ready before we were listed
+    ready = look(user, count);  // what became ready before we were listed
     if (ready != 0) {
       if (!rt::cancel_wait(token)) rt::park(rt::kForever);
       waiters.remove_all(count);
@@ -123,12 +131,12 @@ long poll_until(pollfd* user, unsigned long count, rt::Deadline deadline) noexce
         all_watched ? rt::kForever : rt::deadline_after(rt::kUnregisteredRetry);
     const rt::WakeReason reason = rt::park(soon < deadline ? soon : deadline);
     waiters.remove_all(count);
-    ready = poll_now(user, count);
+    ready = look(user, count);
     if (ready != 0) return ready;
     if (reason == rt::WakeReason::kTimeout && deadline <= rt::monotonic_now()) {
       return has_signal() ? -EINTR : 0;
     }
-    if (reason == rt::WakeReason::kInterrupted) return -EINTR;
+    if (reason == rt::WakeReason::kInterrupted && !watch.was_all()) return -EINTR;
   }
 }
 
@@ -150,7 +158,7 @@ long poll_array(pollfd* fds, unsigned long count, rt::Deadline deadline) noexcep
   rlimit limit{};
   rt::raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
   if (count > limit.rlim_cur) return -EINVAL;
-  const long ready = poll_now(fds, count);
+  const long ready = look(fds, count);
   if (ready == -EFAULT) return poll_in_vain(fds, count, deadline);
   return ready != 0 ? ready : poll_until(fds, count, deadline);
 }

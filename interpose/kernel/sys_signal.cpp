@@ -37,12 +37,13 @@ siginfo_t make_info(int signal, int code) noexcept {
 
 bool is_signal(int signal) noexcept { return signal >= 0 && signal <= kLastSignal; }
 
-// To a thread of this process, green. -ESRCH if the tid is not one, -EINVAL if the signal is none.
+// To a thread of this process, green. -ESRCH if the tid is not one, -EINVAL if the signal is none,
+// -EAGAIN if no more may be queued.
 long post_to(int tid, siginfo_t info) noexcept {
   const bool valid = is_signal(info.si_signo);
   if (!valid) info.si_signo = 0;  // only looks whether there is such a thread
-  if (!signals().post(info, tid)) return -ESRCH;
-  return valid ? 0 : -EINVAL;
+  const long result = signals().post(info, tid);
+  return result != 0 || valid ? result : -EINVAL;
 }
 
 // What the Linux kernel alone may say of the origin of a signal, a thread may say to itself only.
@@ -249,8 +250,7 @@ long sys_rt_sigqueueinfo(int pid, int signal, siginfo_t* info) {
   if (signal == 0) return 0;
   if ((signal_bit(signal) & kUnblockable) != 0) return rt::raw_syscall(SYS_kill, pid, signal);
   copy.si_signo = signal;
-  signals().post(copy, 0);
-  return 0;
+  return signals().post(copy, 0);
 }
 
 long sys_rt_tgsigqueueinfo(int pid, int tid, int signal, siginfo_t* info) {

@@ -5,6 +5,7 @@
 
 #include "interpose/kernel/blocking_io.hpp"
 #include "interpose/kernel/io_vectors.hpp"
+#include "interpose/kernel/signal_descriptors.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/time_arguments.hpp"
 #include "interpose/kernel/user_memory.hpp"
@@ -50,6 +51,7 @@ void note_received_descriptors(const msghdr* message) noexcept {
       int fd;
       __builtin_memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
       descriptors().created(fd, /*shared_outside=*/true);
+      note_if_signal_descriptor(fd);
     }
   }
 }
@@ -58,6 +60,38 @@ bool has_control_data(const msghdr* message) noexcept {
   msghdr header;
   return copy_in(&header, message) == 0 && header.msg_control != nullptr &&
          header.msg_controllen > 0;
+}
+
+bool has_error(int fd) noexcept {
+  pollfd probe{fd, 0, 0};
+  const timespec now{0, 0};
+  return rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0 &&
+         (probe.revents & POLLERR) != 0;
+}
+
+// Waits for one message and takes what else is there. An error that comes after some the kernel
+// keeps with the socket; it begins by taking one that is there. 0: there is one, and it is the next
+// call's, because this one has messages already.
+long receive_several(Transfer& transfer, bool has_some, mmsghdr* messages, unsigned count,
+                     int flags) noexcept {
+  const int own_flags = flags & ~MSG_WAITFORONE;
+  const long result = blocking_transfer(transfer, [&] {
+    if (has_some && has_error(transfer.fd)) return 0L;
+    return rt::raw_syscall(SYS_recvmmsg, transfer.fd, messages, count,
+                           own_flags | transfer.dont_wait, nullptr);
+  });
+  for (long i = 0; i < result && (flags & MSG_ERRQUEUE) == 0; ++i) {
+    note_received_descriptors(&messages[i].msg_hdr);
+  }
+  return result;
+}
+
+// One message, which on a stream is as long as its buffers. 1 or an error.
+long receive_whole(int fd, mmsghdr* message, int flags) noexcept {
+  const long size = sys_recvmsg(fd, &message->msg_hdr, flags & ~MSG_WAITFORONE);
+  if (size < 0) return size;
+  const long error = copy_out(&message->msg_len, static_cast<unsigned>(size));
+  return error != 0 ? error : 1;
 }
 
 }  // namespace
@@ -147,27 +181,28 @@ long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec
     if (!is_valid(limit)) return -EINVAL;
     deadline = rt::deadline_after(rt::to_nanoseconds(limit));
   }
-  // An error that the socket has kept comes before any message.
-  if ((flags & MSG_ERRQUEUE) == 0) {
-    if (const int error = option(fd, SO_ERROR); error != 0) return -error;
-  }
   // The kernel takes so many at once.
   if (count > UIO_MAXIOV) count = UIO_MAXIOV;
+  const bool waits_for_all = (flags & MSG_WAITALL) != 0 && transfer.facts.kind == FdKind::kStream;
+  // The kernel's recvmmsg looks for an error first, its recvmsg for bytes.
+  if (waits_for_all && (flags & MSG_ERRQUEUE) == 0) {
+    if (const int error = option(fd, SO_ERROR); error != 0) return -error;
+  }
   // recvmmsg(2), BUGS: the limit is looked at only after each message.
   unsigned done = 0;
   while (done < count) {
-    const bool may_wait = done == 0 || (flags & MSG_WAITFORONE) == 0;
-    const long result = may_wait ? sys_recvmsg(fd, &messages[done].msg_hdr, flags & ~MSG_WAITFORONE)
-                                 : rt::raw_syscall(SYS_recvmsg, fd, &messages[done].msg_hdr,
-                                                   (flags & ~MSG_WAITFORONE) | MSG_DONTWAIT);
+    const unsigned most = rt::monotonic_now() >= deadline ? 1 : count - done;
+    const long result = waits_for_all
+                            ? receive_whole(fd, messages + done, flags)
+                            : receive_several(transfer, done > 0, messages + done, most, flags);
+    if (result == 0) break;
     if (result < 0) {
       if (done == 0) return result;
       break;
     }
-    if (copy_out(&messages[done].msg_len, static_cast<unsigned>(result)) != 0) return -EFAULT;
-    ++done;
+    done += static_cast<unsigned>(result);
     current_thread()->trying = false;
-    if (rt::monotonic_now() >= deadline) break;
+    if ((flags & MSG_WAITFORONE) != 0 || rt::monotonic_now() >= deadline) break;
   }
   if (done > 0 && timeout != nullptr &&
       copy_out(timeout, rt::to_timespec(time_left(deadline))) != 0) {

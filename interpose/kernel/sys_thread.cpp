@@ -10,6 +10,7 @@
 
 #include "interpose/kernel/futex_table.hpp"
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/protection_keys.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/robust_list.hpp"
 #include "interpose/kernel/signal_state.hpp"
@@ -42,6 +43,7 @@ constexpr size_t kUnknownStackSize = 64 * 1024;
 
 void begin_thread(rt::Fiber*, void* argument) {
   auto* thread = static_cast<GreenThread*>(argument);
+  if (rt::keeps_key_rights()) rt::write_key_rights(thread->start_key_rights);
   tendril_enter_program(&thread->start);
 }
 
@@ -105,6 +107,7 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
     thread->stack_top = request.stack_top;
   }
   thread->blocked = parent->blocked;
+  thread->start_key_rights = rt::keeps_key_rights() ? rt::read_key_rights() : rt::kInitialKeyRights;
   std::memcpy(thread->name, parent->name, sizeof thread->name);
   {
     rt::SpinGuard guard(threads().lock);

@@ -1,4 +1,4 @@
-// timer_create(2), timer_delete(2) and what uses them: a timer may notify one thread
+// timer_create(2), timer_delete(2) and what uses them. A timer may notify one thread
 // (SIGEV_THREAD_ID), which glibc uses for SIGEV_THREAD. The kernel does not know green tids: it
 // signals the process, and we pass the signal on by the timer's id. A timer on the CPU time of its
 // maker needs a kernel thread whose time is nobody else's.
@@ -7,52 +7,25 @@
 #include <cerrno>
 
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/posix_timers.hpp"
+#include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/thread_clock.hpp"
-#include "interpose/kernel/thread_timers.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/kernel/worker_state.hpp"
-#include "runtime/memory/allocator.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
 
-ThreadTimers& thread_timers() noexcept {
-  static constinit ThreadTimers instance;
-  return instance;
-}
-
-bool ThreadTimers::add(int timer, int tid) noexcept {
-  auto* entry = rt::runtime_new<Entry>();
-  if (entry == nullptr) return false;
-  rt::SpinGuard guard(lock_);
-  *entry = {timer, tid, first_};
-  first_ = entry;
-  return true;
-}
-
-void ThreadTimers::remove(int timer) noexcept {
-  rt::SpinGuard guard(lock_);
-  for (Entry** link = &first_; *link != nullptr; link = &(*link)->next) {
-    if ((*link)->timer != timer) continue;
-    Entry* gone = *link;
-    *link = gone->next;
-    rt::runtime_delete(gone);
-    return;
+// `tid`: whom it notifies; 0: the process.
+static long note_made(const Call& call, int tid, long result) noexcept {
+  int timer;
+  if (result != 0 || copy_in(&timer, reinterpret_cast<const void*>(call.arguments[2])) != 0) {
+    return result;
   }
-}
-
-int ThreadTimers::target(int timer) noexcept {
-  rt::SpinGuard guard(lock_);
-  for (Entry* entry = first_; entry != nullptr; entry = entry->next) {
-    if (entry->timer == timer) return entry->tid;
-  }
-  return 0;
-}
-
-void ThreadTimers::reset_after_fork() noexcept {
-  lock_.reset_after_fork();
-  first_ = nullptr;  // POSIX: timers are not inherited
+  if (posix_timers().add(timer, tid)) return 0;
+  rt::raw_syscall(SYS_timer_delete, timer);
+  return -EAGAIN;
 }
 
 long sys_timer_create(Call& call) {
@@ -69,7 +42,7 @@ long sys_timer_create(Call& call) {
   };
   if (user_event == nullptr || copy_in_bytes(bytes, user_event, kEventSize) != 0 ||
       event.sigev_notify != SIGEV_THREAD_ID) {
-    return pass(call);
+    return note_made(call, 0, pass(call));
   }
   const int tid = event._sigev_un._tid;
   bool known;
@@ -77,18 +50,11 @@ long sys_timer_create(Call& call) {
     rt::SpinGuard guard(threads().lock);
     known = threads().find(tid) != nullptr;
   }
-  if (!known) return pass(call);  // the kernel does not know it either, and says what is wrong
+  // The kernel does not know it either, and says what is wrong.
+  if (!known) return note_made(call, 0, pass(call));
   event.sigev_notify = SIGEV_SIGNAL;
-  const long result =
-      rt::raw_syscall(SYS_timer_create, call.arguments[0], bytes, call.arguments[2]);
-  if (result != 0) return result;
-  int timer = 0;
-  copy_in(&timer, reinterpret_cast<const void*>(call.arguments[2]));
-  if (!thread_timers().add(timer, tid)) {
-    rt::raw_syscall(SYS_timer_delete, timer);
-    return -EAGAIN;
-  }
-  return 0;
+  return note_made(call, tid,
+                   rt::raw_syscall(SYS_timer_create, call.arguments[0], bytes, call.arguments[2]));
 }
 
 // Those by which we divide time into slices are none of the program's: the kernel is asked for one
@@ -104,15 +70,37 @@ static bool is_slice_timer(long timer) noexcept {
   return found;
 }
 
-long sys_timer_use(Call& call) {
+static void hide_slice_timer(Call& call) noexcept {
   if (is_slice_timer(call.arguments[0])) call.arguments[0] = kNoTimer;
+}
+
+// What has expired by the setting so far, and has reached this worker, is pending with us.
+static long change_timer(Call& call) noexcept {
+  hide_slice_timer(call);
+  post_arrived_signals();
+  return signals().change_timer(static_cast<int>(call.arguments[0]), call.number, call.arguments);
+}
+
+long sys_timer_gettime(Call& call) {
+  hide_slice_timer(call);
   return pass(call);
 }
 
+long sys_timer_settime(Call& call) { return change_timer(call); }
+
+long sys_timer_getoverrun(Call& call) {
+  hide_slice_timer(call);
+  const long result = pass(call);
+  int counted;
+  const bool is_ours = posix_timers().overruns(static_cast<int>(call.arguments[0]),
+                                               signals().kernel_mask(), &counted);
+  return result >= 0 && is_ours ? counted : result;
+}
+
 long sys_timer_delete(Call& call) {
-  if (is_slice_timer(call.arguments[0])) call.arguments[0] = kNoTimer;
-  thread_timers().remove(static_cast<int>(call.arguments[0]));
-  return pass(call);
+  const long result = change_timer(call);
+  if (result == 0) posix_timers().remove(static_cast<int>(call.arguments[0]));
+  return result;
 }
 
 }  // namespace tendril::kernel

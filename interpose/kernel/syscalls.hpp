@@ -32,6 +32,13 @@ long sys_mprotect(Call& call);
 long sys_munmap(Call& call);
 long sys_mremap(Call& call);
 
+// protection_keys.cpp
+long sys_pkey_alloc(Call& call);
+
+// sys_directory.cpp
+long sys_getdents(Call& call);
+long sys_getdents64(Call& call);
+
 // sys_io.cpp
 long sys_read(int fd, void* buffer, size_t count);
 long sys_write(int fd, const void* buffer, size_t count);
@@ -89,7 +96,9 @@ long sys_set_credentials(Call& call);
 
 // sys_timer.cpp
 long sys_timer_create(Call& call);
-long sys_timer_use(Call& call);
+long sys_timer_gettime(Call& call);
+long sys_timer_settime(Call& call);
+long sys_timer_getoverrun(Call& call);
 long sys_timer_delete(Call& call);
 
 // sys_sched.cpp

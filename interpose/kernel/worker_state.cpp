@@ -33,8 +33,10 @@ void post_arrived_signals() noexcept {
     const SignalInbox::Arrival arrival = inbox.arrivals[head % SignalInbox::kSize];
     inbox.head.store(head + 1, std::memory_order_release);
     const int target = arrival.tid != 0 ? arrival.tid : addressee(arrival.info);
+    if (target == kNobody) continue;
     // A thread that has ended meanwhile takes its signals with it, as in the kernel.
-    signals().post(arrival.info, target, arrival.had_handler);
+    signals().post(arrival.info, target,
+                   arrival.had_handler ? SentBy::kKernelToHandler : SentBy::kKernel);
   }
   if (inbox.throttled.load(std::memory_order_relaxed)) {
     inbox.throttled.store(false, std::memory_order_relaxed);

@@ -6,6 +6,7 @@
 #include "interpose/kernel/activation.hpp"
 #include "interpose/kernel/alternate_stack.hpp"
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/protection_keys.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
@@ -50,6 +51,7 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
 
   const int outer = thread->handling;
   thread->handling = signal;
+  const kernel::HandlerKeyRights key_rights;
   leave_runtime();
   if (stack != nullptr) {
     tendril_call_on_stack(signal, info, frame, action.handler, stack);
@@ -60,6 +62,7 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
   // tells it what they are to be.
   if (!kernel::is_active()) return;
   enter_runtime();
+  key_rights.restore();
   thread = kernel::current_thread();  // such a child's own, if it is green again
   thread->handling = outer;
 

@@ -113,7 +113,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   if (rt::current_worker() == nullptr) return die_naturally(signal);
   if (in_runtime()) {
     if (from_cpu) return die_naturally(signal);
-    kernel::signals().post(*info, 0);
+    kernel::signals().post(*info, 0, kernel::SentBy::kKernel);
     return;
   }
   enter_runtime();

@@ -11,6 +11,7 @@
 #include "interpose/kernel/activation.hpp"
 #include "interpose/kernel/dispatch.hpp"
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/protection_keys.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/signal_gate.hpp"
 #include "interpose/kernel/signal_state.hpp"
@@ -61,6 +62,7 @@ void set_kernel_mask(uint64_t mask) noexcept {
 void on_system_call(int, siginfo_t* info, void* context) {
   enter_runtime();
   auto* frame = static_cast<ucontext_t*>(context);
+  kernel::take_key_rights_of(frame);
   if (info->si_code != kSysUserDispatch) {
     // A seccomp filter of the program's: its own handler is to see it.
     kernel::signals().post(*info, kernel::current_thread()->tid);

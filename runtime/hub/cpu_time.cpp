@@ -1,5 +1,6 @@
 #include "runtime/hub/cpu_time.hpp"
 
+#include "runtime/hub/switch_duties.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -63,7 +64,7 @@ void begin_cpu_account(Worker& worker, Fiber& running) noexcept {
 
 Nanoseconds cpu_time_of(Fiber& fiber) noexcept {
   Worker& here = *current_worker_unchecked();
-  if (!cpu_times_are_counted.exchange(true, std::memory_order_seq_cst)) {
+  if ((switch_duties.fetch_or(kChargeCpuTime) & kChargeCpuTime) == 0) {
     here.cpu_account.open.store(true, std::memory_order_relaxed);  // since its thread became one
   }
   charge_and_set_current(here, *here.current);
@@ -76,7 +77,7 @@ Nanoseconds cpu_time_of(Fiber& fiber) noexcept {
 }
 
 void cpu_times_reset_after_fork(Worker& worker, Fiber& survivor) noexcept {
-  cpu_times_are_counted.store(false, std::memory_order_relaxed);
+  switch_duties.fetch_and(static_cast<uint8_t>(~kChargeCpuTime));
   worker.cpu_account.charged.store(0, std::memory_order_relaxed);
   worker.cpu_account.open.store(false, std::memory_order_relaxed);
   survivor.cpu_time.store(0, std::memory_order_relaxed);

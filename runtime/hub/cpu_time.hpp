@@ -14,8 +14,6 @@ namespace tendril::rt {
 struct Fiber;
 class Worker;
 
-inline std::atomic<bool> cpu_times_are_counted{false};
-
 // Part of a worker: what it has charged to its fibers. Its own thread writes, any may read.
 struct CpuAccount {
   std::atomic<uint32_t> version{0};     // odd: being changed

@@ -9,8 +9,10 @@
 #include "runtime/hub/bare_thread.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/switch_duties.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/pages.hpp"
+#include "runtime/platform/protection_keys.hpp"
 #include "runtime/platform/spin_lock.hpp"
 #include "runtime/platform/syscall.hpp"
 #include "runtime/platform/thread_registers.hpp"
@@ -33,6 +35,7 @@ struct Job {
   volatile int aborted = 0;
   WaitToken token;
   Job* next = nullptr;
+  uint32_t key_rights = 0;  // of who asks, where they are kept
   // Guarded by the pool's lock:
   int thread = 0;  // tid that runs it, 0 before and after
   bool queued = false;
@@ -73,6 +76,7 @@ void run(PoolThread* self, Job* job) noexcept {
     SpinGuard guard(pool().lock);
     job->thread = self->thread.tid;
   }
+  if (keeps_key_rights()) write_key_rights(job->key_rights);
   do {  // an interrupt may come late and be meant for the job before
     job->result = interruptible_call(&job->aborted, job->number, job->arguments);
   } while (job->result == -EINTR && job->aborted == 0);
@@ -272,6 +276,7 @@ long offload(long number, long a, long b, long c, long d, long e, long f) noexce
     return worker->call_here(number, {a, b, c, d, e, f});
   }
   Job job{number, {a, b, c, d, e, f}, 0, 0, {}};
+  if (keeps_key_rights()) job.key_rights = read_key_rights();
   job.token = begin_wait(WaitKind::kOffload, nullptr);
   const bool queued = submit(&job);
   return outcome_of(job, queued);

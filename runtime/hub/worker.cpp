@@ -8,7 +8,9 @@
 #include "runtime/hub/prefetch_following.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
+#include "runtime/hub/switch_duties.hpp"
 #include "runtime/hub/worker_group.hpp"
+#include "runtime/platform/protection_keys.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
@@ -77,14 +79,34 @@ inline Fiber* Worker::pick_next() noexcept {
 // Runs next instead of self, which comes back from here.
 inline void Worker::switch_to(Fiber* next, Fiber* self) noexcept {
   next->state.store(FiberState::kRunning, std::memory_order_relaxed);
-  if (cpu_times_are_counted.load(std::memory_order_relaxed)) [[unlikely]] {
+  const uint8_t duties = switch_duties.load(std::memory_order_relaxed);
+  if (duties != 0) [[unlikely]]
+    return switch_with_duties(next, self, duties);
+  current = next;
+  ++stats.switches;
+  const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
+  auto* left = static_cast<Fiber*>(switch_context(*self, *next, dying));
+  Worker* worker = current_worker_unchecked();
+  if (left->state.load(std::memory_order_relaxed) > FiberState::kParked) {
+    worker->finish_switch(left);
+  }
+}
+
+void Worker::switch_with_duties(Fiber* next, Fiber* self, uint8_t duties) noexcept {
+  if ((duties & kChargeCpuTime) != 0) {
     charge_and_set_current(*this, *next);
   } else {
     current = next;
   }
   ++stats.switches;
+  uint32_t key_rights = kInitialKeyRights;
+  if ((duties & kKeepKeyRights) != 0) {
+    key_rights = read_key_rights();
+    write_key_rights(kInitialKeyRights);
+  }
   const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
   auto* left = static_cast<Fiber*>(switch_context(*self, *next, dying));
+  if (keeps_key_rights()) write_key_rights(key_rights);
   Worker* worker = current_worker_unchecked();
   worker->finish_switch_if_due(left);
 }

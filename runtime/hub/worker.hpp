@@ -245,6 +245,8 @@ class Worker {
 
   bool strike() noexcept;
   void switch_to(Fiber* next, Fiber* self) noexcept;
+  [[gnu::cold, gnu::noinline]] void switch_with_duties(Fiber* next, Fiber* self,
+                                                       uint8_t duties) noexcept;
   template <bool kDying>
   void switch_plainly_to(Fiber* next, Fiber* self) noexcept;
   Fiber* pick_next() noexcept;
