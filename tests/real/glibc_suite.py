@@ -83,7 +83,7 @@ def programs(source, target):
         for module in (target / part).glob("*mod*.so"):
             if not (modules / module.name).exists():
                 (modules / module.name).symlink_to(module)
-    environment = {"LD_LIBRARY_PATH": str(modules), "TIMEOUTFACTOR": "3"}
+    environment = {"LD_LIBRARY_PATH": str(modules), "TIMEOUTFACTOR": "6"}
     return [program_suite.Program(f"{part}/{path.name}", [str(path)], source / part, environment)
             for part in PARTS for path in sorted((target / part).iterdir()) if is_dynamic_program(path)]
 
@@ -103,7 +103,7 @@ def main():
     parser.add_argument("--table", type=pathlib.Path, help="where to write what came out, as a table")
     parser.add_argument("what", nargs="+")
     given = parser.parse_args()
-    suite = program_suite.Suite("glibc", outcomes, ("ok", "unsupported"), 180, NOT_RUN)
+    suite = program_suite.Suite("glibc", outcomes, ("ok", "unsupported"), 300, NOT_RUN)
     sys.exit(program_suite.run_main(suite, programs(*build(given.build.resolve())), given))
 
 
