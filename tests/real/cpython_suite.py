@@ -79,7 +79,7 @@ ALL = [
     "test_cmd_line", "test_uuid", "test_zipfile", "test_bz2", "test_lzma", "test_gzip", "test_zlib",
     "test_hashlib", "test_decimal", "test_ctypes", "test_repl", "test_interpreters", "test_dbm", "test_compileall",
     "test_wsgiref", "test_memoryio", "test_bufio", "test_generators", "test_coroutines", "test_asyncgen",
-    "test_functools", "test_import", "test_pathlib", "test_capi", "test__xxsubinterpreters", "test_regrtest",
+    "test_functools", "test_import", "test_pathlib", "test_profile", "test__xxsubinterpreters", "test_regrtest",
     "test_support", "test_pdb", "test_cmd_line_script", "test_warnings", "test_random", "test_posixpath", "test_glob",
     "test_pwd", "test_grp", "test_stat", "test_tarfile", "test_pickle", "test_copy", "test_print", "test_univnewlines",
     "test_urllib_response", "test_ipaddress", "test_netrc", "test_mailbox", "test_webbrowser", "test_platform",
