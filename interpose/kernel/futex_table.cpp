@@ -323,7 +323,9 @@ long FutexTable::hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t mark
 }
 
 void FutexTable::reset_after_fork() noexcept {
+  // Few are in use: what is not written stays shared with the parent.
   for (auto& bucket : buckets_) {
+    if (!bucket.lock.locked() && bucket.waiters.untouched()) continue;
     bucket.lock.reset_after_fork();
     bucket.waiters.reset();
   }

@@ -19,6 +19,8 @@ class IntrusiveList {
   IntrusiveList& operator=(const IntrusiveList&) = delete;
 
   bool empty() const noexcept { return head_.next == &head_; }
+  // Empty, even where a fork has copied the list amid a change: reset() would write what is there.
+  bool untouched() const noexcept { return empty() && head_.previous == &head_; }
   T* front() noexcept { return empty() ? nullptr : static_cast<T*>(head_.next); }
 
   // The element after this one, null at the end.

@@ -36,6 +36,9 @@ class SpinLock {
     leave_runtime_mode(was_program);
   }
 
+  // Whether somebody holds it now, who may let go at once.
+  bool locked() const noexcept { return locked_.load(std::memory_order_relaxed); }
+
   // After fork, in the child: whoever held it does not exist here.
   void reset_after_fork() noexcept { locked_.store(false, std::memory_order_relaxed); }
 
