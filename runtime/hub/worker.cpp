@@ -86,10 +86,7 @@ inline void Worker::switch_to(Fiber* next, Fiber* self) noexcept {
   ++stats.switches;
   const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
   auto* left = static_cast<Fiber*>(switch_context(*self, *next, dying));
-  Worker* worker = current_worker_unchecked();
-  if (left->state.load(std::memory_order_relaxed) > FiberState::kParked) {
-    worker->finish_switch(left);
-  }
+  current_worker_unchecked()->finish_switch_if_due(left);
 }
 
 void Worker::switch_with_duties(Fiber* next, Fiber* self, uint8_t duties) noexcept {
@@ -107,8 +104,7 @@ void Worker::switch_with_duties(Fiber* next, Fiber* self, uint8_t duties) noexce
   const bool dying = self->state.load(std::memory_order_relaxed) == FiberState::kDead;
   auto* left = static_cast<Fiber*>(switch_context(*self, *next, dying));
   if (keeps_key_rights()) write_key_rights(key_rights);
-  Worker* worker = current_worker_unchecked();
-  worker->finish_switch_if_due(left);
+  current_worker_unchecked()->finish_switch_if_due(left);
 }
 
 void Worker::switch_away(Fiber* self) noexcept {
