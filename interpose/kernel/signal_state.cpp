@@ -350,7 +350,10 @@ int SignalState::take_deliverable(GreenThread* thread, siginfo_t* info,
         thread->fiber->interrupt_pending.store(false, std::memory_order_seq_cst);
         return 0;
       }
-      if (is_ignored(signal)) continue;
+      if (is_ignored(signal)) {  // by default: it was delivered all the same
+        complete_expiration(info, marks);
+        continue;
+      }
       *action = action_for(signal, marks.is_promised);
       if (action->handler != kDefault) {
         if ((action->flags & SA_RESETHAND) != 0) {

@@ -52,9 +52,10 @@ static void of_who_computes(void) {
 }
 
 static pthread_t sleeper;
+static volatile int has_ended;
 
 static void* interrupts(void* argument) {
-  while (handled == 0) {
+  while (!has_ended) {  // the first may come before it sleeps
     CHECK_RC(pthread_kill(sleeper, SIGUSR1));
     usleep(2000);
   }
@@ -68,9 +69,11 @@ static void of_who_waits(void) {
   sleeper = pthread_self();
   struct timespec time = from_ns(MS(5000)), left = {0, 0};
   for (int absolute = 0; absolute < 2; ++absolute) {
-    handled = 0;
+    has_ended = 0;
     pthread_t other = start_thread(interrupts, NULL);
     CHECK_EQ(EINTR, clock_nanosleep(clock, absolute ? TIMER_ABSTIME : 0, &time, &left));
+    has_ended = 1;
+    CHECK(handled > 0);
     join_thread(other);
     CHECK_BETWEEN(MS(4000), to_ns(left), MS(5000));  // of the first
   }

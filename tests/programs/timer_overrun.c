@@ -103,6 +103,26 @@ static void by_two(void) {
   CHECK_EQ(0, handled);
 }
 
+// Nothing is done for it by default, but it is delivered.
+static void by_default(void) {
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGCONT};
+  timer_t timer;
+  CHECK_OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCONT);
+  CHECK_RC(pthread_sigmask(SIG_BLOCK, &set, NULL));
+  int64_t armed = mono_ns();
+  struct itimerspec t = {from_ns(MS(20)), from_ns(MS(1))};
+  CHECK_OK(timer_settime(timer, 0, &t, NULL));
+  sleep_until(armed + MS(95));
+  CHECK_EQ(0, timer_getoverrun(timer));
+  CHECK_RC(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+  CHECK_RC(pthread_sigmask(SIG_BLOCK, &set, NULL));
+  CHECK_BETWEEN(2, timer_getoverrun(timer), (mono_ns() - armed) / MS(20));
+  CHECK_OK(timer_delete(timer));
+}
+
 static sem_t is_there, may_take;
 static pid_t waiter_tid;
 
@@ -163,6 +183,8 @@ int main(void) {
   pass("a standard signal");
   by_two();
   pass("two timers with one signal");
+  by_default();
+  pass("a signal without an action");
   by_thread();
   pass("a signal for one thread");
 
