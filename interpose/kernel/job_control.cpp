@@ -18,14 +18,16 @@ namespace {
 
 constexpr uint64_t kJobControl = signal_bit(SIGTTIN) | signal_bit(SIGTTOU);
 
-// With those of the two signals blocked in the Linux kernel that the thread blocks.
+// With those of the two signals blocked in the Linux kernel that the thread blocks; and all others,
+// for their handlers might return to the mask of a worker before the call is made.
 template <typename Call>
 long under_mask_of_thread(Call&& call) noexcept {
   const uint64_t blocked = current_thread()->blocked & kJobControl;
   if (blocked == 0) return call();
   const rt::RuntimeSection section;  // the mask is the OS thread's: stay on it
+  const uint64_t held = ~(kFaults | signal_bit(SIGSYS) | (kJobControl & ~blocked));
   uint64_t before = 0;
-  rt::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &before, sizeof before);
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, &held, &before, sizeof before);
   const long result = call();
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
   return result;
