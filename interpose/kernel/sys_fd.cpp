@@ -10,6 +10,7 @@
 
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/job_control.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
@@ -162,9 +163,11 @@ long sys_ioctl(int fd, unsigned long request, long argument) {
   if (rt::is_hidden_descriptor(fd)) return -EBADF;
   const long waits_for_drain = request == TCSBRK && argument != 0;
   if (waits_for_drain != 0 || request == TCSETSW || request == TCSETSF) {
+    if (const long refused = may_change_terminal(fd); refused != 0) return refused;
     const long result = rt::offload(SYS_ioctl, fd, static_cast<long>(request), argument, 0, 0, 0);
     return result == -EINTR ? -kRestartSys : result;
   }
+  if (_IOC_TYPE(request) == 'T' && request != FIONBIO) return terminal_ioctl(fd, request, argument);
   const long result = rt::raw_syscall(SYS_ioctl, fd, request, argument);
   if (request == FIONBIO && result == 0) {
     int value = 0;

@@ -5,6 +5,7 @@
 
 #include "interpose/kernel/blocking_io.hpp"
 #include "interpose/kernel/io_vectors.hpp"
+#include "interpose/kernel/job_control.hpp"
 #include "interpose/kernel/signal_descriptors.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
@@ -40,6 +41,11 @@ long transfer_unnowaitable(Transfer& transfer, long number, const void* data, lo
 long try_vectors(bool reading, int fd, const iovec* vectors, long count) noexcept {
   return rt::raw_syscall(reading ? SYS_preadv2 : SYS_pwritev2, fd, vectors, count, -1L, -1L,
                          kRwfNowait);
+}
+
+// A terminal that is not waited for has job control nevertheless.
+bool is_never_waited_for(const Facts& facts) noexcept {
+  return facts.kind == FdKind::kFile || (facts.nonblocking && facts.kind != FdKind::kDevice);
 }
 
 // What every request of a server does, apart from what is rarer, so that its code and frames are
@@ -103,6 +109,9 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
   if (facts.kind == FdKind::kAnonymous && signals().has_signalfds()) {
     if (const long got = read_shown_signals(fd, vectors, count); got != 0) return got;
   }
+  if (facts.kind == FdKind::kDevice) {
+    if (const long refused = may_transfer(fd, /*reading=*/true); refused != 0) return refused;
+  }
   if (facts.nonblocking) return native();
   if (size == 0 && !(facts.kind == FdKind::kAnonymous && number == SYS_read && is_inotify(fd))) {
     return native();
@@ -151,6 +160,9 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   const auto native = [&] { return rt::raw_syscall_uninterrupted(number, fd, data, size); };
   if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) return native();
   const Facts& facts = transfer.facts;
+  if (facts.kind == FdKind::kDevice) {
+    if (const long refused = may_transfer(fd, /*reading=*/false); refused != 0) return refused;
+  }
   if (facts.nonblocking || facts.kind == FdKind::kFile) return native();
   if (number == SYS_write && is_impossible_range(data, static_cast<size_t>(size))) return native();
   if (facts.kind == FdKind::kAnonymous) return write_eventfd(transfer, number, data, size);
@@ -181,8 +193,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
 long sys_read(int fd, void* buffer, size_t count) {
   Transfer transfer;
   if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0 ||
-      (transfer.facts.nonblocking && transfer.facts.kind != FdKind::kAnonymous) ||
-      transfer.facts.kind == FdKind::kFile) {
+      (is_never_waited_for(transfer.facts) && transfer.facts.kind != FdKind::kAnonymous)) {
     return rt::raw_syscall_uninterrupted(SYS_read, fd, buffer, count);
   }
   if (is_blocking_socket(transfer.facts) && count != 0 && !is_impossible_range(buffer, count)) {
@@ -193,8 +204,8 @@ long sys_read(int fd, void* buffer, size_t count) {
 
 long sys_write(int fd, const void* buffer, size_t count) {
   Transfer transfer;
-  if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0 || transfer.facts.nonblocking ||
-      transfer.facts.kind == FdKind::kFile) {
+  if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0 ||
+      is_never_waited_for(transfer.facts)) {
     return rt::raw_syscall_uninterrupted(SYS_write, fd, buffer, count);
   }
   if (is_blocking_socket(transfer.facts) && !is_impossible_range(buffer, count)) {

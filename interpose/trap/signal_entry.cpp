@@ -44,6 +44,14 @@ void put_back(int signal, siginfo_t* info) noexcept {
                   signal, info);
 }
 
+// Sent because of what the running thread did. Job control's are for the process, but who made the
+// call takes them first; another thread would leave it to make the call again and again.
+bool is_due_to(const kernel::GreenThread& current, int signal, const siginfo_t& info) noexcept {
+  if (signal == SIGPIPE) return info.si_code <= 0 && info.si_pid == rt::raw_syscall(SYS_getpid);
+  return (signal == SIGTTIN || signal == SIGTTOU) && info.si_code == SI_KERNEL &&
+         (current.blocked & kernel::signal_bit(signal)) == 0;
+}
+
 // All signals are blocked while this runs, so arrivals are recorded one at a time.
 void receive(int signal, siginfo_t* info, void* context, bool had_handler) noexcept {
   rt::Worker* worker = rt::current_worker();
@@ -56,10 +64,8 @@ void receive(int signal, siginfo_t* info, void* context, bool had_handler) noexc
     kernel::SignalInbox::Arrival& arrival = inbox.arrivals[tail % kernel::SignalInbox::kSize];
     arrival.info = *info;
     arrival.info.si_signo = signal;
-    const bool for_current =
-        signal == SIGPIPE && info->si_code <= 0 && info->si_pid == rt::raw_syscall(SYS_getpid);
     const auto* current = static_cast<const kernel::GreenThread*>(worker->current->owner);
-    arrival.tid = for_current && current != nullptr ? current->tid : 0;
+    arrival.tid = current != nullptr && is_due_to(*current, signal, *info) ? current->tid : 0;
     arrival.had_handler = had_handler;
     inbox.tail.store(tail + 1, std::memory_order_release);
     ++waiting;

@@ -1,0 +1,77 @@
+#include "interpose/kernel/job_control.hpp"
+
+#include <asm/termbits.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/restart.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "runtime/platform/runtime_mode.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+constexpr uint64_t kJobControl = signal_bit(SIGTTIN) | signal_bit(SIGTTOU);
+
+// With those of the two signals blocked in the Linux kernel that the thread blocks; and all others,
+// for their handlers might return to the mask of a worker before the call is made.
+template <typename Call>
+long under_mask_of_thread(Call&& call) noexcept {
+  const uint64_t blocked = current_thread()->blocked & kJobControl;
+  if (blocked == 0) return call();
+  const rt::RuntimeSection section;  // the mask is the OS thread's: stay on it
+  const uint64_t held = ~(kFaults | signal_bit(SIGSYS) | (kJobControl & ~blocked));
+  uint64_t before = 0;
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, &held, &before, sizeof before);
+  const long result = call();
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
+  return result;
+}
+
+// Of the calling process, which is not in its foreground. The other end of a pseudo terminal
+// answers, too, but has no job control.
+bool is_background_of(int fd) noexcept {
+  int foreground = 0;
+  if (rt::raw_syscall(SYS_ioctl, fd, TIOCGPGRP, &foreground) != 0) return false;
+  if (foreground == rt::raw_syscall(SYS_getpgid, 0)) return false;
+  unsigned number = 0;
+  return rt::raw_syscall(SYS_ioctl, fd, TIOCGPTN, &number) != 0;
+}
+
+}  // namespace
+
+long terminal_ioctl(int fd, unsigned long request, long argument) noexcept {
+  const long result =
+      under_mask_of_thread([&] { return rt::raw_syscall(SYS_ioctl, fd, request, argument); });
+  return result == -EINTR ? -kRestartSys : result;
+}
+
+long may_transfer(int fd, bool reading) noexcept {
+  if (!is_background_of(fd)) return 0;
+  if (!reading) {
+    termios mode{};
+    if (rt::raw_syscall(SYS_ioctl, fd, TCGETS, &mode) != 0 || (mode.c_lflag & TOSTOP) == 0)
+      return 0;
+  }
+  // A transfer of nothing finds out what one of something would.
+  const long result = under_mask_of_thread([&] {
+    char none = 0;
+    return rt::raw_syscall(reading ? SYS_read : SYS_write, fd, &none, 0);
+  });
+  if (result == -EINTR) return -kRestartSys;
+  return result < 0 ? result : 0;
+}
+
+long may_change_terminal(int fd) noexcept {
+  if (!is_background_of(fd)) return 0;
+  constexpr long kNoAction = 99;  // looked at after job control
+  const long result = terminal_ioctl(fd, TCXONC, kNoAction);
+  return result == -EIO || result == -kRestartSys ? result : 0;
+}
+
+}  // namespace tendril::kernel

@@ -1,0 +1,16 @@
+// Job control of terminals: who is not in the foreground gets SIGTTIN or SIGTTOU, or an error where
+// the thread blocks them. The Linux kernel looks at the mask of the OS thread that makes the call:
+// a worker blocks nothing, and a pool thread everything.
+#pragma once
+
+namespace tendril::kernel {
+
+// The ioctl on this OS thread, as a thread with the caller's mask would make it.
+long terminal_ioctl(int fd, unsigned long request, long argument) noexcept;
+
+// Before a transfer from or to a character device, or a change of a terminal, that may be made on
+// another OS thread: 0, or the result of the call (-EIO, -kRestartSys when a signal has come).
+long may_transfer(int fd, bool reading) noexcept;
+long may_change_terminal(int fd) noexcept;
+
+}  // namespace tendril::kernel
