@@ -49,7 +49,7 @@ std::atomic<int> hidden[kMostHidden];  // fd + 1; 0 is free
 }  // namespace
 
 int hide_descriptor(int fd) noexcept {
-  constexpr int kHighest = 16'384;  // higher ones would make the kernel's table needlessly large
+  constexpr int kHighest = 4096;  // fork copies the table up to there
   rlimit limit{};
   raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
   const int top = limit.rlim_cur < kHighest ? static_cast<int>(limit.rlim_cur) : kHighest;
