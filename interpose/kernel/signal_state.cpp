@@ -249,11 +249,25 @@ GreenThread* SignalState::find_taker(int signal) noexcept {
   return nullptr;
 }
 
+// Precondition: lock_ and the lock of threads(). As the Linux kernel does, whatever becomes of the
+// signal itself: a stop that is pending is undone by SIGCONT, and the other way round.
+void SignalState::undo_opposite(int signal) noexcept {
+  constexpr uint64_t kStops = signal_bit(SIGTSTP) | signal_bit(SIGTTIN) | signal_bit(SIGTTOU);
+  const bool stops = (signal_bit(signal) & kStops) != 0;
+  if (!stops && signal != SIGCONT) return;
+  const uint64_t undone = stops ? signal_bit(SIGCONT) : kStops;
+  process_pending_.drop(undone);
+  for (GreenThread* t = threads().first(); t != nullptr; t = threads().next(t)) {
+    t->pending.drop(undone);
+  }
+}
+
 // Precondition: lock_ and the lock of threads(), which keeps the target alive. kDefault: the
 // signal's default action is to be taken.
 SignalState::Posted SignalState::post_locked(const siginfo_t& info, GreenThread* target,
                                              SentBy sender) noexcept {
   const int signal = info.si_signo;
+  undo_opposite(signal);
   GreenThread* taker = target != nullptr ? target : find_taker(signal);
   const bool wanted = taker != nullptr && (accepted(taker) & signal_bit(signal)) != 0;
   const bool waited_for = taker != nullptr && (taker->waiting_for & signal_bit(signal)) != 0;

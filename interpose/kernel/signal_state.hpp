@@ -128,6 +128,7 @@ class SignalState {
   }
   static GreenThread* find_taker(int signal) noexcept;  // precondition: the lock of threads()
   enum class Posted { kPending, kIgnored, kDefault, kNoRoom };
+  void undo_opposite(int signal) noexcept;
   Posted post_locked(const siginfo_t& info, GreenThread* target, SentBy sender) noexcept;
   void hand_to_handler(int signal) noexcept;
   void post_taken(const siginfo_t& info, SentBy sender) noexcept;
