@@ -10,6 +10,7 @@
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/memory/allocator.hpp"
+#include "runtime/platform/clock.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -35,6 +36,33 @@ long examine(const void* users) noexcept {
   return -EINVAL;
 }
 
+// Of the green thread that has this kernel thread for itself; 0 if none has.
+int green_tid_on(long kernel_thread) noexcept {
+  int tid = 0;
+  threads().for_each([&](GreenThread* t) {
+    const rt::Worker* worker = t->fiber != nullptr ? t->fiber->worker : nullptr;
+    if (worker != nullptr && worker->reserved && worker->os_tid == kernel_thread) tid = t->tid;
+  });
+  return tid;
+}
+
+// With SECCOMP_FILTER_FLAG_TSYNC the Linux kernel tells the thread that has a filter of its own in
+// the way. That may be the kernel thread of a green thread that is over, and was joined, for the
+// program: it is about to end, and natively it would not be there any more.
+long install_for_all(Call& call) noexcept {
+  constexpr rt::Nanoseconds kPause = 100'000;
+  constexpr int kMostPauses = 50'000;  // 5 s: a processor may be very busy
+  long result = pass(call);
+  for (int pauses = 0; result > 0; ++pauses) {
+    if (const int green = green_tid_on(result); green != 0) return green;
+    if (pauses == kMostPauses) return -EAGAIN;
+    const timespec pause = rt::to_timespec(kPause);
+    rt::raw_syscall(SYS_nanosleep, &pause, nullptr);
+    result = pass(call);
+  }
+  return result;
+}
+
 long install(Call& call, long flags) noexcept {
   // All kernel threads of the process, where the program means all its threads.
   const bool alone = threads().count() == 1 && !rt::current_worker_unchecked()->reserved;
@@ -46,7 +74,9 @@ long install(Call& call, long flags) noexcept {
   own.number = SYS_seccomp;
   own.arguments[0] = SECCOMP_SET_MODE_FILTER;
   own.arguments[1] = flags;
-  return pass(own);
+  // (With a listener a positive result is that one's descriptor.)
+  const bool tells_a_thread = (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0 && (flags & kListener) == 0;
+  return tells_a_thread ? install_for_all(own) : pass(own);
 }
 
 long refuse_strict_mode() noexcept {
