@@ -18,6 +18,7 @@ namespace {
 
 // Time limits of calls that end by themselves are a few milliseconds.
 constexpr int kEndsByItselfUs = 40000;
+constexpr int kSurelyAsleepUs = 1000;
 constexpr int kGiveUpUs = 10'000'000;
 // Descriptors of ours lie beyond those that programs use.
 constexpr int kFirstOwnDescriptor = 700;
@@ -119,7 +120,7 @@ void Performer::start(Prepared call) {
 bool Performer::settle(int microseconds) {
   const int64_t begin = now_us();
   int64_t in_call_since = 0;
-  unsigned asleep = 0;
+  int64_t asleep_since = 0;
   for (unsigned round = 0;; ++round) {
     const Phase phase = phase_.load();
     if (phase == Phase::kDone) return true;
@@ -131,10 +132,14 @@ bool Performer::settle(int microseconds) {
       const bool may_wait = !pending_->ends_by_itself || waited > patience;
       const char is = state();
       if (is == 'S') {
-        // Twice, with the phase in between: the thread that was woken is not asleep any more.
-        if (++asleep >= 2 && may_wait && phase_.load() == Phase::kInCall) return false;
+        // For a while, with the phase in between: the thread that was woken is not asleep any more.
+        // And the Linux kernel says so of who runs, too, while it looks for children, even if it is
+        // not to wait for any.
+        if (asleep_since == 0) asleep_since = now;
+        const bool is_sure = now - asleep_since >= kSurelyAsleepUs;
+        if (is_sure && may_wait && phase_.load() == Phase::kInCall) return false;
       } else {
-        asleep = 0;
+        asleep_since = 0;
         if (is == 0 && may_wait && waited >= microseconds) return phase_.load() == Phase::kDone;
       }
     }
