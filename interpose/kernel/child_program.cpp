@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "interpose/kernel/proc_files.hpp"
 #include "runtime/platform/elf_sections.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -99,18 +100,10 @@ const char* why_not_green(int directory, const char* path, int flags) noexcept {
   const bool by_descriptor = (flags & AT_EMPTY_PATH) != 0;
   for (int depth = 0; depth <= kMostInterpreters; ++depth) {
     // A descriptor without a path is opened anew: reads must not move its position.
-    char name[32] = "/proc/self/fd/";
-    const char* opened = path;
-    if (by_descriptor && depth == 0 && rt::raw_syscall(SYS_faccessat, directory, path, F_OK) != 0) {
-      char digits[12];
-      int count = 0;
-      for (int rest = directory; count == 0 || rest > 0; rest /= 10) {
-        digits[count++] = static_cast<char>('0' + rest % 10);
-      }
-      char* at = name + std::strlen(name);
-      while (count > 0) *at++ = digits[--count];
-      opened = name;
-    }
+    const ProcPath anew("/proc/self/fd/", directory);
+    const bool no_path =
+        by_descriptor && depth == 0 && rt::raw_syscall(SYS_faccessat, directory, path, F_OK) != 0;
+    const char* opened = no_path ? anew.text() : path;
     const File file{static_cast<int>(rt::raw_syscall(SYS_openat, directory, opened, kOpen))};
     if (file.fd < 0) return nullptr;
     struct stat status;

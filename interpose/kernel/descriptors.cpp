@@ -8,6 +8,7 @@
 
 #include <cerrno>
 
+#include "interpose/kernel/proc_files.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -212,33 +213,9 @@ rt::Deadline DescriptorTable::limit(int fd, Facts facts, rt::Direction direction
 void note_child_made() noexcept { child_made.store(true, std::memory_order_relaxed); }
 
 void note_inherited_descriptors() noexcept {
-  struct Entry {  // struct linux_dirent64
-    uint64_t inode;
-    int64_t offset;
-    unsigned short length;
-    unsigned char type;
-    char name[1];
-  };
-  const long directory =
-      rt::raw_syscall(SYS_open, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) {
-    inherited_unknown = true;
-    return;
-  }
-  alignas(Entry) char buffer[1024];
-  long got;
-  while ((got = rt::raw_syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0) {
-    for (long at = 0; at < got;) {
-      const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
-      at += entry->length;
-      int fd = 0;
-      const char* digit = entry->name;
-      for (; *digit >= '0' && *digit <= '9'; ++digit) fd = fd * 10 + (*digit - '0');
-      if (*digit != '\0' || fd == directory) continue;
-      if (fd < kInheritedBits) inherited[fd / 64] |= uint64_t{1} << (fd % 64);
-    }
-  }
-  rt::raw_syscall(SYS_close, directory);
+  inherited_unknown = !for_each_own_descriptor([](int fd) {
+    if (fd < kInheritedBits) inherited[fd / 64] |= uint64_t{1} << (fd % 64);
+  });
 }
 
 }  // namespace tendril::kernel

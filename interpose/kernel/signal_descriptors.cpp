@@ -8,6 +8,7 @@
 
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/io_vectors.hpp"
+#include "interpose/kernel/proc_files.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -16,29 +17,12 @@ namespace tendril::kernel {
 namespace {
 
 constexpr int kMostNested = 4;  // epoll(7): sets in sets
-constexpr char kOwnDescriptors[] = "/proc/self/fd/";
-constexpr char kOwnInfos[] = "/proc/self/fdinfo/";
-
-struct DescriptorPath {
-  char text[40];
-  DescriptorPath(const char* directory, int fd) noexcept {
-    char* end = stpcpy(text, directory);
-    char digits[12];
-    int count = 0;
-    do {
-      digits[count++] = static_cast<char>('0' + fd % 10);
-    } while ((fd /= 10) != 0);
-    while (count > 0) *end++ = digits[--count];
-    *end = '\0';
-  }
-};
-
 // The lines of what /proc tells of a descriptor.
 class InfoLines {
  public:
   explicit InfoLines(int fd) noexcept
-      : file_(rt::raw_syscall(SYS_open, DescriptorPath(kOwnInfos, fd).text, O_RDONLY | O_CLOEXEC)) {
-  }
+      : file_(rt::raw_syscall(SYS_open, ProcPath("/proc/self/fdinfo/", fd).text(),
+                              O_RDONLY | O_CLOEXEC)) {}
   ~InfoLines() {
     if (file_ >= 0) rt::raw_syscall(SYS_close, file_);
   }
@@ -133,13 +117,7 @@ bool is_readable_in_kernel(int fd) noexcept {
   return rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0;
 }
 
-bool is_signal_descriptor(int fd) noexcept {
-  constexpr char kWanted[] = "anon_inode:[signalfd]";
-  char name[sizeof kWanted];
-  const long length =
-      rt::raw_syscall(SYS_readlink, DescriptorPath(kOwnDescriptors, fd).text, name, sizeof name);
-  return length == sizeof kWanted - 1 && std::memcmp(name, kWanted, sizeof kWanted - 1) == 0;
-}
+bool is_signal_descriptor(int fd) noexcept { return is_file_named(fd, "anon_inode:[signalfd]"); }
 
 // As the kernel's signalfd_copyinfo and siginfo_layout do.
 signalfd_siginfo describe(const siginfo_t& info) noexcept {
@@ -201,31 +179,9 @@ uint64_t pending_here() noexcept { return signals().pending_for_signalfds(curren
 }  // namespace
 
 void import_signal_descriptors() noexcept {
-  struct Entry {  // struct linux_dirent64
-    uint64_t inode;
-    int64_t offset;
-    unsigned short length;
-    unsigned char type;
-    char name[1];
-  };
-  const long directory =
-      rt::raw_syscall(SYS_open, kOwnDescriptors, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return;
-  alignas(Entry) char buffer[1024];
-  long got;
-  while ((got = rt::raw_syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0) {
-    for (long at = 0; at < got;) {
-      const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
-      at += entry->length;
-      uint64_t fd;
-      if (entry->name[0] == '.' || !find_number(entry->name, "", 10, &fd)) continue;
-      uint64_t mask = 0;
-      if (!is_signal_descriptor(static_cast<int>(fd))) continue;
-      mask = shown_by(static_cast<int>(fd), ~uint64_t{0});
-      signals().import_signalfd(mask);
-    }
-  }
-  rt::raw_syscall(SYS_close, directory);
+  for_each_own_descriptor([](int fd) {
+    if (is_signal_descriptor(fd)) signals().import_signalfd(shown_by(fd, ~uint64_t{0}));
+  });
 }
 
 void note_if_signal_descriptor(int fd) noexcept {

@@ -5,6 +5,7 @@
 #include <climits>
 #include <cstring>
 
+#include "interpose/kernel/proc_files.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "runtime/hub/poller.hpp"
@@ -24,17 +25,6 @@ size_t count_digits(const char* text) noexcept {
   size_t count = 0;
   while (text[count] >= '0' && text[count] <= '9') ++count;
   return count;
-}
-
-char* put_number(char* to, long number) noexcept {
-  char digits[20];
-  size_t count = 0;
-  do {
-    digits[count++] = static_cast<char>('0' + number % 10);
-  } while ((number /= 10) != 0);
-  while (count > 0) *to++ = digits[--count];
-  *to = '\0';
-  return to;
 }
 
 // Cuts the last part of the path off and returns it; null if there is none.
@@ -63,22 +53,16 @@ bool is_own_list(char* path) noexcept {
     cut_last(path);
     owner = cut_last(path);
   }
-  char own[16] = {};
-  return owner != nullptr && rt::raw_syscall(SYS_readlink, "/proc/self", own, sizeof own - 1) > 0 &&
-         std::strcmp(owner, own) == 0;
+  char own[16];
+  return owner != nullptr && read_link("/proc/self", own) != 0 && std::strcmp(owner, own) == 0;
 }
 
 bool lists_own_descriptors(int directory) noexcept {
   constexpr long kProc = 0x9fa0;  // PROC_SUPER_MAGIC
   struct statfs where;
   if (rt::raw_syscall(SYS_fstatfs, directory, &where) != 0 || where.f_type != kProc) return false;
-  char link[40] = "/proc/self/fd/";
-  put_number(link + std::strlen(link), directory);
   char path[256];
-  const long size = rt::raw_syscall(SYS_readlink, link, path, sizeof path - 1);
-  if (size <= 0) return false;
-  path[size] = '\0';
-  return is_own_list(path);
+  return read_link(ProcPath("/proc/self/fd/", directory).text(), path) != 0 && is_own_list(path);
 }
 
 // The number that the name is; -1: it is "." or ".."; -2: it is something else.

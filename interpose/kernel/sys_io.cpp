@@ -6,6 +6,7 @@
 #include "interpose/kernel/blocking_io.hpp"
 #include "interpose/kernel/io_vectors.hpp"
 #include "interpose/kernel/job_control.hpp"
+#include "interpose/kernel/proc_files.hpp"
 #include "interpose/kernel/signal_descriptors.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
@@ -48,6 +49,11 @@ bool is_never_waited_for(const Facts& facts) noexcept {
   return facts.kind == FdKind::kFile || (facts.nonblocking && facts.kind != FdKind::kDevice);
 }
 
+// Shows more than the kernel knows, also to who does not wait.
+bool may_be_signal_descriptor(const Facts& facts) noexcept {
+  return facts.kind == FdKind::kAnonymous && signals().has_signalfds();
+}
+
 // What every request of a server does, apart from what is rarer, so that its code and frames are
 // short: both are cold when a thread wakes up.
 long read_from_socket(Transfer& transfer, void* buffer, size_t count) noexcept {
@@ -83,20 +89,7 @@ long write_to_socket(Transfer& transfer, const void* data, size_t size) noexcept
 
 // It waits until it could give something, even for a read of nothing; the other anonymous files say
 // at once that this is too little.
-bool is_inotify(int fd) noexcept {
-  char link[32] = "/proc/self/fd/";
-  char* end = link + sizeof "/proc/self/fd/" - 1;
-  char digits[12];
-  int count = 0;
-  for (int rest = fd; count == 0 || rest > 0; rest /= 10) {
-    digits[count++] = static_cast<char>('0' + rest % 10);
-  }
-  while (count > 0) *end++ = digits[--count];
-  constexpr char kWanted[] = "anon_inode:inotify";
-  char name[sizeof kWanted];
-  const long length = rt::raw_syscall(SYS_readlink, link, name, sizeof name);
-  return length == sizeof kWanted - 1 && std::memcmp(name, kWanted, sizeof kWanted - 1) == 0;
-}
+bool is_inotify(int fd) noexcept { return is_file_named(fd, "anon_inode:inotify"); }
 
 long read_or_native(int fd, const iovec* vectors, int count, long number, const void* data,
                     long size) noexcept {
@@ -106,7 +99,7 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
   const Facts& facts = transfer.facts;
   if (facts.kind == FdKind::kFile) return native();
   const SignalWatch watch(facts.kind == FdKind::kAnonymous);
-  if (facts.kind == FdKind::kAnonymous && signals().has_signalfds()) {
+  if (may_be_signal_descriptor(facts)) {
     if (const long got = read_shown_signals(fd, vectors, count); got != 0) return got;
   }
   if (facts.kind == FdKind::kDevice) {
@@ -193,7 +186,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
 long sys_read(int fd, void* buffer, size_t count) {
   Transfer transfer;
   if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0 ||
-      (is_never_waited_for(transfer.facts) && transfer.facts.kind != FdKind::kAnonymous)) {
+      (is_never_waited_for(transfer.facts) && !may_be_signal_descriptor(transfer.facts))) {
     return rt::raw_syscall_uninterrupted(SYS_read, fd, buffer, count);
   }
   if (is_blocking_socket(transfer.facts) && count != 0 && !is_impossible_range(buffer, count)) {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "interpose/kernel/proc_files.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -14,34 +15,6 @@ namespace {
 
 constexpr unsigned kToThread = 1;   // PIDFD_SIGNAL_THREAD
 constexpr unsigned kToProcess = 2;  // PIDFD_SIGNAL_THREAD_GROUP
-
-// A path of /proc that ends in a number, or the beginning of one.
-class ProcPath {
- public:
-  ProcPath(const char* directory, int number) noexcept {
-    char digits[12];
-    int count = 0;
-    for (unsigned rest = static_cast<unsigned>(number); count == 0 || rest > 0; rest /= 10) {
-      digits[count++] = static_cast<char>('0' + rest % 10);
-    }
-    char* at = stpcpy(text_, directory);
-    while (count > 0) *at++ = digits[--count];
-    *at = '\0';
-  }
-  const char* text() const noexcept { return text_; }
-
- private:
-  char text_[40];
-};
-
-// What is behind a link of /proc; its length, or 0.
-template <size_t kSize>
-size_t read_link(const char* path, char (&text)[kSize]) noexcept {
-  const long size = rt::raw_syscall(SYS_readlink, path, text, kSize - 1);
-  if (size <= 0) return 0;
-  text[size] = '\0';
-  return static_cast<size_t>(size);
-}
 
 // Of a pidfd, or of a directory /proc/PID, which the kernel takes for one: does it mean us?
 bool is_own_process(int fd) noexcept {

@@ -41,6 +41,16 @@ def in_turns(programs, cores, options, command, times=1):
     return pairs
 
 
+def row(label, pairs, compare, text):
+    """Wall and CPU: native's median, and that of what `compare` makes of native and green."""
+    cells = [label]
+    for measure in (0, 1):
+        native = statistics.median(n[measure] for n, _ in pairs)
+        compared = statistics.median(compare(n[measure], g[measure]) for n, g in pairs)
+        cells.append(text.format(native, compared))
+    return cells
+
+
 def missing(programs, command):
     return command is None or shutil.which(command[0]) is None or not programs.tendril.exists()
 
@@ -57,12 +67,7 @@ def start(programs, cores, options):
             continue
         print(f"  start, {label}…", flush=True)
         pairs = in_turns(programs, cores, options, command, STARTS)
-        row = [label]
-        for measure in (0, 1):
-            native = statistics.median(n[measure] for n, _ in pairs)
-            more = statistics.median(g[measure] - n[measure] for n, g in pairs)
-            row.append(f"{native:.2f} + {more:.2f}")
-        rows.append(row)
+        rows.append(row(label, pairs, lambda n, g: g - n, "{:.2f} + {:.2f}"))
     print("\nA start: native + more under tendril, ms\n")
     print(markdown(["", "wall", "CPU"], rows))
 
@@ -89,12 +94,7 @@ def whole(programs, cores, options):
             except subprocess.CalledProcessError as error:
                 failed(f"programs, {label}: status {error.returncode}")
                 continue
-            row = [label]
-            for measure in (0, 1):
-                native = statistics.median(n[measure] for n, _ in pairs)
-                ratio = statistics.median(g[measure] / n[measure] for n, g in pairs)
-                row.append(f"{native:,.1f} ({ratio:.3f})")
-            rows.append(row)
+            rows.append(row(label, pairs, lambda n, g: g / n, "{:,.1f} ({:.3f})"))
     print("\nPrograms run to their end: native ms (green against native, starts included)\n")
     print(markdown(["", "wall", "CPU"], rows))
 
