@@ -1,7 +1,8 @@
 // epoll_wait(2), epoll_pwait(2), epoll_pwait2(2)
 //
-// An epoll set is itself a descriptor that becomes readable when it has events: it is watched like
-// any other, and asked without waiting.
+// An epoll set is itself a descriptor that becomes readable when it has events: it is watched while
+// somebody waits, and asked without waiting. A loop that works on what it was told has more coming
+// in all the time, which is no reason to wake a worker that sleeps.
 #include <sys/epoll.h>
 
 #include <cerrno>
@@ -32,7 +33,7 @@ long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline dea
     const uint32_t seen = rt::Poller::edges(*s, rt::Direction::kRead);
     const long ready = ask();
     if (ready != 0) {
-      if (ready > 0) poller().pass_on(*s, rt::Direction::kRead);
+      poller().pass_on(*s, rt::Direction::kRead);
       return ready;
     }
     if (deadline <= rt::monotonic_now()) {
@@ -40,6 +41,7 @@ long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline dea
       return ask();
     }
     if (current_thread()->trying) return -kWouldWait;
+    poller().watch_on_demand(*s, generation);
     switch (poller().wait(fd, *s, generation, rt::Direction::kRead, seen, deadline)) {
       case rt::WakeReason::kWoken:
         break;

@@ -139,22 +139,32 @@ FdState* Poller::make_state(int fd) noexcept {
 
 // Precondition: s.lock held. True if the set will report the descriptor's edges.
 bool Poller::ensure_registered(int fd, FdState& s) noexcept {
-  if (s.registered) return true;
+  if (s.armed) return true;
   epoll_event event{};
-  event.events = kAllEvents;
+  event.events = s.on_demand ? kAllEvents | EPOLLONESHOT : kAllEvents;
   event.data.u64 = pack(fd, s.generation);
-  long result = raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_ADD, fd, &event);
-  if (result == -EEXIST) {
-    // Left by an earlier owner of the same open file that was replaced behind our back.
-    result = raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_MOD, fd, &event);
-  }
+  const auto control = [&](int operation) {
+    return raw_syscall(SYS_epoll_ctl, epoll_fd_, operation, fd, &event);
+  };
+  // The usual case is the other one if an earlier owner of the same open file was replaced behind
+  // our back, or if ours was.
+  long result = control(s.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
+  if (result == -EEXIST) result = control(EPOLL_CTL_MOD);
+  if (result == -ENOENT) result = control(EPOLL_CTL_ADD);
   if (result == -EPERM) s.always_ready = true;
-  s.registered = result == 0;
+  s.registered = s.armed = result == 0;
   if (!s.registered) {  // no edge will ever say that there is something again
     s.drained[0].store(0, std::memory_order_relaxed);
     s.drained[1].store(0, std::memory_order_relaxed);
   }
   return s.registered;
+}
+
+void Poller::watch_on_demand(FdState& s, uint32_t generation) noexcept {
+  if (s.on_demand) return;
+  RuntimeSection section;
+  SpinGuard guard(s.lock);
+  if (s.generation == generation) s.on_demand = true;
 }
 
 WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, uint32_t seen,
@@ -172,9 +182,11 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
     WakeReason at_once = WakeReason::kNone;
     if (s.generation != generation) {
       at_once = WakeReason::kClosed;
+    } else if (edges(s, d) != seen) {
+      at_once = WakeReason::kWoken;
     } else {
       registered = ensure_registered(fd, s);
-      if (s.always_ready || edges(s, d) != seen) at_once = WakeReason::kWoken;
+      if (s.always_ready) at_once = WakeReason::kWoken;
     }
     if (at_once != WakeReason::kNone) {
       if (cancel_wait(waiter.token)) return at_once;
@@ -294,9 +306,10 @@ uint32_t Poller::forget_locked(int fd, FdState& s) noexcept {
   if (s.registered) {
     epoll_event unused{};
     raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_DEL, fd, &unused);
-    s.registered = false;
+    s.registered = s.armed = false;
   }
   s.always_ready = false;
+  s.on_demand = false;
   s.trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
   s.rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
   s.facts.store(0, std::memory_order_relaxed);
@@ -338,6 +351,7 @@ void Poller::begin_anew(int fd) noexcept {
   if (s->registered) {
     forget_locked(fd, *s);
   } else {
+    s->on_demand = false;
     s->trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
     s->rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
     s->drained[0].store(0, std::memory_order_relaxed);
@@ -352,6 +366,7 @@ void Poller::on_event(uint64_t data, uint32_t events) noexcept {
   if (s == nullptr) return;
   SpinGuard guard(s->lock);
   if (s->generation != static_cast<uint32_t>(data >> 32)) return;  // a former owner's
+  if (s->on_demand) s->armed = false;
   on_edges(*s, events);
 }
 

@@ -10,6 +10,10 @@
 // An edge wakes one of those who wait to transfer data (readers or writers), who must call
 // pass_on after a successful transfer, since there may be more for the next; and all who poll.
 //
+// What is not waited for by those it wakes most, but looked at now and then while others work on
+// what it told (an epoll set of the program's, see watch_on_demand) is armed by each wait instead
+// and fires once: edges that nobody waits for would wake workers that sleep, for nothing.
+//
 // A try that says EAGAIN has found the end of what was there, and so has a short read of a TCP
 // socket: note_drained and note_short_read remember that, and until the next edge nobody asks
 // again. Whoever notes has read the count of edges *before* the try, so an edge that comes in
@@ -44,6 +48,8 @@ struct alignas(64) FdState {
   SpinLock lock;
   bool registered = false;    // guarded by lock
   bool always_ready = false;  // the kernel refuses to poll it: a regular file; guarded by lock
+  bool on_demand = false;     // armed by each wait; guarded by lock, read without it as a hint
+  bool armed = false;         // registered, and the next edge will be told; guarded by lock
   // What a short read leaves behind; written under lock.
   enum class Rest : uint8_t { kNotAsked, kNothing, kMaybeSome, kMaybeUrgent };
   std::atomic<Rest> rest{Rest::kNotAsked};
@@ -117,6 +123,10 @@ class Poller {
   static bool is_drained(const FdState& s, Direction d) noexcept {
     return s.drained[static_cast<int>(d)].load(std::memory_order_relaxed) == edges(s, d) + 1;
   }
+
+  // From now on edges are told, and counted, only while somebody waits: the first ends the wait of
+  // one, who must call pass_on whatever has become of its try. Until the number's next owner.
+  void watch_on_demand(FdState& s, uint32_t generation) noexcept;
 
   // Parks until an edge. kWoken: try again; kClosed: fd was closed meanwhile or is of another
   // generation; kTimeout; kInterrupted.

@@ -119,6 +119,43 @@ TEST_CASE("pollers hear of the events they asked for, all of them") {
   while (woken < 2) rt::sleep_until(rt::deadline_after(100'000));
 }
 
+TEST_CASE("what is watched on demand tells no edge while nobody waits, and loses none") {
+  OnWorker here;
+  Pipe pipe;
+  rt::Poller* poller = here.worker()->poller;
+  rt::FdState* state = poller->state(pipe.ends[0]);
+  poller->watch_on_demand(*state, state->generation);
+  int taken = 0;
+  auto reader = [&] {
+    while (!pipe.take()) wait_readable(pipe.ends[0], rt::kForever);
+    ++taken;
+    poller->pass_on(*state, rt::Direction::kRead);
+  };
+  start(reader);
+  start(reader);
+  while (poller->waiters() < 2) rt::yield();
+  pipe.put();
+  pipe.put();  // one edge for two: the first passes on
+  while (taken < 2) rt::sleep_until(rt::deadline_after(100'000));
+
+  const uint32_t before = rt::Poller::edges(*state, rt::Direction::kRead);
+  const volatile int never = 0;
+  pipe.put();
+  poller->poll(&never, 0);
+  CHECK(rt::Poller::edges(*state, rt::Direction::kRead) == before);
+  CHECK(wait_readable(pipe.ends[0], rt::kForever) == rt::WakeReason::kWoken);
+  CHECK(pipe.take());
+
+  // A wait that ended by its deadline leaves it armed: that edge is told once, and no other.
+  CHECK(wait_readable(pipe.ends[0], 1'000'000) == rt::WakeReason::kTimeout);
+  const uint32_t armed = rt::Poller::edges(*state, rt::Direction::kRead);
+  for (int i = 0; i < 2; ++i) {
+    pipe.put();
+    poller->poll(&never, 0);
+  }
+  CHECK(rt::Poller::edges(*state, rt::Direction::kRead) == armed + 1);
+}
+
 TEST_CASE("what cannot be polled is always ready; absurd numbers are refused") {
   OnWorker here;
   const int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
