@@ -73,7 +73,7 @@ class Group {
   void join_or_throw() { joinall(members(), JoinOptions{.raise_error = true}); }
 
   // Kills all and waits until they have ended; members that come meanwhile are killed too.
-  bool kill(std::exception_ptr exception = nullptr, Duration timeout = kForever) {
+  bool kill(const std::exception_ptr& exception = nullptr, Duration timeout = kForever) {
     const detail::TimeLeft left(timeout);
     for (;;) {
       const auto all = members();

@@ -36,8 +36,8 @@ class Imap {
 
   Imap(std::shared_ptr<State> state, FiberHandle feeder)
       : state_(std::move(state)), feeder_(std::move(feeder)) {}
-  Imap(Imap&&) = default;
-  Imap& operator=(Imap&&) = default;
+  Imap(Imap&&) noexcept = default;
+  Imap& operator=(Imap&&) noexcept = default;
   ~Imap() {
     if (feeder_) feeder_.kill_soon();
   }

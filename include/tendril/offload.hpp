@@ -22,7 +22,7 @@ struct OffloadedCall {
   Event done;
 };
 // Waits until it has run; throws TimeoutError, or what was thrown into the fiber meanwhile.
-void run_offloaded(std::shared_ptr<OffloadedCall> call, Duration timeout);
+void run_offloaded(const std::shared_ptr<OffloadedCall>& call, Duration timeout);
 }  // namespace detail
 
 // Runs function() on a thread of libuv's pool (four of them, or UV_THREADPOOL_SIZE) while other

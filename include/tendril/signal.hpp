@@ -20,7 +20,7 @@ namespace tendril {
 class SignalSet {
  public:
   // Throws std::system_error.
-  explicit SignalSet(std::initializer_list<int> signals);
+  SignalSet(std::initializer_list<int> signals);
   SignalSet(SignalSet&& other) noexcept : slot_(std::exchange(other.slot_, -1)) {}
   SignalSet& operator=(SignalSet&& other) noexcept {
     std::swap(slot_, other.slot_);

@@ -128,7 +128,7 @@ std::vector<FiberHandle> joinall(const Fibers& fibers, Duration timeout) {
 
 // Kills them, all at once, and waits until they have ended: false if the timeout passed first.
 template <std::ranges::input_range Fibers>
-bool killall(const Fibers& fibers, std::exception_ptr exception = nullptr,
+bool killall(const Fibers& fibers, const std::exception_ptr& exception = nullptr,
              Duration timeout = kForever) {
   const detail::TimeLeft left(timeout);
   for (const FiberHandle& fiber : fibers) fiber.kill_soon(exception);

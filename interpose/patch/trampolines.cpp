@@ -79,9 +79,10 @@ void write_trampoline(Trampoline* trampoline, const Site& site) noexcept {
   constexpr uint8_t kMovR11[2] = {0x49, 0xbb};            // movabs $trampoline, %r11
   constexpr uint8_t kJump[6] = {0xff, 0x25, 0, 0, 0, 0};  // jmp *0(%rip)
   code = put(code, kMovR11);
-  code = put(code, trampoline);
+  code = put(code, reinterpret_cast<uintptr_t>(trampoline));
   code = put(code, kJump);
-  put(code, always_passes(site) ? &tendril_patched_pass : &tendril_patched_entry);
+  put(code, reinterpret_cast<uintptr_t>(always_passes(site) ? &tendril_patched_pass
+                                                            : &tendril_patched_entry));
 }
 
 size_t bytes_of(size_t count) noexcept { return rt::round_up_to_page(count * sizeof(Trampoline)); }

@@ -161,8 +161,7 @@ void Worker::finish_switch(Fiber* left) noexcept {
       if (left->last_rites != nullptr) left->last_rites(left);
       break;
     case FiberState::kRunning:  // the hub, which is in no queue
-      break;
-    case FiberState::kReady:  // who waits plainly was queued, or parked, before it left
+    case FiberState::kReady:    // who waits plainly was queued, or parked, before it left
     case FiberState::kParked:
       break;
   }

@@ -20,7 +20,7 @@ struct Request final : rt::WorkRequest {
 
 }  // namespace
 
-void run_offloaded(std::shared_ptr<OffloadedCall> call, Duration timeout) {
+void run_offloaded(const std::shared_ptr<OffloadedCall>& call, Duration timeout) {
   require_fiber();
   if (rt::is_interposed()) {
     spawn_raw([call] {

@@ -115,7 +115,7 @@ bool StreamReader::read_line(std::string& line, size_t longest) {
 std::string StreamReader::read_exactly(size_t bytes) {
   while (buffer_.size() - begin_ < bytes && fill()) {
   }
-  const std::string part = buffer_.substr(begin_, bytes);
+  std::string part = buffer_.substr(begin_, bytes);
   begin_ += part.size();
   return part;
 }
