@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <string>
@@ -22,7 +23,13 @@ class Clean {
     descriptors_ = open_descriptors();
   }
   ~Clean() {
-    tendril::yield();  // the last one may be on its way out
+    // Those that have been joined may be on their way out still, on other workers and many at once:
+    // who is woken runs before who wakes goes on.
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    do {
+      tendril::yield();
+    } while (tendril::rt::process().live_fibers() != fibers_ &&
+             std::chrono::steady_clock::now() < limit);
     CHECK(tendril::rt::process().live_fibers() == fibers_);
     CHECK(open_descriptors() == descriptors_);
   }
