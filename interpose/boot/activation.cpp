@@ -32,6 +32,7 @@
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/patch/patcher.hpp"
 #include "interpose/symbols/libc.hpp"
+#include "interpose/trap/hidden_fsgsbase.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
 #include "runtime/hub/interruptible_call.hpp"
@@ -198,6 +199,7 @@ bool activate() noexcept {
     trap::discard(worker_state);
     return false;
   }
+  trap::look_for_hidden_fsgsbase(hub_block);
   GreenThread* main = threads().create();
   rt::Fiber* fiber = rt::take_fiber();
   if (main == nullptr || fiber == nullptr || !rt::Worker::prepare()) {

@@ -34,10 +34,18 @@ void check_machine(ReportWriter& report) {
   } else {
     report.bad(defect);
   }
-  if (has_fsgsbase()) {
-    report.good("processor: programs may switch the FS base themselves (FSGSBASE)");
-  } else {
-    report.slower("processor: no FSGSBASE, so a switch of green threads costs a system call");
+  switch (fs_base()) {
+    case FsBase::kByInstruction:
+      report.good("processor: programs may switch the FS base themselves (FSGSBASE)");
+      break;
+    case FsBase::kHidden:
+      report.good(
+          "processor: programs may switch the FS base themselves (FSGSBASE); the kernel does not "
+          "know, so a thread that was off its core has it put back");
+      break;
+    case FsBase::kBySystemCall:
+      report.slower("processor: no FSGSBASE, so a switch of green threads costs a system call");
+      break;
   }
   if (has_guard_install()) {
     report.good("guard pages: MADV_GUARD_INSTALL works");

@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csetjmp>
+#include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 
@@ -17,6 +20,8 @@ namespace {
 
 constexpr unsigned long kHwcap2Fsgsbase = 1UL << 1;  // HWCAP2_FSGSBASE of asm/hwcap2.h
 constexpr int kMadvGuardInstall = 102;               // MADV_GUARD_INSTALL, newer than our headers
+
+sigjmp_buf no_such_instruction;
 
 }  // namespace
 
@@ -44,7 +49,21 @@ std::string kernel_name() {
   return std::string(name.sysname) + " " + name.release;
 }
 
-bool has_fsgsbase() { return (::getauxval(AT_HWCAP2) & kHwcap2Fsgsbase) != 0; }
+FsBase fs_base() {
+  if ((::getauxval(AT_HWCAP2) & kHwcap2Fsgsbase) != 0) return FsBase::kByInstruction;
+  struct sigaction ours {};
+  struct sigaction theirs {};
+  ours.sa_handler = [](int) { ::siglongjmp(no_such_instruction, 1); };
+  if (::sigaction(SIGILL, &ours, &theirs) != 0) return FsBase::kBySystemCall;
+  FsBase found = FsBase::kBySystemCall;
+  if (sigsetjmp(no_such_instruction, 1) == 0) {
+    std::uintptr_t base;
+    asm volatile("rdfsbase %0" : "=r"(base));
+    found = FsBase::kHidden;
+  }
+  ::sigaction(SIGILL, &theirs, nullptr);
+  return found;
+}
 
 bool has_guard_install() {
   auto size = static_cast<size_t>(::sysconf(_SC_PAGESIZE));

@@ -15,8 +15,13 @@ std::string dispatch_defect();
 // "Linux 6.1.0-18-amd64".
 std::string kernel_name();
 
-// Whether programs may write the FS base themselves; where not, a switch costs a system call.
-bool has_fsgsbase();
+// How the FS base, which every switch of green threads changes, can be written.
+enum class FsBase {
+  kByInstruction,  // by the program itself (FSGSBASE)
+  kHidden,         // so too, but the kernel does not know of it and forgets it
+  kBySystemCall,
+};
+FsBase fs_base();
 
 // Whether madvise(MADV_GUARD_INSTALL) works, Linux 6.13; where not, guard pages split mappings.
 bool has_guard_install();

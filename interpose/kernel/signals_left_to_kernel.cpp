@@ -4,6 +4,7 @@
 
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
+#include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -43,7 +44,7 @@ uint64_t SignalState::wanted_kernel_mask() noexcept {
     const int signal = __builtin_ctzll(left) + 1;
     if (find_taker(signal) == nullptr) mask |= signal_bit(signal);
   }
-  return mask;
+  return mask & rt::all_signals_that_may_be_blocked();
 }
 
 // Precondition: lock_. A signal that somebody accepts again flows back through our handlers.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "runtime/memory/advice.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/platform/process_wide.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -14,6 +15,8 @@ namespace {
 
 constexpr int kMadvGuardInstall = 102;  // linux/mman.h of 6.13; Debian 12's headers are older
 constexpr int kMadvGuardRemove = 103;
+constexpr size_t kUsedByAll =
+    2 * rt::kPageSize;                      // glibc's record of a thread, and its first frames
 constexpr size_t kTable = size_t{2} << 20;  // what one page of the page tables describes
 
 long advise(uintptr_t begin, size_t size, int advice) noexcept {
@@ -159,6 +162,11 @@ bool StackArenas::protect(uintptr_t begin, size_t size, int protection) noexcept
   }
   piece.guard_pages = static_cast<uint32_t>(guard_size / rt::kPageSize);
   piece.state = State::kOpen;
+  // glibc's record of the thread and its first frames.
+  if (size >= kUsedByAll) {
+    rt::fill_pages(reinterpret_cast<void*>(begin + rt::round_up_to_page(size) - kUsedByAll),
+                   kUsedByAll);
+  }
   return true;
 }
 

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "interpose/kernel/report.hpp"
+#include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -109,6 +110,7 @@ void StackPrinter::print() noexcept {
   pid.number(static_cast<uint64_t>(rt::raw_syscall(SYS_getpid)));
   char pid_text[24] = {};
   std::memcpy(pid_text, pid.text(), pid.length() - 1);
+  rt::tell_kernel_fs_base();
   uint64_t everything = ~uint64_t{0};
   uint64_t mask = 0;
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &everything, &mask, 8);
@@ -128,6 +130,7 @@ void StackPrinter::print() noexcept {
   }
   rt::raw_syscall(SYS_prctl, PR_SET_PTRACER, 0, 0, 0, 0);
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
+  rt::withdraw_fs_base();
   if (waited < 0 || status != 0) {
     Report report;
     report.text("tendril:   no stacks: ").text(path);

@@ -25,6 +25,7 @@
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/pages.hpp"
+#include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -158,6 +159,7 @@ long clone_process(Call& call, uint64_t flags, void* stack) {
   descriptors().passed_outside();
   const bool copies_memory = (flags & CLONE_VM) == 0;
   if (copies_memory) lock_for_fork();
+  rt::tell_kernel_fs_base();
   // A signal that reaches the child before it has its own dispositions would find our handlers.
   set_kernel_mask(kEverything);
   const long result = make_process(call, flags, stack);
@@ -165,6 +167,7 @@ long clone_process(Call& call, uint64_t flags, void* stack) {
   if (is_active()) {
     if (copies_memory) unlock_after_fork();
     set_kernel_mask(signals().kernel_mask());
+    rt::withdraw_fs_base();
   }
   return result;
 }
@@ -189,6 +192,7 @@ static long exec(const Call& call, const ChildPlan* plan, int environment_index)
     if (list != nullptr) arguments[environment_index] = reinterpret_cast<long>(list);
   }
   worker->hog_run.end();
+  rt::tell_kernel_fs_base();
   set_kernel_mask(~uint64_t{0});
   signals().hand_pending_to_kernel(thread);
   state_of(worker)->has_program_mask = true;
@@ -199,6 +203,7 @@ static long exec(const Call& call, const ChildPlan* plan, int environment_index)
   state_of(worker)->has_program_mask = false;
   set_kernel_mask(
       signals().kernel_mask());  // it failed; what is pending comes back through our handlers
+  rt::withdraw_fs_base();
   return result == -EINTR ? -kRestartAlways : result;
 }
 

@@ -185,6 +185,9 @@ long sys_vmsplice(Call& call);
 // sys_offload.cpp
 long sys_offloaded(Call& call);
 
+// sys_segment_bases.cpp
+long sys_arch_prctl(Call& call);
+
 // sys_own_thread.cpp
 long sys_setfsid(Call& call);
 long sys_capget(Call& call);

@@ -28,6 +28,7 @@
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
+#include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/syscall.hpp"
 
 extern "C" {
@@ -166,6 +167,14 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   // Still in runtime mode: deliver_fault leaves it.
 }
 
+// Where the Linux kernel forgets FS bases. This comes before all else, which looks at
+// thread-locals.
+void on_fault_or_lost_base(int signal, siginfo_t* info, void* context) {
+  const bool lost = rt::put_back_fs_base();
+  if (lost && signal == SIGSEGV && info->si_code > 0) return;  // the instruction runs again
+  on_fault(signal, info, context);
+}
+
 }  // namespace
 
 }  // namespace tendril::trap
@@ -180,7 +189,8 @@ void install_fault_handler(int signal, const KernelAction& wanted) noexcept {
     rt::raw_syscall(SYS_rt_sigaction, signal, &wanted, nullptr, 8);
     return;
   }
-  const KernelAction action{reinterpret_cast<void*>(trap::on_fault),
+  const auto entry = rt::kernel_forgets_fs_base ? trap::on_fault_or_lost_base : trap::on_fault;
+  const KernelAction action{reinterpret_cast<void*>(entry),
                             SA_SIGINFO | SA_NODEFER | SA_ONSTACK | trap::kSaRestorer,
                             reinterpret_cast<void*>(tendril_restore_rt),
                             // no time slice may end on the worker's alternate stack

@@ -13,6 +13,7 @@
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
 #include "runtime/hub/poller.hpp"
+#include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/syscall.hpp"
 
 extern "C" void tendril_restore_rt();
@@ -21,8 +22,6 @@ namespace tendril::trap {
 namespace {
 
 constexpr unsigned long kSaRestorer = 0x04000000;
-constexpr uint64_t kAllSignals = ~uint64_t{0};
-
 // An OS thread that is no worker (one that a library made behind our back): passes the signal on to
 // one that is.
 int forward_target = 0;
@@ -34,7 +33,6 @@ void forward(int signal, siginfo_t* info) noexcept {
 // Held back while the inbox is full. Not what a system call of the program or a copy routine
 // raises: the kernel kills who has that blocked.
 constexpr uint64_t kHeldBack =
-    kAllSignals &
     ~(kernel::signal_bit(SIGSYS) | kernel::signal_bit(SIGSEGV) | kernel::signal_bit(SIGBUS) |
       kernel::signal_bit(SIGFPE) | kernel::signal_bit(SIGILL) | kernel::signal_bit(SIGTRAP));
 
@@ -52,8 +50,9 @@ bool is_due_to(const kernel::GreenThread& current, int signal, const siginfo_t& 
          (current.blocked & kernel::signal_bit(signal)) == 0;
 }
 
-// All signals are blocked while this runs, so arrivals are recorded one at a time.
+// Signals are blocked while this runs, so arrivals are recorded one at a time.
 void receive(int signal, siginfo_t* info, void* context, bool had_handler) noexcept {
+  rt::put_back_fs_base();
   rt::Worker* worker = rt::current_worker();
   if (worker == nullptr) return forward(signal, info);
   const bool was_in_runtime = in_runtime();
@@ -117,7 +116,8 @@ void install_signal_handler(int signal, bool has_handler, unsigned long flags) n
   trap::forward_target = static_cast<int>(rt::raw_syscall(SYS_getpid));
   auto* const entry = has_handler ? trap::on_handled_signal : trap::on_default_signal;
   const KernelAction action{reinterpret_cast<void*>(entry), flags | SA_SIGINFO | trap::kSaRestorer,
-                            reinterpret_cast<void*>(tendril_restore_rt), trap::kAllSignals};
+                            reinterpret_cast<void*>(tendril_restore_rt),
+                            rt::all_signals_that_may_be_blocked()};
   rt::raw_syscall(SYS_rt_sigaction, signal, &action, nullptr, 8);
 }
 

@@ -24,6 +24,7 @@
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/memory/reserve.hpp"
+#include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/syscall.hpp"
 
 static_assert(R8_OFFSET == REG_R8 * 8 && R15_OFFSET == REG_R15 * 8 && RDI_OFFSET == REG_RDI * 8 &&
@@ -53,13 +54,13 @@ constexpr int kDispatchOn = 1;
 constexpr int kSysUserDispatch = 2;  // si_code
 constexpr unsigned long kSaRestorer = 0x04000000;
 constexpr size_t kAlternateStackSize = 64 * 1024;
-constexpr uint64_t kAllSignals = ~uint64_t{0};
 
 void set_kernel_mask(uint64_t mask) noexcept {
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
 }
 
 void on_system_call(int, siginfo_t* info, void* context) {
+  rt::put_back_fs_base();
   enter_runtime();
   auto* frame = static_cast<ucontext_t*>(context);
   kernel::take_key_rights_of(frame);
@@ -114,6 +115,7 @@ bool is_shim_code(const ucontext_t* frame) noexcept {
 // On an offload thread: ends its native call. On a worker: a time slice has ended, or (from
 // another worker) there is something to look at.
 void on_kick(int, siginfo_t* info, void* context) {
+  rt::put_back_fs_base();
   auto* frame = static_cast<ucontext_t*>(context);
   rt::leave_interruptible_call(frame);
   if (rt::current_worker() == nullptr) return;
@@ -136,7 +138,7 @@ void on_kick(int, siginfo_t* info, void* context) {
   if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery && settled) {
     deliver_signals(frame, 0, kNoCall);  // came while it was off the CPU
   }
-  if (!settled) set_kernel_mask(kAllSignals);
+  if (!settled) set_kernel_mask(rt::all_signals_that_may_be_blocked());
   kernel::prepare_return(frame);
   leave_runtime();
 }
@@ -199,7 +201,7 @@ bool is_available() noexcept {
 
 void install() noexcept {
   install(SIGSYS, on_system_call, 0);
-  install(kernel::kKickSignal, on_kick, kAllSignals);
+  install(kernel::kKickSignal, on_kick, rt::all_signals_that_may_be_blocked());
 }
 
 kernel::WorkerState* prepare(int slice_microseconds) noexcept {
@@ -235,6 +237,7 @@ bool arm(rt::Worker* worker, kernel::WorkerState* state, int slice_microseconds)
   rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
   if (state->slice_timer >= 0) start_slices(worker, state->slice_timer, slice_microseconds);
   set_kernel_mask(mask);
+  rt::withdraw_fs_base();
   return true;
 }
 

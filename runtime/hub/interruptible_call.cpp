@@ -1,5 +1,6 @@
 #include "runtime/hub/interruptible_call.hpp"
 
+#include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/syscall.hpp"
 
 extern "C" {
@@ -17,7 +18,9 @@ int interrupt_signal = 0;
 
 long interruptible_call(const volatile int* interrupted, long number,
                         const long (&arguments)[6]) noexcept {
-  return tendril_interruptible_call(interrupted, number, arguments);
+  const long result = tendril_interruptible_call(interrupted, number, arguments);
+  put_back_fs_base();
+  return result;
 }
 
 void set_interrupt_signal(int signal) noexcept { interrupt_signal = signal; }

@@ -21,6 +21,7 @@
 #include "runtime/hub/cpu_time.hpp"
 #include "runtime/hub/fiber_list.hpp"
 #include "runtime/hub/hog_run.hpp"
+#include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/spin_lock.hpp"
 #include "tendril/detail/sync_state.hpp"
 
@@ -324,6 +325,8 @@ class Worker {
 };
 
 static_assert(offsetof(Worker, self) == 0 && offsetof(Worker, selector) == 8);
-static_assert(offsetof(Worker, current) == offsetof(tendril::detail::WorkerHead, current));
+static_assert(offsetof(Worker, current) == offsetof(tendril::detail::WorkerHead, current) &&
+              offsetof(Worker, current) == kRunningFiberInWorker &&
+              offsetof(Context, fs_base) == kFsBaseInFiber);
 
 }  // namespace tendril::rt

@@ -218,6 +218,7 @@ void WorkerGroup::leave(Worker& worker) noexcept {
     made_.store(made_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     reserved_.fetch_sub(1, std::memory_order_relaxed);
   }
+  tell_kernel_fs_base();
   const uint64_t everything = ~uint64_t{0};
   raw_syscall(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, &everything, nullptr, sizeof everything);
   // What has arrived here until now is passed on.

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "runtime/memory/advice.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/memory/reserve.hpp"
 #include "runtime/platform/spin_lock.hpp"
@@ -58,6 +59,8 @@ bool add_chunk(SizeClass& c, size_t block) noexcept {
     bytes = least;
     pages = map_vital_pages(bytes);
     if (pages == nullptr) return false;
+  } else if (bytes > kPageSize) {  // as much is in use already
+    fill_pages(pages, bytes);
   }
   if (c.chunk < kLargestChunk) c.chunk *= 2;
   c.fresh = static_cast<char*>(pages);

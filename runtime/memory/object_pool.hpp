@@ -8,6 +8,7 @@
 #include <new>
 #include <type_traits>
 
+#include "runtime/memory/advice.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
@@ -63,6 +64,7 @@ class ObjectPool {
   bool grow() noexcept {
     void* pages = map_pages(kSlabBytes);
     if (pages == nullptr) return false;
+    fill_pages(pages, kSlabBytes);
     auto* slots = static_cast<Slot*>(pages);
     for (size_t i = kSlabBytes / sizeof(Slot); i-- > 0;) {
       auto* object = reinterpret_cast<T*>(new (&slots[i]) Slot);

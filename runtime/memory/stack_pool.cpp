@@ -2,6 +2,9 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+
+#include "runtime/memory/advice.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -18,11 +21,19 @@ StackPool::FreeLink* StackPool::link_of(char* bottom) const noexcept {
   return reinterpret_cast<FreeLink*>(bottom + stack_size_ - sizeof(FreeLink));
 }
 
-bool StackPool::install_guard(char* page) noexcept {
-  if (raw_syscall(SYS_madvise, page, kPageSize, kMadvGuardInstall) == 0) return true;
-  if (protect_guards_ >= kMostProtectGuards) return false;
-  if (raw_syscall(SYS_mprotect, page, kPageSize, PROT_NONE) != 0) return false;
-  ++protect_guards_;
+// Guards for the next few of the slab; false if there is none for the next one. Their topmost pages
+// are had at the same time: nearly every one of them is used.
+bool StackPool::prepare_some() noexcept {
+  const size_t stride = stack_size_ + kPageSize;
+  const size_t wanted = std::min({std::max(in_use_ / 4, size_t{1}), kMostPrepared, fresh_left_});
+  prepared_ = advise_each(fresh_, stride, wanted, kPageSize, kMadvGuardInstall);
+  if (prepared_ == 0) {
+    if (protect_guards_ >= kMostProtectGuards) return false;
+    if (raw_syscall(SYS_mprotect, fresh_, kPageSize, PROT_NONE) != 0) return false;
+    ++protect_guards_;
+    prepared_ = 1;
+  }
+  advise_each(fresh_ + stack_size_, stride, prepared_, kPageSize, MADV_POPULATE_WRITE);
   return true;
 }
 
@@ -42,6 +53,7 @@ bool StackPool::grow() noexcept {
   slabs_ = slab;
   fresh_ = base;
   fresh_left_ = count;
+  prepared_ = 0;
   return true;
 }
 
@@ -58,10 +70,11 @@ Stack StackPool::take() noexcept {
     return {link->bottom, stack_size_};
   }
   if (fresh_left_ == 0 && !grow()) return {};
-  if (!install_guard(fresh_)) return {};
+  if (prepared_ == 0 && !prepare_some()) return {};
   char* bottom = fresh_ + kPageSize;
   fresh_ += stack_size_ + kPageSize;
   --fresh_left_;
+  --prepared_;
   ++in_use_;
   return {bottom, stack_size_};
 }

@@ -57,12 +57,15 @@ class StackPool {
   };
 
   bool grow() noexcept;
-  bool install_guard(char* page) noexcept;
+  bool prepare_some() noexcept;
   FreeLink* link_of(char* bottom) const noexcept;
 
   // Beyond this many free stacks that were used, the pages of further ones go back to the kernel.
   static constexpr size_t kWarmStacks = 1024;
   static constexpr size_t kMostProtectGuards = 24'000;
+  // Never-used stacks are prepared (guard, topmost page) so many at once, or fewer while there are
+  // few.
+  static constexpr size_t kMostPrepared = 64;
 
   const size_t stack_size_;
   mutable SpinLock lock_;
@@ -70,8 +73,9 @@ class StackPool {
   FreeLink* cold_ = nullptr;  // pages given back
   size_t warm_count_ = 0;
   Slab* slabs_ = nullptr;
-  char* fresh_ = nullptr;  // next never-used stack of the newest slab
+  char* fresh_ = nullptr;  // next never-used stack of the newest slab, with its guard
   size_t fresh_left_ = 0;
+  size_t prepared_ = 0;  // of these
   size_t in_use_ = 0;
   size_t protect_guards_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <asm/prctl.h>
 #include <sys/auxv.h>
 
+#include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
@@ -21,7 +22,7 @@ void set_fs_base_by_kernel(uintptr_t base) noexcept {
 }
 
 void set_gs_base(uintptr_t base) noexcept {
-  if (fsgsbase_usable) {
+  if (fsgsbase_usable && !kernel_forgets_fs_base) {
     asm volatile("wrgsbase %0" ::"r"(base) : "memory");
   } else {
     raw_syscall(SYS_arch_prctl, ARCH_SET_GS, base);

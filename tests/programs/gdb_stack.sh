@@ -9,6 +9,7 @@ cat >"$commands" <<'GDB'
 set pagination off
 set breakpoint pending on
 handle SIGSYS nostop noprint pass
+handle SIGSEGV nostop noprint pass
 break tendril_patched_call if $rdi && *((long*)$rdi + 5) == 0
 run
 bt

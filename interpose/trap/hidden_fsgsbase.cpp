@@ -1,0 +1,53 @@
+#include "interpose/trap/hidden_fsgsbase.hpp"
+
+#include <sys/ucontext.h>
+
+#include <csignal>
+
+#include "interpose/kernel/signal_queue.hpp"
+#include "interpose/kernel/signal_state.hpp"
+#include "runtime/platform/forgotten_fs_base.hpp"
+#include "runtime/platform/syscall.hpp"
+#include "runtime/platform/thread_registers.hpp"
+
+extern "C" void tendril_restore_rt();
+
+namespace tendril::trap {
+namespace {
+
+constexpr unsigned long kSaRestorer = 0x04000000;
+constexpr size_t kSetSize = 8;
+constexpr greg_t kLengthOfRead = 5;  // f3 48 0f ae c0
+
+void skip_read(int, siginfo_t*, void* context) {
+  greg_t* registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  registers[REG_RIP] += kLengthOfRead;
+  registers[REG_RAX] = 0;
+}
+
+// Whether the CPU runs the instruction: the program's disposition of SIGILL stands aside for it.
+bool can_read_fs_base() noexcept {
+  const kernel::KernelAction ours{reinterpret_cast<void*>(skip_read), SA_SIGINFO | kSaRestorer,
+                                  reinterpret_cast<void*>(tendril_restore_rt), 0};
+  kernel::KernelAction theirs;
+  const uint64_t set = kernel::signal_bit(SIGILL);
+  uint64_t mask = 0;
+  if (rt::raw_syscall(SYS_rt_sigaction, SIGILL, &ours, &theirs, kSetSize) != 0) return false;
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, &mask, kSetSize);
+  uintptr_t base;
+  asm volatile(".byte 0xf3, 0x48, 0x0f, 0xae, 0xc0" : "=a"(base));  // rdfsbase %rax
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, kSetSize);
+  rt::raw_syscall(SYS_rt_sigaction, SIGILL, &theirs, nullptr, kSetSize);
+  return base == rt::get_fs_base();
+}
+
+}  // namespace
+
+void look_for_hidden_fsgsbase(uintptr_t hub_fs_base) noexcept {
+  if (rt::has_fsgsbase() || rt::kernel_forgets_fs_base || !can_read_fs_base()) return;
+  if (!rt::make_unreachable_fs_base(hub_fs_base)) return;
+  rt::fsgsbase_usable = true;
+  rt::kernel_forgets_fs_base = true;
+}
+
+}  // namespace tendril::trap
