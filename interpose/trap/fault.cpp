@@ -1,19 +1,9 @@
 // Signals of the CPU: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP.
 //
 // The handler runs on the worker's alternate stack, because the fault may be the overflow of the
-// thread's own. No fiber may be switched there, so the program's handler is not called from it:
-// the kernel's frame is copied to the stack on which the handler has to run, and the return from
-// this signal goes to deliver_fault on that stack.
-//
-//   thread's stack (or its alternate stack)
-//   ...  | interrupted code's data | 128 bytes red zone | FaultFrame, FP state | deliver_fault ...
-//                                                       <- grows
+// thread's own; the program's handler runs where it natively would, see moved_frame.hpp.
 #include <sys/prctl.h>
 #include <sys/ucontext.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 
 #include "interpose/kernel/alternate_stack.hpp"
 #include "interpose/kernel/failure_report.hpp"
@@ -24,6 +14,7 @@
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/fault_report.hpp"
+#include "interpose/trap/moved_frame.hpp"
 #include "interpose/trap/observers.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
@@ -31,31 +22,12 @@
 #include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/syscall.hpp"
 
-extern "C" {
-void tendril_restore_rt();
-[[noreturn]] void tendril_sigreturn(void* frame);
-}
+extern "C" void tendril_restore_rt();
 
 namespace tendril::trap {
 namespace {
 
 constexpr unsigned long kSaRestorer = 0x04000000;
-
-// What rt_sigreturn expects at the stack pointer: the kernel's ucontext (whose mask has 8 bytes),
-// with fpregs pointing at a copy of the FP state.
-struct FaultFrame {
-  ucontext_t context;
-  siginfo_t info;
-};
-
-size_t fp_state_size(const ucontext_t* frame) noexcept {
-  // struct _fpx_sw_bytes at offset 464 of the FXSAVE area: magic1, extended_size.
-  constexpr uint32_t kMagic = 0x46505853;
-  const auto* fp = reinterpret_cast<const char*>(frame->uc_mcontext.fpregs);
-  uint32_t words[2];
-  std::memcpy(words, fp + 464, sizeof words);
-  return words[0] == kMagic ? words[1] : 512;
-}
 
 bool recover_user_copy(ucontext_t* frame) noexcept {
   greg_t& rip = frame->uc_mcontext.gregs[REG_RIP];
@@ -90,7 +62,7 @@ bool recover_counter(ucontext_t* frame) noexcept {
 }
 
 // On the thread's stack, in runtime mode; the selector says so already.
-[[noreturn]] void deliver_fault(FaultFrame* fault) {
+void deliver_fault(MovedFrame* fault, long) {
   kernel::signals().post(fault->info, kernel::current_thread()->tid);
   deliver_signals(&fault->context, 0, kNoCall);
   kernel::prepare_return(&fault->context);
@@ -140,30 +112,16 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   } else {
     sp -= 128;
   }
-  const size_t fp_size = fp_state_size(frame);
-  const uintptr_t fp_at = (sp - fp_size) & ~uintptr_t{63};
-  const uintptr_t fault_at = (fp_at - sizeof(FaultFrame)) & ~uintptr_t{15};
-  if (fault_at - 8 < lowest ||
-      kernel::copy_out_bytes(reinterpret_cast<void*>(fp_at), frame->uc_mcontext.fpregs, fp_size) !=
-          0) {  // no room for a frame: what the kernel calls a forced SIGSEGV
+  siginfo_t told = *info;
+  told.si_signo = signal;
+  MovedFrame* moved = move_frame(frame, told, sp, lowest, 0);
+  if (moved == nullptr) {  // what the kernel calls a forced SIGSEGV
     report_stack_overflow(thread, info->si_addr, frame);
     die_naturally(SIGSEGV);
     leave_runtime();
     return;
   }
-  FaultFrame copy;
-  copy.context = *frame;
-  copy.info = *info;
-  copy.info.si_signo = signal;
-  copy.context.uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(fp_at);
-  kernel::copy_out(reinterpret_cast<void*>(fault_at), copy);
-  // A return address as the kernel would have pushed it: unwinders then see a signal frame here.
-  const auto return_address = reinterpret_cast<uintptr_t>(tendril_restore_rt);
-  kernel::copy_out(reinterpret_cast<void*>(fault_at - 8), return_address);
-  greg_t* registers = frame->uc_mcontext.gregs;
-  registers[REG_RIP] = reinterpret_cast<greg_t>(deliver_fault);
-  registers[REG_RDI] = static_cast<greg_t>(fault_at);
-  registers[REG_RSP] = static_cast<greg_t>(fault_at - 8);  // as after a call: 8 modulo 16
+  return_into(frame, moved, deliver_fault, 0);
   // Still in runtime mode: deliver_fault leaves it.
 }
 

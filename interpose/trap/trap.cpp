@@ -17,6 +17,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/trap/delivery.hpp"
+#include "interpose/trap/moved_frame.hpp"
 #include "interpose/trap/observers.hpp"
 #include "interpose/trap/registers.h"
 #include "interpose/trap/selector.hpp"
@@ -112,8 +113,55 @@ bool is_shim_code(const ucontext_t* frame) noexcept {
          at < reinterpret_cast<uintptr_t>(&etext);
 }
 
+// What a thread needs of its stack to be preempted, besides the frame. Its handlers have their
+// place natively, too.
+constexpr size_t kRoomToSwitch = 2048;
+
+// Below that nothing may be pushed for a thread whose stack pointer is `sp`; 0: not known.
+uintptr_t lowest_place(const kernel::GreenThread& thread, uintptr_t sp) noexcept {
+  if (sp > thread.stack_bottom && sp <= thread.stack_top) {
+    return thread.stack_bottom;
+  }
+  const stack_t& alternate = thread.alternate_stack;
+  const auto bottom = reinterpret_cast<uintptr_t>(alternate.ss_sp);
+  const bool on_it =
+      (alternate.ss_flags & SS_DISABLE) == 0 && sp > bottom && sp <= bottom + alternate.ss_size;
+  return on_it ? bottom : 0;
+}
+
+// How a kick that struck program code goes on, on that code's stack, in runtime mode.
+struct AfterKick {
+  rt::Preemption preemption;
+  bool settled;  // a handler may run on top of the frame
+
+  long packed() const noexcept { return static_cast<long>(preemption) << 1 | (settled ? 1 : 0); }
+  static AfterKick unpack(long packed) noexcept {
+    return {static_cast<rt::Preemption>(packed >> 1), (packed & 1) != 0};
+  }
+};
+
+// The frame holds the whole state of the program's code, and every lock that it may hold ends in
+// our futex. Signals are blocked, so that no handler runs on top of this one before it is sure
+// where unwinders will find themselves below it.
+void go_on_after_kick(MovedFrame* moved, long packed) {
+  const AfterKick kick = AfterKick::unpack(packed);
+  ucontext_t* frame = &moved->context;
+  set_kernel_mask(kernel::signals().kernel_mask());
+  if (kick.preemption != rt::Preemption::kNone) {
+    rt::current_worker_unchecked()->preempt_current(kick.preemption);
+  }
+  if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery && kick.settled) {
+    deliver_signals(frame, 0, kNoCall);  // came while it was off the CPU
+  }
+  if (!kick.settled) set_kernel_mask(rt::all_signals_that_may_be_blocked());
+  kernel::prepare_return(frame);
+  tendril_sigreturn(frame);
+}
+
 // On an offload thread: ends its native call. On a worker: a time slice has ended, or (from
-// another worker) there is something to look at.
+// another worker) there is something to look at. Natively there is no such signal, so it takes
+// nothing of a stack of the program's that has little left: then what is to be done waits for the
+// thread's next system call.
 void on_kick(int, siginfo_t* info, void* context) {
   rt::put_back_fs_base();
   auto* frame = static_cast<ucontext_t*>(context);
@@ -121,25 +169,32 @@ void on_kick(int, siginfo_t* info, void* context) {
   if (rt::current_worker() == nullptr) return;
   rt::Worker* worker = rt::current_worker_unchecked();
   const rt::Preemption preemption = worker->preemption_at_kick(info->si_code == SI_TIMER);
-  if (in_runtime() || is_shim_code(frame)) {  // it yields on its way out, see attention_needed
+  const bool in_program = !in_runtime() && !is_shim_code(frame);
+  // Not in program code: it yields on its way out, see attention_needed.
+  if (!in_program) {
     kernel::take_part_in_call();
     if (preemption != rt::Preemption::kNone) worker->preempt_on_way_out(preemption);
     kernel::set_mask_of_return(frame);
     return;
   }
-  // Program code, anywhere: the kernel's frame holds its whole state, and every lock it may hold
-  // ends in our futex. Signals are blocked, so that no handler runs on top of this one before it is
-  // sure where unwinders will find themselves below it, and no tick moves us to another worker.
-  const bool settled = settle(frame);
   enter_runtime();
   kernel::take_part_in_call();
-  set_kernel_mask(kernel::signals().kernel_mask());
-  if (preemption != rt::Preemption::kNone) worker->preempt_current(preemption);
-  if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery && settled) {
-    deliver_signals(frame, 0, kNoCall);  // came while it was off the CPU
+  const AfterKick kick{preemption, settle(frame)};
+  const kernel::GreenThread* thread = kernel::current_thread();
+  const bool delivers = kernel::attention_needed() && !thread->hold_delivery && kick.settled;
+  if (preemption != rt::Preemption::kNone || delivers) {
+    const auto sp = static_cast<uintptr_t>(frame->uc_mcontext.gregs[REG_RSP]);
+    MovedFrame* moved =
+        move_frame(frame, *info, sp - 128, lowest_place(*thread, sp), kRoomToSwitch);
+    if (moved != nullptr) {
+      return_into(frame, moved, go_on_after_kick, kick.packed());
+      const uint64_t mask = rt::all_signals_that_may_be_blocked();
+      __builtin_memcpy(&frame->uc_sigmask, &mask, sizeof mask);
+      return;  // still in runtime mode
+    }
+    if (preemption != rt::Preemption::kNone) worker->preempt_on_way_out(preemption);
   }
-  if (!settled) set_kernel_mask(rt::all_signals_that_may_be_blocked());
-  kernel::prepare_return(frame);
+  kernel::set_mask_of_return(frame);
   leave_runtime();
 }
 
@@ -172,9 +227,10 @@ void start_slices(rt::Worker* worker, int timer, int microseconds) noexcept {
   rt::raw_syscall(SYS_timer_settime, timer, 0, &period, nullptr);
 }
 
-void install(int signal, void (*handler)(int, siginfo_t*, void*), uint64_t mask) noexcept {
+void install(int signal, void (*handler)(int, siginfo_t*, void*), uint64_t mask,
+             unsigned long flags) noexcept {
   const kernel::KernelAction action{reinterpret_cast<void*>(handler),
-                                    SA_SIGINFO | SA_NODEFER | kSaRestorer,
+                                    SA_SIGINFO | SA_NODEFER | kSaRestorer | flags,
                                     reinterpret_cast<void*>(tendril_restore_rt), mask};
   if (rt::raw_syscall(SYS_rt_sigaction, signal, &action, nullptr, 8) != 0) {
     rt::fatal("cannot install a signal handler");
@@ -200,8 +256,8 @@ bool is_available() noexcept {
 }
 
 void install() noexcept {
-  install(SIGSYS, on_system_call, 0);
-  install(kernel::kKickSignal, on_kick, rt::all_signals_that_may_be_blocked());
+  install(SIGSYS, on_system_call, 0, 0);
+  install(kernel::kKickSignal, on_kick, ~kernel::kFaults, SA_ONSTACK);
 }
 
 kernel::WorkerState* prepare(int slice_microseconds) noexcept {
