@@ -18,8 +18,8 @@ static void* is_notified(void* argument) {
   timer_t timer;
   CHECK_OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
   struct itimerspec t = {from_ns(MS(3)), from_ns(MS(3))};
-  CHECK_OK(timer_settime(timer, 0, &t, NULL));
   int64_t begin = mono_ns();
+  CHECK_OK(timer_settime(timer, 0, &t, NULL));
   while (handled < 5) {
     CHECK(mono_ns() - begin < MS(kBoundMs));
     usleep(1000);
