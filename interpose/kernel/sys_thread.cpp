@@ -166,7 +166,8 @@ long read_clone_arguments(const Call& call, clone_args* args) noexcept {
 }  // namespace
 
 long sys_clone(Call& call) {
-  const auto flags = static_cast<uint64_t>(call.arguments[0]);
+  // What does not fit 32 bits is for clone3 only, and not looked at.
+  const uint64_t flags = static_cast<uint32_t>(call.arguments[0]);
   const auto stack = static_cast<uintptr_t>(call.arguments[1]);
   if ((flags & CLONE_THREAD) == 0) {
     return clone_process(call, flags, reinterpret_cast<void*>(stack));
