@@ -199,6 +199,9 @@ bool bind_thread() noexcept;
 bool is_of_own_thread(long option, long argument) noexcept;
 long prctl_of_own_thread(const Call& call) noexcept;
 
+// sys_ptrace.cpp
+long sys_ptrace(Call& call);
+
 // sys_seccomp.cpp
 long sys_seccomp(Call& call);
 long prctl_seccomp(Call& call);
