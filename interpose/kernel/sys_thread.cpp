@@ -71,6 +71,7 @@ void report_unbound_thread() noexcept {
 }
 
 long make_thread(const Call& call, const ThreadRequest& request) noexcept {
+  if (threads_are_forbidden()) return -EINVAL;
   if (!thread_limit_allows_another()) return -EAGAIN;
   GreenThread* thread = threads().create();
   if (thread == nullptr) return -EAGAIN;
@@ -241,6 +242,11 @@ long sys_rseq(void*, uint32_t, int, uint32_t signature) {
 
 // Of the process; -1: none was set since it became green.
 static constinit std::atomic<int> parent_death_signal{-1};
+
+void carry_parent_death_signal() noexcept {
+  const int signal = parent_death_signal.load();
+  if (signal > 0) rt::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, signal);
+}
 
 long sys_prctl(Call& call) {
   GreenThread* thread = current_thread();
