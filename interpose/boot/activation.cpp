@@ -227,6 +227,7 @@ bool activate() noexcept {
   static_cast<void>(futexes());  // made now, in one thread
 
   note_thread_limit();
+  forbid_threads(false);  // one has just been made
   look_for_children();
   keep_report_descriptor(/*beyond_close=*/settings.statistics);
   signals().import_from_kernel(main);  // everything is blocked until the worker is armed

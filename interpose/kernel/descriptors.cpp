@@ -1,6 +1,8 @@
 #include "interpose/kernel/descriptors.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -29,6 +31,7 @@ enum : uint64_t {
   kOriginKnown = 1 << 15,
   kExamined = 1 << 16,
   kDuplicated = 1 << 17,
+  kPutsOffConnect = 1 << 18,
 };
 constexpr int kEpochShift = 32;
 constexpr int kOutsideShift = 48;
@@ -40,6 +43,7 @@ static_assert(unpack(kNonblocking).nonblocking && unpack(kSharedOutside).shared_
               unpack(kWriteLimit).write_limit && unpack(kNoNowaitRead).no_nowait_read &&
               unpack(kNoNowaitWrite).no_nowait_write && unpack(kOriginKnown).origin_known &&
               unpack(kExamined).examined && unpack(kDuplicated).duplicated &&
+              unpack(kPutsOffConnect).puts_off_connect &&
               unpack(uint64_t{1} << kEpochShift).epoch == 1 &&
               unpack(uint64_t{1} << kOutsideShift).outside == 1);
 #endif
@@ -91,6 +95,13 @@ timeval limit_option(int fd, int option) noexcept {
   return limit;
 }
 
+bool puts_off_connect(int fd) noexcept {
+  int value = 0;
+  socklen_t size = sizeof value;
+  rt::raw_syscall(SYS_getsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &value, &size);
+  return value != 0;
+}
+
 bool has_limit(int fd, int option) noexcept {
   const timeval limit = limit_option(fd, option);
   return limit.tv_sec != 0 || limit.tv_usec != 0;
@@ -105,7 +116,8 @@ DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcep
   uint64_t word = before;
   const uint16_t epoch = epoch_.load(std::memory_order_acquire);
   const uint16_t outside = outside_.load(std::memory_order_acquire);
-  if ((word & kOriginKnown) == 0) {
+  const bool origin_known = (word & kOriginKnown) != 0;
+  if (!origin_known) {
     // Made before we looked, or by a call that is not tracked.
     word |= kOriginKnown | kMaybeDuplicated;
     if (child_made.load(std::memory_order_relaxed) || was_inherited(fd)) word |= kSharedOutside;
@@ -130,6 +142,14 @@ DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcep
     if (kind == FdKind::kStream || kind == FdKind::kPacket) {
       if (has_limit(fd, SO_RCVTIMEO)) word |= kReadLimit;
       if (has_limit(fd, SO_SNDTIMEO)) word |= kWriteLimit;
+    }
+    // Most are made here, by a process that does not do that, and need not be asked.
+    const bool comes_from_elsewhere =
+        (word & kExamined) == 0 && (!origin_known || (word & kSharedOutside) != 0);
+    if (kind == FdKind::kStream &&
+        (comes_from_elsewhere || connects_put_off_.load(std::memory_order_relaxed))) {
+      word &= ~uint64_t{kPutsOffConnect};
+      if (puts_off_connect(fd)) word |= kPutsOffConnect;
     }
     word = with_stamps(word | kExamined, epoch, outside);
     // If somebody has reported a change meanwhile, the answer holds for this call only.
@@ -195,6 +215,11 @@ void DescriptorTable::refuses_nowait(rt::FdState& s, rt::Direction direction) no
 
 void DescriptorTable::protocol_added() noexcept {
   protocol_added_.store(true, std::memory_order_relaxed);
+}
+
+void DescriptorTable::connect_put_off(int fd) noexcept {
+  connects_put_off_.store(true, std::memory_order_relaxed);
+  limits_changed(fd);
 }
 
 void DescriptorTable::passed_outside() noexcept {

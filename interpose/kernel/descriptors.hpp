@@ -37,10 +37,11 @@ struct Facts {
   bool write_limit : 1;       // SO_SNDTIMEO is set
   bool no_nowait_read : 1;    // the kernel refuses RWF_NOWAIT on it
   bool no_nowait_write : 1;
-  bool origin_known : 1;  // a tracked call made it: who may share it is right
-  bool examined : 1;      // kind, nonblocking and the limits are right
-  bool duplicated : 1;    // a tracked call made another descriptor of it
-  uint16_t : 14;
+  bool origin_known : 1;      // a tracked call made it: who may share it is right
+  bool examined : 1;          // kind, nonblocking and the limits are right
+  bool duplicated : 1;        // a tracked call made another descriptor of it
+  bool puts_off_connect : 1;  // TCP_FASTOPEN_CONNECT is set
+  uint16_t : 13;
   uint16_t epoch : 16;    // of changes to what may be duplicated, when this was learnt
   uint16_t outside : 16;  // how often everything had been shared outside by then
 };
@@ -79,6 +80,7 @@ class DescriptorTable {
   void limits_changed(int fd) noexcept;
   void refuses_nowait(rt::FdState& s, rt::Direction direction) noexcept;
   void protocol_added() noexcept;  // to some stream socket
+  void connect_put_off(int fd) noexcept;
   void passed_outside() noexcept;  // fork, or sent over a Unix socket: everything may be shared now
 
   // Time limit of a wait: SO_RCVTIMEO or SO_SNDTIMEO.
@@ -100,6 +102,7 @@ class DescriptorTable {
   std::atomic<uint16_t> epoch_{1};    // of changes to descriptions that may be duplicated
   std::atomic<uint16_t> outside_{0};  // times that everything was shared outside
   std::atomic<bool> protocol_added_{false};
+  std::atomic<bool> connects_put_off_{false};  // of some socket, since the process became green
 };
 
 extern constinit DescriptorTable the_descriptors;

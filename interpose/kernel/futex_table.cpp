@@ -11,34 +11,14 @@
 namespace tendril::kernel {
 namespace {
 
-uintptr_t address_of(const uint32_t* word) noexcept { return reinterpret_cast<uintptr_t>(word); }
-
-// Locks one or two buckets in the order of their addresses.
-class PairGuard {
- public:
-  PairGuard(FutexBucket& a, FutexBucket& b) noexcept
-      : first_(&a < &b ? a : b), second_(&a < &b ? b : a) {
-    first_.lock.lock();
-    if (&first_ != &second_) second_.lock.lock();
-  }
-  ~PairGuard() {
-    if (&first_ != &second_) second_.lock.unlock();
-    first_.lock.unlock();
-  }
-  PairGuard(const PairGuard&) = delete;
-  PairGuard& operator=(const PairGuard&) = delete;
-
- private:
-  FutexBucket& first_;
-  FutexBucket& second_;
-};
-
-// Precondition: the bucket's lock. The waiter's node is not touched after the wake.
+// Precondition: the bucket's lock. The waiter's node is not touched after the wake. -EINVAL where
+// it finds one that is not plain, which hides how many it has woken before.
 int wake_locked(FutexBucket& bucket, uintptr_t key, uint32_t bitset, int count) noexcept {
   int woken = 0;
   for (FutexWaiter* waiter = bucket.waiters.front(); waiter != nullptr && woken < count;) {
     FutexWaiter* next = bucket.waiters.after(waiter);
-    if (waiter->key == key && (waiter->bitset & bitset) != 0 && waiter->owner_tid == 0) {
+    if (waiter->key == key && waiter->kind != FutexWaiterKind::kPlain) return -EINVAL;
+    if (waiter->key == key && (waiter->bitset & bitset) != 0) {
       bucket.waiters.remove(waiter);
       if (const rt::WaitToken token = waiter->token; rt::claim(token)) {
         waiter->woken = true;
@@ -151,16 +131,18 @@ long FutexTable::requeue(uint32_t* word, uint32_t* target, bool is_private, int 
   const uintptr_t to = futex_key(target, is_private);
   FutexBucket& source = bucket_of(from);
   FutexBucket& destination = bucket_of(to);
-  PairGuard guard(source, destination);
+  FutexPairGuard guard(source, destination);
   if (expected != nullptr) {
     uint32_t value;
     if (tendril_user_load32(word, &value) != 0) return -EFAULT;
     if (value != *expected) return -EAGAIN;
   }
   const int woken = wake_locked(source, from, FUTEX_BITSET_MATCH_ANY, count);
+  if (woken < 0) return woken;
   int moved = 0;
   for (FutexWaiter* waiter = source.waiters.front(); waiter != nullptr && moved < move;) {
     FutexWaiter* next = source.waiters.after(waiter);
+    if (waiter->key == from && waiter->kind != FutexWaiterKind::kPlain) return -EINVAL;
     if (waiter->key == from && from != to) {
       source.waiters.remove(waiter);
       waiter->key = to;
@@ -188,7 +170,7 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, bool is_private, int c
   const uintptr_t key2 = futex_key(word2, is_private);
   FutexBucket& bucket = bucket_of(key);
   FutexBucket& bucket2 = bucket_of(key2);
-  PairGuard guard(bucket, bucket2);
+  FutexPairGuard guard(bucket, bucket2);
   uint32_t old;
   if (tendril_user_load32(word2, &old) != 0) return -EFAULT;
   for (;;) {
@@ -240,86 +222,9 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, bool is_private, int c
       holds = before >= compared;
       break;
   }
-  if (holds) woken += wake_locked(bucket2, key2, FUTEX_BITSET_MATCH_ANY, count2);
-  return woken;
-}
-
-long FutexTable::lock_pi(uint32_t* word, uint32_t tid, bool try_only,
-                         rt::Deadline deadline) noexcept {
-  FutexWaiter waiter;
-  waiter.key = address_of(word);
-  waiter.bitset = FUTEX_BITSET_MATCH_ANY;
-  waiter.owner_tid = tid;
-  FutexBucket& bucket = bucket_of(waiter.key);
-  waiter.bucket = &bucket;
-  {
-    rt::SpinGuard guard(bucket.lock);
-    uint32_t value;
-    if (tendril_user_load32(word, &value) != 0) return -EFAULT;
-    for (;;) {
-      const uint32_t owner = value & FUTEX_TID_MASK;
-      if (owner == tid) return -EDEADLK;
-      if (owner != 0 && try_only) return -EAGAIN;
-      // A dead owner's lock is taken over, its OWNER_DIED mark kept for the C library.
-      const uint32_t wanted =
-          owner == 0 ? tid | (value & (FUTEX_OWNER_DIED | FUTEX_WAITERS)) : value | FUTEX_WAITERS;
-      uint32_t seen;
-      if (tendril_user_cas32(word, value, wanted, &seen) != 0) return -EFAULT;
-      if (seen == value) {
-        if (owner == 0) return 0;
-        break;
-      }
-      value = seen;
-    }
-    waiter.token = rt::begin_wait(rt::WaitKind::kFutex, word);
-    bucket.waiters.push_back(&waiter);
-  }
-  return park_on(waiter, deadline);  // woken: unlock_pi has made us the owner
-}
-
-long FutexTable::unlock_pi(uint32_t* word, uint32_t tid) noexcept {
-  FutexBucket& bucket = bucket_of(address_of(word));
-  rt::SpinGuard guard(bucket.lock);
-  uint32_t value;
-  if (tendril_user_load32(word, &value) != 0) return -EFAULT;
-  if ((value & FUTEX_TID_MASK) != tid) return -EPERM;
-  return hand_over_pi(bucket, word, 0);
-}
-
-void FutexTable::inherit_pi(uint32_t* word) noexcept {
-  FutexBucket& bucket = bucket_of(address_of(word));
-  rt::SpinGuard guard(bucket.lock);
-  hand_over_pi(bucket, word, FUTEX_OWNER_DIED);
-}
-
-long FutexTable::hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t marks) noexcept {
-  const uintptr_t address = address_of(word);
-  uint32_t value;
-  if (tendril_user_load32(word, &value) != 0) return -EFAULT;
-  for (;;) {
-    FutexWaiter* heir = nullptr;
-    bool more = false;
-    for (FutexWaiter* w = bucket.waiters.front(); w != nullptr; w = bucket.waiters.after(w)) {
-      if (w->key != address || w->owner_tid == 0) continue;
-      if (heir != nullptr) {
-        more = true;
-        break;
-      }
-      heir = w;
-    }
-    const uint32_t wanted =
-        marks | (heir == nullptr ? 0 : heir->owner_tid | (more ? FUTEX_WAITERS : 0U));
-    for (;;) {
-      uint32_t seen;
-      if (tendril_user_cas32(word, value, wanted, &seen) != 0) return -EFAULT;
-      if (seen == value) break;
-      value = seen;
-    }
-    if (heir == nullptr) return 0;
-    bucket.waiters.remove(heir);
-    if (rt::wake(heir->token)) return 0;
-    value = wanted;  // it had given up: the next one
-  }
+  if (woken < 0 || !holds) return woken;
+  const long more = wake_locked(bucket2, key2, FUTEX_BITSET_MATCH_ANY, count2);
+  return more < 0 ? more : woken + more;
 }
 
 void FutexTable::reset_after_fork() noexcept {

@@ -23,12 +23,21 @@ inline uintptr_t futex_key(const uint32_t* word, bool is_private) noexcept {
   return futex_key(reinterpret_cast<uintptr_t>(word), is_private);
 }
 
+// Operations of one kind do not go with waiters of another: EINVAL, as in the Linux kernel.
+enum class FutexWaiterKind : uint8_t {
+  kPlain,
+  kLock,        // for a lock that inherits priority
+  kForRequeue,  // to be moved over to such a lock, and to nothing else
+};
+
 struct FutexWaiter : rt::Waiter {
   uintptr_t key = 0;  // guarded by the bucket's lock, as is all below
   uint32_t bitset = 0;
   FutexBucket* bucket = nullptr;  // changes when the waiter is requeued
-  uint32_t owner_tid = 0;         // PI: who waits
-  bool woken = false;             // it was on this word that the wait ended
+  FutexWaiterKind kind = FutexWaiterKind::kPlain;
+  bool woken = false;      // it was on this word that the wait ended
+  uint32_t tid = 0;        // of who waits, if it is not plain
+  uintptr_t lock_key = 0;  // of the lock that it is to be moved to
 };
 
 struct FutexAlternative {
@@ -40,6 +49,34 @@ struct FutexAlternative {
 struct FutexBucket {
   rt::SpinLock lock;
   rt::IntrusiveList<FutexWaiter> waiters;  // in the order of arrival
+
+  // Precondition: the lock. Who waits longest.
+  FutexWaiter* first_of(uintptr_t key) noexcept {
+    for (FutexWaiter* w = waiters.front(); w != nullptr; w = waiters.after(w)) {
+      if (w->key == key) return w;
+    }
+    return nullptr;
+  }
+};
+
+// Locks one or two buckets in the order of their addresses.
+class FutexPairGuard {
+ public:
+  FutexPairGuard(FutexBucket& a, FutexBucket& b) noexcept
+      : first_(&a < &b ? a : b), second_(&a < &b ? b : a) {
+    first_.lock.lock();
+    if (&first_ != &second_) second_.lock.lock();
+  }
+  ~FutexPairGuard() {
+    if (&first_ != &second_) second_.lock.unlock();
+    first_.lock.unlock();
+  }
+  FutexPairGuard(const FutexPairGuard&) = delete;
+  FutexPairGuard& operator=(const FutexPairGuard&) = delete;
+
+ private:
+  FutexBucket& first_;
+  FutexBucket& second_;
 };
 
 class FutexTable {
@@ -58,7 +95,7 @@ class FutexTable {
   long wait_any(const FutexAlternative* words, size_t count, FutexWaiter* places,
                 rt::Deadline deadline) noexcept;
 
-  // Wakes up to `count` in the order of arrival. Returns how many.
+  // Wakes up to `count` in the order of arrival. Returns how many, or -EINVAL.
   long wake(uintptr_t key, uint32_t bitset, int count) noexcept;
 
   // Wakes up to `count` and moves up to `move` others over to another word. With `expected`: only
@@ -70,19 +107,29 @@ class FutexTable {
   long wake_op(uint32_t* word, uint32_t* word2, bool is_private, int count, int count2,
                uint32_t operation) noexcept;
 
-  // Priority-inheritance futexes (no priorities here: ownership and hand-over only).
-  long lock_pi(uint32_t* word, uint32_t tid, bool try_only, rt::Deadline deadline) noexcept;
-  long unlock_pi(uint32_t* word, uint32_t tid) noexcept;
+  // --- locks that inherit priority (futex_pi.cpp): ownership and hand-over, no priorities ---
+  long lock_pi(uint32_t* word, bool is_private, uint32_t tid, bool try_only,
+               rt::Deadline deadline) noexcept;
+  long unlock_pi(uint32_t* word, bool is_private, uint32_t tid) noexcept;
   // The owner died, *word says so: the first waiter gets the lock, with the mark left for it.
   void inherit_pi(uint32_t* word) noexcept;
+
+  // Waits on the word to be moved over to the lock, and then for that. 0: has the lock. -EINTR:
+  // interrupted before it was moved; -EAGAIN: after that, or *word was not as expected.
+  long wait_requeue_pi(uint32_t* word, bool is_private, uint32_t expected, uint32_t* lock,
+                       uint32_t tid, rt::Deadline deadline) noexcept;
+  // Gives the first who waits so the lock, if that is free, and moves up to `move` others over to
+  // it, or one more if it is not. Only if *word is as expected, else -EAGAIN.
+  long requeue_pi(uint32_t* word, uint32_t* lock, bool is_private, uint32_t expected,
+                  int move) noexcept;
 
   void reset_after_fork() noexcept;
 
  private:
-  // Precondition: the bucket's lock. Gives the lock to the first waiter that still wants it, or
-  // frees it; `marks` stay set. 0 or -EFAULT.
-  long hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t marks) noexcept;
-  long park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept;
+  static long hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t marks) noexcept;
+  static long give_or_mark_pi(FutexBucket& source, FutexBucket& destination, uint32_t* lock,
+                              FutexWaiter& first, bool others_follow) noexcept;
+  static long park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept;
 
   FutexBucket buckets_[4096];
 };

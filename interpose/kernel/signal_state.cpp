@@ -474,4 +474,10 @@ void SignalState::reset_after_fork() noexcept {
   kernel_mask_ = 0;
 }
 
+void SignalState::clear_handlers_after_fork() noexcept {
+  for (KernelAction& action : actions_) {
+    action = {.handler = action.handler == kIgnore ? kIgnore : kDefault};
+  }
+}
+
 }  // namespace tendril::kernel

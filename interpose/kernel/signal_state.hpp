@@ -115,6 +115,8 @@ class SignalState {
 
   rt::SpinLock& lock() noexcept { return lock_; }  // held around fork
   void reset_after_fork() noexcept;
+  // In a child that is to have no handlers (CLONE_CLEAR_SIGHAND), before they are exported.
+  void clear_handlers_after_fork() noexcept;
 
  private:
   uint64_t wanted_kernel_mask() noexcept;

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "interpose/kernel/blocking_io.hpp"
+#include "interpose/kernel/connecting.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -106,17 +107,10 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
   }
   const long unfinished = begun ? -EINPROGRESS : result;
   // From here on it is under way. (A try that ends here goes on in the full call by EALREADY.)
-  for (uint32_t edges = seen;;) {
-    pollfd probe{fd, POLLOUT, 0};
-    const timespec now{0, 0};
-    if (rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) break;
-    result = wait_for_readiness(transfer, edges);
-    if (result == -EAGAIN)
-      return unfinished;  // socket(7): SO_SNDTIMEO is over, the attempt goes on
-    if (result == -kWouldWait) return end_transfer(result, unfinished == -EINPROGRESS);
-    if (result != 0) return result;
-    edges = rt::Poller::edges(*transfer.state, rt::Direction::kWrite);
-  }
+  result = wait_for_connection(transfer, seen);
+  if (result == -EAGAIN) return unfinished;  // socket(7): SO_SNDTIMEO is over, the attempt goes on
+  if (result == -kWouldWait) return end_transfer(result, unfinished == -EINPROGRESS);
+  if (result != 0) return result;
   // Asking once more gives the outcome, and makes the socket's state "connected" as a blocking
   // connect would (SO_ERROR would not: the next connect then succeeds instead of EISCONN).
   set_blocking_mode(fd, 1);

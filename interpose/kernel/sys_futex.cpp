@@ -70,6 +70,7 @@ long wake(uint32_t* word, int operation, int count, uint32_t bitset) noexcept {
   if (bitset == 0) return -EINVAL;
   if (const long error = check_word(word); error != 0) return error;
   long woken = futexes().wake(futex_key(word, is_private(operation)), bitset, count);
+  if (woken < 0) return woken;
   const int flag = operation & FUTEX_PRIVATE_FLAG;
   if ((flag == 0 || mixed_waits.load(std::memory_order_acquire) != 0) && woken < count) {
     const long in_kernel =
@@ -83,10 +84,11 @@ long wake(uint32_t* word, int operation, int count, uint32_t bitset) noexcept {
 
 // A lock that inherits priority and is shared with other processes. The Linux kernel would have to
 // know who owns it, and does not know green threads: who waits for it looks again and again.
-long poll_pi(uint32_t* word, uint32_t tid, rt::Deadline deadline) noexcept {
+long poll_pi(uint32_t* word, int operation, uint32_t tid, rt::Deadline deadline) noexcept {
   rt::Nanoseconds pause = 50'000;
   for (;;) {
-    const long result = futexes().lock_pi(word, tid, /*try_only=*/true, rt::kForever);
+    const long result =
+        futexes().lock_pi(word, is_private(operation), tid, /*try_only=*/true, rt::kForever);
     if (result != -EAGAIN) return result;
     const rt::Deadline next = rt::deadline_after(pause);
     if (rt::sleep_until(next < deadline ? next : deadline) != rt::WakeReason::kTimeout) {
@@ -97,26 +99,35 @@ long poll_pi(uint32_t* word, uint32_t tid, rt::Deadline deadline) noexcept {
   }
 }
 
+// All who wait on a word that other processes see wait in the kernel.
+bool is_kernels(const uint32_t* word, int operation) noexcept {
+  return !is_private(operation) && is_shared_mapping(word);
+}
+
+// An absolute time on one of the two clocks.
+long read_limit(const timespec* timeout, int clock, rt::Deadline* deadline) noexcept {
+  *deadline = rt::kForever;
+  if (timeout == nullptr) return 0;
+  if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return -EINVAL;
+  timespec limit;
+  if (copy_in(&limit, timeout) != 0) return -EFAULT;
+  if (!is_valid(limit)) return -EINVAL;
+  *deadline = deadline_of_absolute(limit, clock);
+  return 0;
+}
+
 long lock_pi(uint32_t* word, int operation, const timespec* timeout, bool try_only,
              clockid_t clock) noexcept {
-  rt::Deadline deadline = rt::kForever;
-  if (timeout != nullptr && !try_only) {
-    timespec limit;
-    if (copy_in(&limit, timeout) != 0) return -EFAULT;
-    if (!is_valid(limit)) return -EINVAL;
-    deadline = deadline_of_absolute(limit, clock);
+  rt::Deadline deadline;
+  if (const long error = read_limit(try_only ? nullptr : timeout, clock, &deadline); error != 0) {
+    return error;
   }
   if (const long error = check_word(word); error != 0) return error;
   const auto tid = static_cast<uint32_t>(current_thread()->tid);
-  const bool shared = (operation & FUTEX_PRIVATE_FLAG) == 0 && is_shared_mapping(word);
-  const long result = shared && !try_only ? poll_pi(word, tid, deadline)
-                                          : futexes().lock_pi(word, tid, try_only, deadline);
+  const long result = is_kernels(word, operation) && !try_only
+                          ? poll_pi(word, operation, tid, deadline)
+                          : futexes().lock_pi(word, is_private(operation), tid, try_only, deadline);
   return result == -EINTR ? -kRestartAlways : result;
-}
-
-// All who wait on a word that other processes see wait in the kernel.
-bool is_kernels(const uint32_t* word, int operation) noexcept {
-  return (operation & FUTEX_PRIVATE_FLAG) == 0 && is_shared_mapping(word);
 }
 
 // A word that is not private must lie in memory that is there: the kernel asks who else has it.
@@ -131,16 +142,39 @@ long check_words(const uint32_t* word, const uint32_t* word2, int operation) noe
   return error != 0 ? error : check_present(word2, operation);
 }
 
-// Waits to be moved over to a lock. Whoever moves it wakes it, and it queues for the lock itself.
+// Waits to be moved over to a lock, and for that. (Who shares both with other processes is woken by
+// whoever would move it, and queues for the lock itself.)
 long wait_requeue_pi(uint32_t* word, int operation, uint32_t value, const timespec* timeout,
                      uint32_t* lock) noexcept {
   if (word == lock) return -EINVAL;
-  if (const long error = check_word(lock); error != 0) return error;
-  const long result = wait(word, operation, value, timeout, FUTEX_BITSET_MATCH_ANY, true);
+  const bool on_realtime = (operation & FUTEX_CLOCK_REALTIME) != 0;
+  rt::Deadline deadline;
+  long result = read_limit(timeout, on_realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, &deadline);
+  if (result == 0) result = check_word(lock);
+  if (result == 0) result = check_word(word);
   if (result != 0) return result;
-  const clockid_t clock =
-      (operation & FUTEX_CLOCK_REALTIME) != 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC;
-  return lock_pi(lock, operation, timeout, false, clock);
+  const auto tid = static_cast<uint32_t>(current_thread()->tid);
+  if (!is_kernels(word, operation)) {
+    result = futexes().wait_requeue_pi(word, is_private(operation), value, lock, tid, deadline);
+    return result == -EINTR ? -kRestartAlways : result;
+  }
+  const long plain = FUTEX_WAIT_BITSET | (on_realtime ? FUTEX_CLOCK_REALTIME : 0);
+  result = rt::offload(SYS_futex, reinterpret_cast<long>(word), plain, static_cast<long>(value),
+                       reinterpret_cast<long>(timeout), 0, FUTEX_BITSET_MATCH_ANY);
+  if (result != 0) return result == -EINTR ? -kRestartAlways : result;
+  result = poll_pi(lock, operation, tid, deadline);
+  return result == -EINTR ? -EAGAIN : result;
+}
+
+long requeue_pi(uint32_t* word, int operation, int count, int move, uint32_t* lock,
+                uint32_t expected) noexcept {
+  if (count != 1 || move < 0 || word == lock) return -EINVAL;
+  if (const long error = check_words(word, lock, operation); error != 0) return error;
+  if (!is_kernels(word, operation)) {
+    return futexes().requeue_pi(word, lock, is_private(operation), expected, move);
+  }
+  const int most = move == INT_MAX ? INT_MAX : move + 1;
+  return rt::raw_syscall(SYS_futex, word, FUTEX_CMP_REQUEUE, most, 0, lock, expected);
 }
 
 }  // namespace
@@ -196,14 +230,12 @@ long sys_futex(uint32_t* word, int operation, uint32_t value, const timespec* ti
       return lock_pi(word, operation, nullptr, true, CLOCK_REALTIME);
     case FUTEX_UNLOCK_PI:
       if (const long error = check_word(word); error != 0) return error;
-      return futexes().unlock_pi(word, static_cast<uint32_t>(current_thread()->tid));
+      return futexes().unlock_pi(word, is_private(operation),
+                                 static_cast<uint32_t>(current_thread()->tid));
     case FUTEX_WAIT_REQUEUE_PI:
       return wait_requeue_pi(word, operation, value, timeout, word2);
     case FUTEX_CMP_REQUEUE_PI:
-      if (count != 1 || count2 < 0 || word == word2) return -EINVAL;
-      if (const long error = check_words(word, word2, operation); error != 0) return error;
-      return futexes().requeue(word, word2, is_private(operation),
-                               count2 == INT_MAX ? INT_MAX : count2 + 1, 0, &value3, false);
+      return requeue_pi(word, operation, count, count2, word2, value3);
     default:
       return -ENOSYS;
   }
@@ -236,17 +268,6 @@ long read_alternatives(const futex_waitv* list, size_t count, FutexAlternative* 
   for (size_t i = 0; check_words && i < count; ++i) {
     if (const long error = check_word(words[i].word); error != 0) return error;
   }
-  return 0;
-}
-
-long read_limit(const timespec* timeout, int clock, rt::Deadline* deadline) noexcept {
-  *deadline = rt::kForever;
-  if (timeout == nullptr) return 0;
-  if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return -EINVAL;
-  timespec limit;
-  if (copy_in(&limit, timeout) != 0) return -EFAULT;
-  if (!is_valid(limit)) return -EINVAL;
-  *deadline = deadline_of_absolute(limit, clock);
   return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "interpose/kernel/blocking_io.hpp"
+#include "interpose/kernel/connecting.hpp"
 #include "interpose/kernel/io_vectors.hpp"
 #include "interpose/kernel/job_control.hpp"
 #include "interpose/kernel/proc_files.hpp"
@@ -71,6 +72,11 @@ long read_from_socket(Transfer& transfer, void* buffer, size_t count) noexcept {
 template <typename TryRest>
 long write_all(Transfer& transfer, size_t total, TryRest&& try_rest) noexcept {
   size_t done = resume_progress();
+  if (may_connect(transfer.facts, 0)) [[unlikely]] {
+    const long sent = begin_connecting_send(transfer, 0, [&] { return try_rest(0); });
+    if (sent < 0 || (sent > 0 && static_cast<size_t>(sent) >= total)) return sent;
+    done = static_cast<size_t>(sent);
+  }
   for (;;) {
     const long result = blocking_transfer(transfer, [&] { return try_rest(done); });
     if (result < 0) return end_transfer(result, done);

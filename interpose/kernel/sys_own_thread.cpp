@@ -4,7 +4,8 @@
 // What a green thread does to its kernel thread must not fall upon the others that share it. So the
 // thread that does it goes on on a kernel thread of its own, for good (it is bound); the threads
 // that it makes are bound, too. The only green thread of a process needs none: the workers, which
-// its threads will share, all make the call.
+// its threads will share, all make the call. Where that would not be the same, or the Linux kernel
+// asks for a process with one thread, all kernel threads but the first end before (namespaces).
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -15,28 +16,24 @@
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/thread_limit.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/offload.hpp"
+#include "runtime/platform/backoff.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
 namespace {
 
-enum class Scope {
-  kRepeatable,  // every worker may make the call for itself, to the same effect
-  kUnique,      // each call makes something new
-};
-
-bool is_alone(Scope scope) noexcept {
-  if (threads().count() != 1 || rt::current_worker_unchecked()->reserved) return false;
-  size_t count = 0;
-  workers().for_each_worker([&](const rt::Worker&) { ++count; });
-  return scope == Scope::kRepeatable || count == 1;
+// The only green thread of its process, and it has no kernel thread of its own.
+bool is_last_thread() noexcept {
+  return threads().count() == 1 && !rt::current_worker_unchecked()->reserved;
 }
 
-long do_for_own_thread(const Call& call, Scope scope) noexcept {
-  if (is_alone(scope)) {
+// A call that every worker may make for itself, to the same effect.
+long do_for_own_thread(const Call& call) noexcept {
+  if (is_last_thread()) {
     workers().retire_watchdog();
     const long result = pass(call);
     if (result >= 0) {
@@ -49,6 +46,38 @@ long do_for_own_thread(const Call& call, Scope scope) noexcept {
   return pass(call);
 }
 
+// What has ended may have to be released yet. False if others than ours are there.
+bool becomes_only_kernel_thread() noexcept {
+  constexpr int kMostLooks = 5000;  // a tenth of a second and more
+  rt::Backoff backoff;
+  for (int looks = 0; looks < kMostLooks; ++looks) {
+    // Changes nothing, and is refused where there are several.
+    if (rt::raw_syscall(SYS_unshare, CLONE_THREAD) != -EINVAL) return true;
+    backoff.yield();
+  }
+  return false;
+}
+
+// On the only kernel thread of the process, which /proc/self shows. Afterwards others are made from
+// it, unless the call forbids that: then there can be no second green thread either, as natively.
+long do_on_only_kernel_thread(const Call& call) noexcept {
+  if (!workers().withdraw_to_first()) {
+    workers().end_withdrawal();
+    return bind_thread() ? pass(call) : -EAGAIN;
+  }
+  carry_parent_death_signal();
+  rt::offload_retire_threads();
+  becomes_only_kernel_thread();  // if not, it is the Linux kernel's to refuse
+  const long result = pass(call);
+  if (result >= 0) {
+    const bool may_have_threads = call_aside(nullptr, 0);
+    rt::offload_here(!may_have_threads);
+    forbid_threads(!may_have_threads);
+  }
+  workers().end_withdrawal();
+  return result;
+}
+
 // Whether the Linux kernel would allow it at all: a thread is not bound for nothing.
 long try_aside(const Call& call) noexcept {
   const long* a = call.arguments;
@@ -57,9 +86,9 @@ long try_aside(const Call& call) noexcept {
   return call_aside(tried, 1) && tried[0].result < 0 ? tried[0].result : 0;
 }
 
-long try_then_do(const Call& call, Scope scope) noexcept {
+long try_then_do(const Call& call) noexcept {
   const long error = try_aside(call);
-  return error < 0 ? error : do_for_own_thread(call, scope);
+  return error < 0 ? error : do_for_own_thread(call);
 }
 
 // The kernel thread that a green thread's capabilities are asked of; 0: the caller's.
@@ -122,7 +151,7 @@ long sys_setfsid(Call& call) {
   AsideCall tried[] = {{call.number, {call.arguments[0]}}, {call.number, {kNobody}}};
   const bool changes = call_aside(tried, 2) && tried[1].result != now;
   if (!changes && !rt::current_worker_unchecked()->reserved) return now;
-  const long result = do_for_own_thread(call, Scope::kRepeatable);
+  const long result = do_for_own_thread(call);
   return result < 0 ? now : result;
 }
 
@@ -135,30 +164,33 @@ long sys_capget(Call& call) {
 long sys_capset(Call& call) {
   CapabilityCall own(call);
   if (const long error = own.prepare(); error != 0) return error;
-  return own.finish(try_then_do(own.call, Scope::kRepeatable));
+  return own.finish(try_then_do(own.call));
 }
 
 long sys_personality(Call& call) {
   constexpr uint32_t kAsk = 0xffffffff;
   if (static_cast<uint32_t>(call.arguments[0]) == kAsk) return pass(call);
-  return do_for_own_thread(call, Scope::kRepeatable);
+  return do_for_own_thread(call);
 }
 
 long sys_unshare(Call& call) {
   const long flags = call.arguments[0];
   if (flags == 0) return pass(call);
-  if ((flags & CLONE_FILES) != 0 && !is_alone(Scope::kUnique)) {
+  if (is_last_thread()) return do_on_only_kernel_thread(call);
+  if ((flags & CLONE_FILES) != 0) {
     Report()
         .text("tendril: a green thread cannot have a descriptor table of its own (unshare)")
         .send();
     return -EINVAL;
   }
-  return try_then_do(call, Scope::kUnique);
+  return try_then_do(call);
 }
 
-long sys_setns(Call& call) { return try_then_do(call, Scope::kRepeatable); }
+long sys_setns(Call& call) {
+  return is_last_thread() ? do_on_only_kernel_thread(call) : try_then_do(call);
+}
 
-long sys_landlock_restrict_self(Call& call) { return try_then_do(call, Scope::kRepeatable); }
+long sys_landlock_restrict_self(Call& call) { return try_then_do(call); }
 
 bool is_of_own_thread(long option, long argument) noexcept {
   constexpr long kAmbientIsSet = 1;
@@ -179,8 +211,6 @@ bool is_of_own_thread(long option, long argument) noexcept {
   }
 }
 
-long prctl_of_own_thread(const Call& call) noexcept {
-  return try_then_do(call, Scope::kRepeatable);
-}
+long prctl_of_own_thread(const Call& call) noexcept { return try_then_do(call); }
 
 }  // namespace tendril::kernel

@@ -1,5 +1,6 @@
 // fork(2), vfork(2), clone(2) of processes, execve(2), exit_group(2), wait4(2), waitid(2)
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -47,9 +48,10 @@ void set_kernel_mask(uint64_t mask) noexcept {
 }
 
 // The child of fork leaves through the trap's frame, dormant.
-void become_dormant_child(ucontext_t* frame) noexcept {
+void become_dormant_child(ucontext_t* frame, bool clears_handlers) noexcept {
   GreenThread* thread = current_thread();
   const stack_t alternate = thread->alternate_stack;
+  if (clears_handlers) signals().clear_handlers_after_fork();
   const uint64_t mask = deactivate_in_child();
   std::memcpy(&frame->uc_sigmask, &mask, sizeof mask);
   frame->uc_stack = alternate;
@@ -57,6 +59,10 @@ void become_dormant_child(ucontext_t* frame) noexcept {
 
 // A child with memory of its own and a stack of its own.
 void on_new_stack(const gregset_t*) { set_kernel_mask(deactivate_in_child()); }
+void on_new_stack_without_handlers(const gregset_t*) {
+  signals().clear_handlers_after_fork();
+  set_kernel_mask(deactivate_in_child());
+}
 
 // A plain vfork's child: no handler of ours may run in it, for it would post to the parent's
 // threads.
@@ -126,9 +132,10 @@ long vfork_on_shared_stack(const Call& call, const gregset_t* registers) noexcep
 static long make_process(Call& call, uint64_t flags, void* stack) noexcept {
   const long* a = call.arguments;
   const bool shares_memory = (flags & CLONE_VM) != 0;
+  const bool clears_handlers = (flags & CLONE_CLEAR_SIGHAND) != 0;
   if (!shares_memory && stack == nullptr) {
     const long result = rt::raw_syscall6(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    if (result == 0) become_dormant_child(call.frame);
+    if (result == 0) become_dormant_child(call.frame, clears_handlers);
     return result;
   }
   gregset_t registers;
@@ -136,7 +143,10 @@ static long make_process(Call& call, uint64_t flags, void* stack) noexcept {
   registers[REG_RAX] = 0;
   registers[REG_RCX] = registers[REG_RIP];
   if (stack != nullptr) registers[REG_RSP] = reinterpret_cast<greg_t>(stack);
-  if (!shares_memory) return tendril_clone_child(call.number, a, &registers, on_new_stack);
+  if (!shares_memory) {
+    return tendril_clone_child(call.number, a, &registers,
+                               clears_handlers ? on_new_stack_without_handlers : on_new_stack);
+  }
   if ((flags & CLONE_VFORK) == 0) {
     Report()
         .text(

@@ -46,7 +46,10 @@ long sys_sendfile(Call& call) {
   const Facts& facts = transfer.facts;
   if (facts.kind == FdKind::kFile) return send_to_file(call);
   if (facts.nonblocking) return pass(call);
-  if (facts.kind != FdKind::kStream || facts.shared_outside) return sys_offloaded(call);
+  // What may have to connect first waits for that, too.
+  if (facts.kind != FdKind::kStream || facts.shared_outside || facts.puts_off_connect) {
+    return sys_offloaded(call);
+  }
 
   // The kernel moves the offset, ours or the file's own, with every part: what remains is the
   // count.

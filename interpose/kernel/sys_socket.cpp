@@ -1,9 +1,10 @@
-// recv*(2) and send*(2); setsockopt(2) for the time limits
+// recv*(2) and send*(2); setsockopt(2) for the time limits, and for what changes transfers
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "interpose/kernel/blocking_io.hpp"
+#include "interpose/kernel/connecting.hpp"
 #include "interpose/kernel/io_vectors.hpp"
 #include "interpose/kernel/signal_descriptors.hpp"
 #include "interpose/kernel/syscalls.hpp"
@@ -220,6 +221,13 @@ long sys_sendto(int fd, const void* buffer, size_t length, int flags, const void
   };
   if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) return attempt(0, 0);
   size_t done = resume_progress();
+  if (may_connect(transfer.facts, flags)) [[unlikely]] {
+    const long sent =
+        begin_connecting_send(transfer, flags, [&] { return attempt(0, MSG_DONTWAIT); });
+    flags &= ~MSG_FASTOPEN;
+    if (sent < 0 || (sent > 0 && static_cast<size_t>(sent) >= length)) return sent;
+    done = static_cast<size_t>(sent);
+  }
   for (;;) {
     const long result = blocking_transfer(transfer, [&] { return attempt(done, MSG_DONTWAIT); });
     if (result < 0) return end_transfer(result, done);
@@ -236,10 +244,18 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
   if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) {
     return rt::raw_syscall(SYS_sendmsg, fd, message, flags);
   }
+  const auto attempt = [&] {
+    return rt::raw_syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
+  };
   size_t done = resume_progress();
+  if (may_connect(transfer.facts, flags)) [[unlikely]] {
+    const long sent = begin_connecting_send(transfer, flags, attempt);
+    if (sent < 0) return sent;
+    flags &= ~MSG_FASTOPEN;
+    done = static_cast<size_t>(sent);
+  }
   if (done == 0) {
-    const long first = blocking_transfer(
-        transfer, [&] { return rt::raw_syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT); });
+    const long first = blocking_transfer(transfer, attempt);
     if (first < 0 || transfer.facts.kind != FdKind::kStream) return first;
     done = static_cast<size_t>(first);
   }
@@ -302,6 +318,9 @@ long sys_setsockopt(Call& call) {
                                               option == 66 /* …_NEW */ || option == 67);
   if (result == 0 && limits) descriptors().limits_changed(static_cast<int>(call.arguments[0]));
   if (level == IPPROTO_TCP && option == TCP_ULP) descriptors().protocol_added();
+  if (level == IPPROTO_TCP && option == TCP_FASTOPEN_CONNECT) {
+    descriptors().connect_put_off(static_cast<int>(call.arguments[0]));
+  }
   return result;
 }
 

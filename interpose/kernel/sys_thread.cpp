@@ -71,6 +71,7 @@ void report_unbound_thread() noexcept {
 }
 
 long make_thread(const Call& call, const ThreadRequest& request) noexcept {
+  if (threads_are_forbidden()) return -EINVAL;
   if (!thread_limit_allows_another()) return -EAGAIN;
   GreenThread* thread = threads().create();
   if (thread == nullptr) return -EAGAIN;
@@ -166,7 +167,8 @@ long read_clone_arguments(const Call& call, clone_args* args) noexcept {
 }  // namespace
 
 long sys_clone(Call& call) {
-  const auto flags = static_cast<uint64_t>(call.arguments[0]);
+  // What does not fit 32 bits is for clone3 only, and not looked at.
+  const uint64_t flags = static_cast<uint32_t>(call.arguments[0]);
   const auto stack = static_cast<uintptr_t>(call.arguments[1]);
   if ((flags & CLONE_THREAD) == 0) {
     return clone_process(call, flags, reinterpret_cast<void*>(stack));
@@ -240,6 +242,11 @@ long sys_rseq(void*, uint32_t, int, uint32_t signature) {
 
 // Of the process; -1: none was set since it became green.
 static constinit std::atomic<int> parent_death_signal{-1};
+
+void carry_parent_death_signal() noexcept {
+  const int signal = parent_death_signal.load();
+  if (signal > 0) rt::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, signal);
+}
 
 long sys_prctl(Call& call) {
   GreenThread* thread = current_thread();

@@ -128,6 +128,8 @@ long sys_set_robust_list(void* head, size_t size);
 long sys_get_robust_list(int tid, void** head, size_t* size);
 long sys_rseq(void* area, uint32_t size, int flags, uint32_t signature);
 long sys_prctl(Call& call);
+// The kernel thread that has it is about to end: the present one gets it.
+void carry_parent_death_signal() noexcept;
 
 // sys_process.cpp
 long sys_fork(Call& call);
@@ -201,6 +203,9 @@ bool bind_thread() noexcept;
 // Whether a prctl concerns the calling kernel thread alone; and doing it.
 bool is_of_own_thread(long option, long argument) noexcept;
 long prctl_of_own_thread(const Call& call) noexcept;
+
+// sys_ptrace.cpp
+long sys_ptrace(Call& call);
 
 // sys_seccomp.cpp
 long sys_seccomp(Call& call);

@@ -45,6 +45,12 @@ bool thread_limit_allows_another() noexcept {
   return threads().count() < limit || is_exempt();
 }
 
+// Set while there is one thread.
+static constinit std::atomic<bool> forbidden{false};
+
+void forbid_threads(bool value) noexcept { forbidden.store(value, std::memory_order_relaxed); }
+bool threads_are_forbidden() noexcept { return forbidden.load(std::memory_order_relaxed); }
+
 long sys_prlimit64(Call& call) {
   const long result = pass(call);
   if (result == 0 && call.arguments[1] == RLIMIT_NPROC && call.arguments[2] != 0) {

@@ -22,6 +22,17 @@ struct SharedCall {
 };
 constinit SharedCall shared_call;
 
+// The call that one of them makes now. Guarded by the lock of the other one; the worker that takes
+// itself out of `target` has it until it is done.
+struct DirectedCall {
+  std::atomic<const rt::Worker*> target{nullptr};
+  std::atomic<bool> done{false};
+  long number = 0;
+  long arguments[6] = {};
+  long result = 0;
+};
+constinit DirectedCall directed_call;
+
 }  // namespace
 
 rt::WorkerGroup& workers() noexcept { return rt::MadeAtFirstUse<rt::WorkerGroup>::get(); }
@@ -78,11 +89,46 @@ void call_on_other_workers(long number, const long (&arguments)[6]) noexcept {
   workers().growth_lock().unlock();
 }
 
+long ask_other_workers(long number, const long (&arguments)[6], long refusal) noexcept {
+  rt::SpinGuard guard(shared_call.lock);
+  workers().lock_complete();  // nor does any leave
+  const rt::Worker* self = rt::current_worker_unchecked();
+  directed_call.number = number;
+  __builtin_memcpy(directed_call.arguments, arguments, sizeof arguments);
+  long result = refusal;
+  workers().for_each_worker([&](const rt::Worker& worker) {
+    if (&worker == self || result != refusal) return;
+    directed_call.done.store(false, std::memory_order_relaxed);
+    directed_call.target.store(&worker, std::memory_order_release);
+    rt::interrupt_call(worker.os_tid);
+    rt::Backoff backoff;
+    while (!directed_call.done.load(std::memory_order_acquire)) backoff.yield();
+    result = directed_call.result;
+  });
+  workers().growth_lock().unlock();
+  return result;
+}
+
+namespace {
+
+void make_directed_call() noexcept {
+  const rt::Worker* self = rt::current_worker_unchecked();
+  // A handler nested in this one asks as well.
+  if (!directed_call.target.compare_exchange_strong(self, nullptr)) return;
+  const rt::RuntimeSection section;  // the handler may have struck program code
+  const long* a = directed_call.arguments;
+  directed_call.result = rt::raw_syscall6(directed_call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  directed_call.done.store(true, std::memory_order_release);
+}
+
+}  // namespace
+
 void skip_earlier_calls(WorkerState* fresh) noexcept {
   fresh->calls_made = shared_call.round.load(std::memory_order_acquire);
 }
 
 void take_part_in_call() noexcept {
+  make_directed_call();
   WorkerState* state = state_of(rt::current_worker_unchecked());
   const uint32_t round = shared_call.round.load(std::memory_order_acquire);
   // One instruction: a handler nested in this one asks as well.

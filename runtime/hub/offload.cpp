@@ -60,6 +60,7 @@ struct Pool {
   size_t threads = 0;
   size_t idle_threads = 0;
   uint32_t generation = 0;  // of credentials
+  std::atomic<bool> here{false};
 };
 
 Pool& pool() noexcept {
@@ -272,7 +273,8 @@ long outcome_of(Job& job, bool queued) noexcept {
 
 long offload(long number, long a, long b, long c, long d, long e, long f) noexcept {
   // What it was bound for holds on its own thread only.
-  if (Worker* worker = current_worker_unchecked(); worker->reserved) {
+  Worker* worker = current_worker_unchecked();
+  if (worker->reserved || pool().here.load(std::memory_order_relaxed)) {
     return worker->call_here(number, {a, b, c, d, e, f});
   }
   Job job{number, {a, b, c, d, e, f}, 0, 0, {}};
@@ -296,6 +298,8 @@ void offload_retire_threads() noexcept {
   }
 }
 
+void offload_here(bool here) noexcept { pool().here.store(here, std::memory_order_relaxed); }
+
 size_t offload_threads() noexcept {
   SpinGuard guard(pool().lock);
   return pool().threads;
@@ -310,6 +314,7 @@ void offload_reset_after_fork() noexcept {
   pool().queue_head = nullptr;
   pool().threads = 0;
   pool().idle_threads = 0;
+  pool().here = false;
 }
 
 }  // namespace tendril::rt

@@ -22,6 +22,10 @@ size_t offload_threads() noexcept;
 // The process's credentials have changed: no thread that was made before takes another job.
 void offload_retire_threads() noexcept;
 
+// The process can have no second thread (its children are to be in another PID namespace, say):
+// calls are made on the caller's own OS thread. Precondition: it has one fiber.
+void offload_here(bool here) noexcept;
+
 SpinLock& offload_lock() noexcept;  // held around fork
 
 // In the child of fork: the pool's threads do not exist here.

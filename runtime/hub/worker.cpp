@@ -425,7 +425,7 @@ void Worker::note_turns(Nanoseconds now) noexcept {
 
 void Worker::hub_main() noexcept {
   for (;;) {
-    if (deserted_) group->leave(*this);
+    if (deserted_ || (group != nullptr && group->is_to_leave(*this))) group->leave(*this);
     if (group != nullptr && group->is_surplus(*this)) {
       rung_ = 0;
       if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);

@@ -172,7 +172,7 @@ Nanoseconds WorkerGroup::begin_sleep(Worker& worker, Nanoseconds timeout) noexce
 
 void WorkerGroup::end_sleep(Worker&) noexcept {
   sleepers_.fetch_sub(1, std::memory_order_relaxed);
-  watchdog_.somebody_woke();
+  if (!withdrawing_.load(std::memory_order_relaxed)) watchdog_.somebody_woke();
 }
 
 WorkerGroup::Situation WorkerGroup::situation_of(Worker& worker) noexcept {
@@ -282,6 +282,7 @@ void WorkerGroup::reset_after_fork() noexcept {
   sleepers_ = 0;
   standing_by_ = 0;
   watched_ = false;
+  withdrawing_ = false;
   growth_lock_.reset_after_fork();
   preempted_lock_.reset_after_fork();
   watchdog_.reset_after_fork();

@@ -70,6 +70,14 @@ class WorkerGroup {
   // For a fiber that has not been started: pins it to a new reserved worker.
   bool bind(Fiber* fiber) noexcept;
 
+  // --- for calls that the Linux kernel takes from a process with one thread only ---
+
+  // The running fiber, the only one that there is, goes on on the first worker, and the other
+  // workers and the watchdog leave; their OS threads have ended a moment later. None is made until
+  // end_withdrawal. False: some have not left.
+  bool withdraw_to_first() noexcept;
+  void end_withdrawal() noexcept { withdrawing_.store(false, std::memory_order_release); }
+
   // --- by anybody ---
 
   // Queues a ready fiber for whichever worker is free first.
@@ -98,8 +106,12 @@ class WorkerGroup {
   void end_sleep(Worker& worker) noexcept;
   void was_rung(Worker& worker) noexcept;
   void leave_hub(Worker& worker) noexcept;
-  // The fiber of a reserved worker has ended: its OS thread does, too.
+  // Leaves the group, and its OS thread ends: the fiber of a reserved worker has ended, or the
+  // group withdraws and it has nothing.
   [[noreturn]] void leave(Worker& worker) noexcept;
+  bool is_to_leave(const Worker& worker) const noexcept {
+    return withdrawing_.load(std::memory_order_acquire) && has_nothing(worker);
+  }
   Deadline nearest_timer() const noexcept;
   // True if a second worker has begun and is not held back.
   bool has_several() const noexcept {
@@ -166,6 +178,7 @@ class WorkerGroup {
   void put_idle(Member* member) noexcept;
   [[noreturn]] void resign(Member& member, Worker& worker) noexcept;
   bool equip(Member& member) noexcept;
+  bool has_nothing(const Worker& worker) const noexcept;
   void add_member(Worker* worker) noexcept;
   bool anything_waits_elsewhere(const Worker& worker) const noexcept;
   void take_injected(Worker& worker) noexcept;
@@ -189,6 +202,7 @@ class WorkerGroup {
   std::atomic<int> sleepers_{0};
   std::atomic<int> standing_by_{0};
   std::atomic<bool> watched_{false};  // somebody watches, or has been rung to
+  std::atomic<bool> withdrawing_{false};
 
   Watchdog watchdog_;
   WakePreemption wake_preemption_;

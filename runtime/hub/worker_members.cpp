@@ -57,6 +57,7 @@ void WorkerGroup::add_member(Worker* worker) noexcept {
 void WorkerGroup::grow(size_t limit) noexcept {
   if (monotonic_now() < grow_again_.load(std::memory_order_relaxed)) return;
   SpinGuard guard(growth_lock_);
+  if (withdrawing_.load(std::memory_order_relaxed)) return;
   const size_t made = made_.load(std::memory_order_relaxed);
   if (made - reserved_.load(std::memory_order_relaxed) >= limit ||
       made >= kMostWorkers + kMostSpares)
@@ -206,6 +207,7 @@ bool WorkerGroup::bind(Fiber* fiber) noexcept {
 }
 
 void WorkerGroup::leave(Worker& worker) noexcept {
+  if (worker.watching_) stop_watching(worker);
   {
     // Nobody makes the workers do anything while this is held.
     SpinGuard guard(growth_lock_);
@@ -216,7 +218,7 @@ void WorkerGroup::leave(Worker& worker) noexcept {
                           std::memory_order_relaxed);
     count_.store(count - 1, std::memory_order_release);
     made_.store(made_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-    reserved_.fetch_sub(1, std::memory_order_relaxed);
+    if (worker.reserved) reserved_.fetch_sub(1, std::memory_order_relaxed);
   }
   tell_kernel_fs_base();
   const uint64_t everything = ~uint64_t{0};
@@ -236,6 +238,43 @@ void WorkerGroup::leave(Worker& worker) noexcept {
   }
   on_worker = false;  // the thread-locals are reused
   end_bare_thread();
+}
+
+bool WorkerGroup::has_nothing(const Worker& worker) const noexcept {
+  return !worker.reserved && &worker != first() && !worker.anything_ready() &&
+         worker.inbox.empty() && worker.timers.nearest() == kForever;
+}
+
+bool WorkerGroup::withdraw_to_first() noexcept {
+  constexpr int kMostLooks = 5000;  // a tenth of a second and more
+  RuntimeSection section;
+  Worker* worker = current_worker_unchecked();
+  if (worker != first()) {
+    Fiber* self = worker->current;
+    const bool was_pinned = std::exchange(self->pinned, true);
+    self->worker = first();
+    self->state.store(FiberState::kYielding, std::memory_order_relaxed);
+    Worker::switch_away(self);
+    self->pinned = was_pinned;
+  }
+  withdrawing_.store(true, std::memory_order_release);
+  Backoff backoff;
+  for (int looks = 0; looks < kMostLooks; ++looks) {
+    // Whoever is told before it sleeps, or before it starts a watchdog, has not heard it: again and
+    // again, until all have left.
+    watchdog_.retire();
+    {
+      SpinGuard guard(growth_lock_);
+      if (made_.load(std::memory_order_relaxed) == 1 && !watchdog_.is_started()) return true;
+      for_each_worker([&](Worker& other) {
+        if (&other == first()) return;
+        other.rung_ = 1;
+        interrupt_call(other.os_tid);
+      });
+    }
+    backoff.yield();
+  }
+  return false;
 }
 
 void WorkerGroup::lock_complete() noexcept {

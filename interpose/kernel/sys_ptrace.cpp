@@ -1,0 +1,41 @@
+// ptrace(2)
+//
+// To the Linux kernel the tracer is a kernel thread: the one that has attached, or that made the
+// child which asks to be traced, and it takes requests from no other. A green thread that attaches
+// gets one of its own, which ends with it, and so does the tracing. A child that asks is traced by
+// the worker that happened to run its parent: requests are made there.
+#include <sys/ptrace.h>
+
+#include <cerrno>
+
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/worker_state.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+bool is_own_thread(int tid) noexcept {
+  rt::SpinGuard guard(threads().lock);
+  return threads().find(tid) != nullptr;
+}
+
+bool exists(int pid) noexcept { return pid > 0 && rt::raw_syscall(SYS_kill, pid, 0) != -ESRCH; }
+
+}  // namespace
+
+long sys_ptrace(Call& call) {
+  const long request = call.arguments[0];
+  const auto pid = static_cast<int>(call.arguments[1]);
+  if (request == PTRACE_TRACEME) return pass(call);
+  const bool attaches = request == PTRACE_ATTACH || request == PTRACE_SEIZE;
+  if (is_own_thread(pid)) return attaches ? -EPERM : -ESRCH;
+  if (attaches) return exists(pid) && !bind_thread() ? -EAGAIN : pass(call);
+  const long result = pass(call);
+  if (result != -ESRCH || !exists(pid)) return result;
+  // Which of them is the tracer, if any is, only the Linux kernel knows.
+  return ask_other_workers(call.number, call.arguments, -ESRCH);
+}
+
+}  // namespace tendril::kernel
