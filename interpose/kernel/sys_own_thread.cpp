@@ -24,12 +24,12 @@
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
-namespace {
-
 // The only green thread of its process, and it has no kernel thread of its own.
 bool is_last_thread() noexcept {
   return threads().count() == 1 && !rt::current_worker_unchecked()->reserved;
 }
+
+namespace {
 
 // A call that every worker may make for itself, to the same effect.
 long do_for_own_thread(const Call& call) noexcept {
@@ -58,6 +58,8 @@ bool becomes_only_kernel_thread() noexcept {
   return false;
 }
 
+}  // namespace
+
 // On the only kernel thread of the process, which /proc/self shows. Afterwards others are made from
 // it, unless the call forbids that: then there can be no second green thread either, as natively.
 long do_on_only_kernel_thread(const Call& call) noexcept {
@@ -77,6 +79,8 @@ long do_on_only_kernel_thread(const Call& call) noexcept {
   workers().end_withdrawal();
   return result;
 }
+
+namespace {
 
 // Whether the Linux kernel would allow it at all: a thread is not bound for nothing.
 long try_aside(const Call& call) noexcept {
@@ -190,7 +194,10 @@ long sys_setns(Call& call) {
   return is_last_thread() ? do_on_only_kernel_thread(call) : try_then_do(call);
 }
 
-long sys_landlock_restrict_self(Call& call) { return try_then_do(call); }
+// Made twice it makes two domains, and from the one nobody traces or signals the other.
+long sys_landlock_restrict_self(Call& call) {
+  return is_last_thread() ? do_on_only_kernel_thread(call) : try_then_do(call);
+}
 
 bool is_of_own_thread(long option, long argument) noexcept {
   constexpr long kAmbientIsSet = 1;

@@ -3,7 +3,8 @@
 // To the Linux kernel the tracer is a kernel thread: the one that has attached, or that made the
 // child which asks to be traced, and it takes requests from no other. A green thread that attaches
 // gets one of its own, which ends with it, and so does the tracing. A child that asks is traced by
-// the worker that happened to run its parent: requests are made there.
+// the worker that happened to run its parent: requests are made there. The last thread of a process
+// goes to the first worker instead: who traces it waits for the process.
 #include <sys/ptrace.h>
 
 #include <cerrno>
@@ -28,10 +29,14 @@ bool exists(int pid) noexcept { return pid > 0 && rt::raw_syscall(SYS_kill, pid,
 long sys_ptrace(Call& call) {
   const long request = call.arguments[0];
   const auto pid = static_cast<int>(call.arguments[1]);
-  if (request == PTRACE_TRACEME) return pass(call);
+  const bool asks = request == PTRACE_TRACEME;
   const bool attaches = request == PTRACE_ATTACH || request == PTRACE_SEIZE;
-  if (is_own_thread(pid)) return attaches ? -EPERM : -ESRCH;
-  if (attaches) return exists(pid) && !bind_thread() ? -EAGAIN : pass(call);
+  if (!asks && is_own_thread(pid)) return attaches ? -EPERM : -ESRCH;
+  if (asks || attaches) {
+    if (attaches && !exists(pid)) return pass(call);
+    if (is_last_thread()) return do_on_only_kernel_thread(call);
+    return bind_thread() ? pass(call) : -EAGAIN;
+  }
   const long result = pass(call);
   if (result != -ESRCH || !exists(pid)) return result;
   // Which of them is the tracer, if any is, only the Linux kernel knows.

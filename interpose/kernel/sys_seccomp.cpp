@@ -17,17 +17,9 @@ namespace tendril::kernel {
 namespace {
 
 // 0 if green threads can live under it, or if the Linux kernel will refuse it.
-long examine(const void* users) noexcept {
-  sock_fprog program;
-  if (copy_in(&program, users) != 0) return -EFAULT;
-  if (program.len == 0 || program.len > BPF_MAXINSNS) return 0;
-  const size_t bytes = program.len * sizeof(sock_filter);
-  auto* instructions = static_cast<sock_filter*>(rt::runtime_allocate(bytes));
-  if (instructions == nullptr) return -ENOMEM;
-  const long error = copy_in_bytes(instructions, program.filter, bytes);
-  const char* forbidden = error == 0 ? forbidden_by_filter(instructions, program.len) : nullptr;
-  rt::runtime_free(instructions);
-  if (error != 0 || forbidden == nullptr) return error;
+long examine(sock_fprog& program) noexcept {
+  const char* forbidden = forbidden_by_filter(program.filter, program.len);
+  if (forbidden == nullptr) return 0;
   Report()
       .text("tendril: the seccomp filter of this program forbids ")
       .text(forbidden)
@@ -63,9 +55,22 @@ long install_for_all(Call& call) noexcept {
   return result;
 }
 
-long install(Call& call, long flags) noexcept {
+// The only thread of a process ends with it; a worker that is killed alone would leave the others.
+void kill_process_instead_of_thread(sock_fprog& program) noexcept {
+  for (unsigned short i = 0; i < program.len; ++i) {
+    sock_filter& instruction = program.filter[i];
+    if (instruction.code == (BPF_RET | BPF_K) &&
+        (instruction.k & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_KILL_THREAD) {
+      instruction.k |= SECCOMP_RET_KILL_PROCESS;
+    }
+  }
+}
+
+long install_filter(Call& call, sock_fprog& program, long flags) noexcept {
+  if (const long error = examine(program); error != 0) return error;
   // All kernel threads of the process, where the program means all its threads.
-  const bool alone = threads().count() == 1 && !rt::current_worker_unchecked()->reserved;
+  const bool alone = is_last_thread();
+  if (alone) kill_process_instead_of_thread(program);
   constexpr long kListener = SECCOMP_FILTER_FLAG_NEW_LISTENER;
   if (alone && (flags & kListener) == 0) flags |= SECCOMP_FILTER_FLAG_TSYNC;
   if ((flags & SECCOMP_FILTER_FLAG_TSYNC) == 0 && !bind_thread()) return -EAGAIN;
@@ -74,9 +79,24 @@ long install(Call& call, long flags) noexcept {
   own.number = SYS_seccomp;
   own.arguments[0] = SECCOMP_SET_MODE_FILTER;
   own.arguments[1] = flags;
+  own.arguments[2] = reinterpret_cast<long>(&program);
   // (With a listener a positive result is that one's descriptor.)
   const bool tells_a_thread = (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0 && (flags & kListener) == 0;
   return tells_a_thread ? install_for_all(own) : pass(own);
+}
+
+long install(Call& call, long flags) noexcept {
+  sock_fprog program;
+  if (copy_in(&program, reinterpret_cast<const void*>(call.arguments[2])) != 0) return -EFAULT;
+  if (program.len == 0 || program.len > BPF_MAXINSNS) return -EINVAL;
+  const size_t bytes = program.len * sizeof(sock_filter);
+  auto* instructions = static_cast<sock_filter*>(rt::runtime_allocate(bytes));
+  if (instructions == nullptr) return -ENOMEM;
+  long result = copy_in_bytes(instructions, program.filter, bytes);
+  program.filter = instructions;
+  if (result == 0) result = install_filter(call, program, flags);
+  rt::runtime_free(instructions);
+  return result;
 }
 
 long refuse_strict_mode() noexcept {
@@ -92,10 +112,8 @@ long sys_seccomp(Call& call) {
   switch (call.arguments[0]) {
     case SECCOMP_SET_MODE_STRICT:
       return refuse_strict_mode();
-    case SECCOMP_SET_MODE_FILTER: {
-      const long error = examine(reinterpret_cast<const void*>(call.arguments[2]));
-      return error != 0 ? error : install(call, call.arguments[1]);
-    }
+    case SECCOMP_SET_MODE_FILTER:
+      return install(call, call.arguments[1]);
     default:
       return pass(call);
   }
@@ -104,8 +122,7 @@ long sys_seccomp(Call& call) {
 long prctl_seccomp(Call& call) {
   if (call.arguments[1] == SECCOMP_MODE_STRICT) return refuse_strict_mode();
   if (call.arguments[1] != SECCOMP_MODE_FILTER) return pass(call);
-  const long error = examine(reinterpret_cast<const void*>(call.arguments[2]));
-  return error != 0 ? error : install(call, 0);
+  return install(call, 0);
 }
 
 }  // namespace tendril::kernel

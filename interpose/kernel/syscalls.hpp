@@ -200,6 +200,8 @@ long sys_setns(Call& call);
 long sys_landlock_restrict_self(Call& call);
 // The running green thread gets an OS thread of its own. False, and a report: there are too many.
 bool bind_thread() noexcept;
+bool is_last_thread() noexcept;
+long do_on_only_kernel_thread(const Call& call) noexcept;
 // Whether a prctl concerns the calling kernel thread alone; and doing it.
 bool is_of_own_thread(long option, long argument) noexcept;
 long prctl_of_own_thread(const Call& call) noexcept;
