@@ -14,6 +14,7 @@
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/fault_report.hpp"
+#include "interpose/trap/hidden_fsgsbase.hpp"
 #include "interpose/trap/moved_frame.hpp"
 #include "interpose/trap/observers.hpp"
 #include "interpose/trap/selector.hpp"
@@ -132,6 +133,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 // thread-locals.
 void on_fault_or_lost_base(int signal, siginfo_t* info, void* context) {
   const bool lost = rt::put_back_fs_base();
+  if (lost) note_lost_base(static_cast<ucontext_t*>(context));
   if (lost && signal == SIGSEGV && info->si_code > 0) return;  // the instruction runs again
   on_fault(signal, info, context);
 }
