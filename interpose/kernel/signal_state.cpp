@@ -13,6 +13,7 @@
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
+#include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/process_wide.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -102,6 +103,7 @@ void take_default_action(int signal) noexcept {
   if (default_action(signal) == DefaultAction::kTerminate) {
     report_seed_of_failure();
     leave_robust_mutexes_to_successor();
+    rt::tell_kernel_fs_base();  // for the core
   }
   KernelAction ours;
   const KernelAction plain{};

@@ -36,7 +36,12 @@ struct WorkerState {
   // The kernel's mask is the program's for now, in an exec: our handlers leave it as it is.
   bool has_program_mask = false;
   stack_t alternate_stack{};  // of this OS thread, for faults
-  int slice_timer = -1;       // ticks for it; -1: none does
+  // Where the FS base was last found lost, and how often there in a row (hidden_fsgsbase.cpp).
+  struct {
+    long rip = 0, rsp = 0;
+    int times = 0;
+  } lost_base;
+  int slice_timer = -1;  // ticks for it; -1: none does
 };
 
 // Posts what has arrived on the calling worker. Runtime code only.

@@ -20,12 +20,13 @@ namespace {
 
 constexpr size_t kMostObjects = 512;
 
-Decoder decoder;
-CodeObject objects[kMostObjects];
+// Every program that is started has these, and few use them: no start may touch their pages.
+constinit Decoder decoder;
+constinit CodeObject objects[kMostObjects];
 size_t object_count = 0;
-CodeObject loader;
+constinit CodeObject loader;
 const char* impossible = nullptr;
-SiteList list;
+constinit SiteList list;
 
 // Objects without a site that could be patched: to decode them takes long, and every child of fork
 // that becomes green would do it again. One that has gone is not struck off: what lies there
@@ -53,7 +54,7 @@ class BarrenObjects {
   size_t next_ = 0;  // the oldest
 };
 
-BarrenObjects barren;
+constinit BarrenObjects barren;
 
 bool is_runtime(const CodeObject& object) noexcept {
   return object.contains(reinterpret_cast<const void*>(tendril_patched_entry)) ||

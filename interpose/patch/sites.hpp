@@ -18,9 +18,9 @@ inline constexpr size_t kMostSites = 1024;  // of one object
 //
 //   before:  | window (>= 5 bytes) | syscall |      after:  | jmp trampoline | nops | syscall |
 struct Site {
-  uint8_t* window;
-  uint8_t* syscall;
-  bool single;  // the window is one instruction: nothing can jump into it
+  uint8_t* window = nullptr;
+  uint8_t* syscall = nullptr;
+  bool single = false;  // the window is one instruction: nothing can jump into it
   // Where in the window a displacement from the instruction pointer lies, counted from the end of
   // the window, which is that of its instruction too; 0 if there is none.
   size_t displacement = 0;

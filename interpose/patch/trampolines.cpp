@@ -26,7 +26,7 @@ struct Slot {
   PatchedObject object;
   std::atomic<bool> alive{false};
 };
-Slot slots[kMostObjects];
+constinit Slot slots[kMostObjects];
 std::atomic<size_t> slot_count{0};
 
 // Memory within reach of a 32-bit displacement from all of an object.

@@ -29,9 +29,9 @@ void drop_trampolines(Trampoline* trampolines, size_t count) noexcept;
 // --- the objects that are patched ---
 
 struct PatchedObject {
-  uintptr_t text_begin, text_end;
-  Trampoline* trampolines;
-  size_t count;
+  uintptr_t text_begin = 0, text_end = 0;
+  Trampoline* trampolines = nullptr;
+  size_t count = 0;
 };
 
 // Room for one more? A process that loads and unloads without end runs out of it at some time:

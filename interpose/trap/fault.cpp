@@ -14,6 +14,7 @@
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/fault_report.hpp"
+#include "interpose/trap/hidden_fsgsbase.hpp"
 #include "interpose/trap/moved_frame.hpp"
 #include "interpose/trap/observers.hpp"
 #include "interpose/trap/selector.hpp"
@@ -72,7 +73,10 @@ void deliver_fault(MovedFrame* fault, long) {
 // Lets the kernel do what it would have done: the instruction runs again and dies of it.
 void die_naturally(int signal) noexcept {
   kernel::report_seed_of_failure();
-  if (rt::current_worker() != nullptr) kernel::leave_robust_mutexes_to_successor();
+  if (rt::current_worker() != nullptr) {
+    kernel::leave_robust_mutexes_to_successor();
+    rt::tell_kernel_fs_base();  // for the core
+  }
   const kernel::KernelAction plain{};
   rt::raw_syscall(SYS_rt_sigaction, signal, &plain, nullptr, 8);
 }
@@ -129,6 +133,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 // thread-locals.
 void on_fault_or_lost_base(int signal, siginfo_t* info, void* context) {
   const bool lost = rt::put_back_fs_base();
+  if (lost) note_lost_base(static_cast<ucontext_t*>(context));
   if (lost && signal == SIGSEGV && info->si_code > 0) return;  // the instruction runs again
   on_fault(signal, info, context);
 }

@@ -1,11 +1,15 @@
 #include "interpose/trap/hidden_fsgsbase.hpp"
 
+#include <fcntl.h>
 #include <sys/ucontext.h>
 
 #include <csignal>
 
 #include "interpose/kernel/signal_queue.hpp"
 #include "interpose/kernel/signal_state.hpp"
+#include "interpose/kernel/worker_state.hpp"
+#include "interpose/trap/selector.hpp"
+#include "runtime/hub/worker.hpp"
 #include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/syscall.hpp"
 #include "runtime/platform/thread_registers.hpp"
@@ -41,7 +45,38 @@ bool can_read_fs_base() noexcept {
   return base == rt::get_fs_base();
 }
 
+// "TracerPid:\t0" in /proc/self/status, which has a hundred bytes or two before it.
+bool is_traced() noexcept {
+  char text[512];
+  const long fd = rt::raw_syscall(SYS_open, "/proc/self/status", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const long length = rt::raw_syscall(SYS_read, fd, text, sizeof text);
+  rt::raw_syscall(SYS_close, fd);
+  constexpr char kKey[] = "TracerPid:\t";
+  constexpr long kKeyLength = sizeof kKey - 1;
+  for (long at = 0; at + kKeyLength < length; ++at) {
+    if (__builtin_memcmp(text + at, kKey, kKeyLength) == 0) return text[at + kKeyLength] != '0';
+  }
+  return false;
+}
+
 }  // namespace
+
+void note_lost_base(const ucontext_t* frame) noexcept {
+  constexpr int kOften = 8;
+  auto& last = kernel::state_of(rt::current_worker_unchecked())->lost_base;
+  const greg_t* registers = frame->uc_mcontext.gregs;
+  const bool again = last.rip == registers[REG_RIP] && last.rsp == registers[REG_RSP];
+  last = {registers[REG_RIP], registers[REG_RSP], again ? last.times + 1 : 0};
+  if (last.times < kOften) return;
+  last.times = 0;
+  if (!is_traced()) return;
+  const bool was_in_runtime = in_runtime();
+  enter_runtime();
+  rt::fsgsbase_usable = false;
+  rt::set_fs_base_by_kernel(rt::current_worker_unchecked()->current->fs_base);
+  if (!was_in_runtime) leave_runtime();
+}
 
 void look_for_hidden_fsgsbase(uintptr_t hub_fs_base) noexcept {
   if (rt::has_fsgsbase() || rt::kernel_forgets_fs_base || !can_read_fs_base()) return;

@@ -30,7 +30,7 @@ void tell_kernel_fs_base() noexcept {
 }
 
 void withdraw_fs_base() noexcept {
-  if (!kernel_forgets_fs_base) return;
+  if (!kernel_forgets_fs_base || !fsgsbase_usable) return;
   const uintptr_t base = get_fs_base();
   set_fs_base_by_kernel(kUnreachableFsBase);
   set_fs_base(base);

@@ -35,7 +35,8 @@ extern bool kernel_forgets_fs_base;
 bool make_unreachable_fs_base(uintptr_t fs_base) noexcept;
 
 // Tells the kernel the caller's base, or lets it go again. On a worker; the first with SIGSEGV not
-// blocked, after the second it must not be. Nothing where the kernel does not forget.
+// blocked, after the second it must not be. Nothing where the kernel does not forget; nor the
+// second once switches go by the kernel after all (fsgsbase_usable).
 void tell_kernel_fs_base() noexcept;
 void withdraw_fs_base() noexcept;
 

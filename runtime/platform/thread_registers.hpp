@@ -26,7 +26,7 @@ void set_fs_base_by_kernel(uintptr_t base) noexcept;
 void set_gs_base(uintptr_t base) noexcept;
 uintptr_t get_fs_base() noexcept;
 
-extern bool fsgsbase_usable;  // set once, before any worker is made
+extern bool fsgsbase_usable;  // whether switches write the FS base themselves
 
 inline void set_fs_base(uintptr_t base) noexcept {
   if (__builtin_expect(fsgsbase_usable, true)) {

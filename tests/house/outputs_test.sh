@@ -13,6 +13,14 @@ for library in core interpose; do
   [[ $needed == *libc.so* ]] || { echo "what libtendril-$library.so needs cannot be read: $needed"; exit 1; }
   [[ $needed != *libstdc++* && $needed != *libgcc_s* ]] || { echo "libtendril-$library.so needs $needed"; exit 1; }
 done
+# And next to nothing is done when they are loaded: every program that is started pays for it, in page faults above all.
+for library in core interpose; do
+  constructors=$(nm "$build/lib/libtendril-$library.so" | sed -n 's/.* t _GLOBAL__sub_I_//p')
+  for constructor in $constructors; do
+    [[ $constructor =~ ^(process|thread_registers)\.cpp$ ]] ||
+      { echo "libtendril-$library.so has a static initialiser: $constructor"; exit 1; }
+  done
+done
 # An empty entry would be the current folder, whatever that is.
 for file in "$build/bin/tendril" "$build"/lib/libtendril*.so; do
   path=$(readelf -dW "$file" | sed -n 's/.*(RUNPATH).*\[\(.*\)\]/\1/p')
