@@ -117,16 +117,7 @@ long FutexTable::wait_requeue_pi(uint32_t* word, bool is_private, uint32_t expec
   waiter.kind = FutexWaiterKind::kForRequeue;
   waiter.tid = tid;
   waiter.lock_key = futex_key(lock, is_private);
-  FutexBucket& bucket = bucket_of(waiter.key);
-  waiter.bucket = &bucket;
-  {
-    rt::SpinGuard guard(bucket.lock);
-    uint32_t value;
-    if (tendril_user_load32(word, &value) != 0) return -EFAULT;
-    if (value != expected) return -EAGAIN;
-    waiter.token = rt::begin_wait(rt::WaitKind::kFutex, word);
-    bucket.waiters.push_back(&waiter);
-  }
+  if (const long error = queue_if_equal(waiter, word, expected); error != 0) return error;
   const long result = park_on(waiter, deadline);
   // The wait on the word is over: it cannot be begun again.
   return result == -EINTR && waiter.kind == FutexWaiterKind::kLock ? -EAGAIN : result;
@@ -191,12 +182,8 @@ long FutexTable::requeue_pi(uint32_t* word, uint32_t* lock, bool is_private, uin
     FutexWaiter* next = source.waiters.after(waiter);
     if (waiter->key == from) {
       if (!fits(*waiter)) return -EINVAL;
-      source.waiters.remove(waiter);
-      waiter->key = to;
       waiter->kind = FutexWaiterKind::kLock;
-      waiter->token.fiber->wait_object = lock;
-      std::atomic_ref(waiter->bucket).store(&destination, std::memory_order_release);
-      destination.waiters.push_back(waiter);
+      move_to(*waiter, source, destination, to, lock);
       ++moved;
     }
     waiter = next;

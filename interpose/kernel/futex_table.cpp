@@ -59,6 +59,30 @@ int32_t sign_extended(uint32_t field) noexcept { return static_cast<int32_t>(fie
 
 FutexTable& futexes() noexcept { return rt::MadeAtFirstUse<FutexTable>::get(); }
 
+// Begins the wait of a waiter that has its key: 0. -EAGAIN if the word holds something else, or
+// -EFAULT: nothing has begun.
+long FutexTable::queue_if_equal(FutexWaiter& waiter, uint32_t* word, uint32_t expected) noexcept {
+  FutexBucket& bucket = bucket_of(waiter.key);
+  waiter.bucket = &bucket;
+  rt::SpinGuard guard(bucket.lock);
+  uint32_t value;
+  if (tendril_user_load32(word, &value) != 0) return -EFAULT;
+  if (value != expected) return -EAGAIN;
+  waiter.token = rt::begin_wait(rt::WaitKind::kFutex, word);
+  bucket.waiters.push_back(&waiter);
+  return 0;
+}
+
+// Precondition: the locks of both buckets.
+void FutexTable::move_to(FutexWaiter& waiter, FutexBucket& source, FutexBucket& destination,
+                         uintptr_t key, const uint32_t* word) noexcept {
+  source.waiters.remove(&waiter);
+  waiter.key = key;
+  waiter.token.fiber->wait_object = word;
+  std::atomic_ref(waiter.bucket).store(&destination, std::memory_order_release);
+  destination.waiters.push_back(&waiter);
+}
+
 // Precondition: the waiter is queued, its wait open.
 long FutexTable::park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept {
   const rt::WakeReason reason = rt::park(deadline);
@@ -71,17 +95,8 @@ long FutexTable::wait(uint32_t* word, bool is_private, uint32_t expected, uint32
   FutexWaiter waiter;
   waiter.key = futex_key(word, is_private);
   waiter.bitset = bitset;
-  FutexBucket& bucket = bucket_of(waiter.key);
-  waiter.bucket = &bucket;
-  {
-    rt::SpinGuard guard(bucket.lock);
-    uint32_t value;
-    if (tendril_user_load32(word, &value) != 0) return -EFAULT;
-    if (value != expected) return -EAGAIN;
-    waiter.token = rt::begin_wait(rt::WaitKind::kFutex, word);
-    bucket.waiters.push_back(&waiter);
-  }
-  return park_on(waiter, deadline);
+  const long error = queue_if_equal(waiter, word, expected);
+  return error != 0 ? error : park_on(waiter, deadline);
 }
 
 long FutexTable::wait_any(const FutexAlternative* words, size_t count, FutexWaiter* places,
@@ -144,11 +159,7 @@ long FutexTable::requeue(uint32_t* word, uint32_t* target, bool is_private, int 
     FutexWaiter* next = source.waiters.after(waiter);
     if (waiter->key == from && waiter->kind != FutexWaiterKind::kPlain) return -EINVAL;
     if (waiter->key == from && from != to) {
-      source.waiters.remove(waiter);
-      waiter->key = to;
-      waiter->token.fiber->wait_object = target;
-      std::atomic_ref(waiter->bucket).store(&destination, std::memory_order_release);
-      destination.waiters.push_back(waiter);
+      move_to(*waiter, source, destination, to, target);
       ++moved;
     }
     waiter = next;

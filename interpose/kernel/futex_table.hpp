@@ -129,6 +129,9 @@ class FutexTable {
   static long hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t marks) noexcept;
   static long give_or_mark_pi(FutexBucket& source, FutexBucket& destination, uint32_t* lock,
                               FutexWaiter& first, bool others_follow) noexcept;
+  long queue_if_equal(FutexWaiter& waiter, uint32_t* word, uint32_t expected) noexcept;
+  static void move_to(FutexWaiter& waiter, FutexBucket& source, FutexBucket& destination,
+                      uintptr_t key, const uint32_t* word) noexcept;
   static long park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept;
 
   FutexBucket buckets_[4096];

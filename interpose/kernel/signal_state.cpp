@@ -100,7 +100,8 @@ DefaultAction default_action(int signal) noexcept {
 }
 
 void take_default_action(int signal) noexcept {
-  if (default_action(signal) == DefaultAction::kTerminate) {
+  const bool terminates = default_action(signal) == DefaultAction::kTerminate;
+  if (terminates) {
     report_seed_of_failure();
     leave_robust_mutexes_to_successor();
     rt::tell_kernel_fs_base();  // for the core
@@ -112,9 +113,10 @@ void take_default_action(int signal) noexcept {
   uint64_t old_mask = 0;
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &unblock, &old_mask, kSetSize);
   rt::raw_syscall(SYS_tgkill, rt::raw_syscall(SYS_getpid), rt::raw_syscall(SYS_gettid), signal);
-  // Only a stop comes back.
+  // A stop comes back, and the init process of a PID namespace, which the kernel lets live.
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask, nullptr, kSetSize);
   kernel_sigaction(signal, &ours, nullptr);
+  if (terminates) rt::withdraw_fs_base();
 }
 
 // What the kernel must do for a signal, given what the program wants: nothing for ignored ones (so

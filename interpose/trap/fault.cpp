@@ -73,10 +73,7 @@ void deliver_fault(MovedFrame* fault, long) {
 // Lets the kernel do what it would have done: the instruction runs again and dies of it.
 void die_naturally(int signal) noexcept {
   kernel::report_seed_of_failure();
-  if (rt::current_worker() != nullptr) {
-    kernel::leave_robust_mutexes_to_successor();
-    rt::tell_kernel_fs_base();  // for the core
-  }
+  if (rt::current_worker() != nullptr) kernel::leave_robust_mutexes_to_successor();
   const kernel::KernelAction plain{};
   rt::raw_syscall(SYS_rt_sigaction, signal, &plain, nullptr, 8);
 }

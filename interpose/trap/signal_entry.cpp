@@ -22,6 +22,7 @@ namespace tendril::trap {
 namespace {
 
 constexpr unsigned long kSaRestorer = 0x04000000;
+
 // An OS thread that is no worker (one that a library made behind our back): passes the signal on to
 // one that is.
 int forward_target = 0;

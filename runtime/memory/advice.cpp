@@ -1,6 +1,5 @@
 #include "runtime/memory/advice.hpp"
 
-#include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
@@ -10,10 +9,6 @@
 #include <cerrno>
 
 #include "runtime/platform/syscall.hpp"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23  // Linux 5.14
-#endif
 
 namespace tendril::rt {
 namespace {
