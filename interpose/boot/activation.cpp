@@ -237,7 +237,7 @@ bool activate() noexcept {
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
   if (worker == nullptr) give_up("no worker", error);
   rt::begin_cpu_account(*worker, *fiber);
-  trap::install();
+  trap::install(slice_microseconds());
   rt::set_interrupt_signal(kKickSignal);  // which the watchdog, started now, is to let through
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);
   rt::process().add_fiber(fiber);

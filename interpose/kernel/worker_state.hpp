@@ -42,6 +42,7 @@ struct WorkerState {
     int times = 0;
   } lost_base;
   int slice_timer = -1;  // ticks for it; -1: none does
+  rt::Nanoseconds slice_tick = 0;
 };
 
 // Posts what has arrived on the calling worker. Runtime code only.

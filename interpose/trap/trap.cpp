@@ -23,6 +23,7 @@
 #include "interpose/trap/selector.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/process.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/memory/reserve.hpp"
 #include "runtime/platform/forgotten_fs_base.hpp"
@@ -198,8 +199,9 @@ void on_kick(int, siginfo_t* info, void* context) {
   leave_runtime();
 }
 
-// Short slices (for tests) end by one tick, need a clock that is finer than the kernel's tick, and
-// tick while the worker sleeps as well.
+// Short slices (for tests) end by one tick, and need a clock that is finer than the kernel's tick:
+// one that goes on while the worker sleeps, so it is stopped meanwhile. It would wake the sleeper,
+// and a wake-up that the runtime has lost would go unseen.
 bool are_short(int slice_microseconds) noexcept {
   constexpr int kFinestCpuTick = 4000;
   return slice_microseconds < kFinestCpuTick;
@@ -218,13 +220,27 @@ bool make_slice_timer(int microseconds, int* made) noexcept {
   return true;
 }
 
-// Two ticks of CPU time to a slice.
-void start_slices(rt::Worker* worker, int timer, int microseconds) noexcept {
-  worker->ticks_per_slice = are_short(microseconds) ? 1 : 2;
-  const timespec tick =
-      rt::to_timespec(microseconds * rt::Nanoseconds{1000} / worker->ticks_per_slice);
+// Every so many nanoseconds; 0: no more.
+void set_tick(const kernel::WorkerState& state, rt::Nanoseconds length) noexcept {
+  const timespec tick = rt::to_timespec(length);
   const itimerspec period{tick, tick};
-  rt::raw_syscall(SYS_timer_settime, timer, 0, &period, nullptr);
+  rt::raw_syscall(SYS_timer_settime, state.slice_timer, 0, &period, nullptr);
+}
+
+void stop_ticks(rt::Worker* worker) noexcept {
+  if (const auto* state = kernel::state_of(worker); state != nullptr) set_tick(*state, 0);
+}
+
+void go_on_with_ticks(rt::Worker* worker) noexcept {
+  const auto* state = kernel::state_of(worker);
+  if (state != nullptr) set_tick(*state, state->slice_tick);
+}
+
+// Two ticks of CPU time to a slice.
+void start_slices(rt::Worker* worker, kernel::WorkerState* state, int microseconds) noexcept {
+  worker->ticks_per_slice = are_short(microseconds) ? 1 : 2;
+  state->slice_tick = microseconds * rt::Nanoseconds{1000} / worker->ticks_per_slice;
+  set_tick(*state, state->slice_tick);
 }
 
 void install(int signal, void (*handler)(int, siginfo_t*, void*), uint64_t mask,
@@ -255,7 +271,11 @@ bool is_available() noexcept {
   return true;
 }
 
-void install() noexcept {
+void install(int slice_microseconds) noexcept {
+  if (slice_microseconds != 0 && are_short(slice_microseconds)) {
+    rt::process().hooks.on_sleep = stop_ticks;
+    rt::process().hooks.on_wake = go_on_with_ticks;
+  }
   install(SIGSYS, on_system_call, 0, 0);
   install(kernel::kKickSignal, on_kick, ~kernel::kFaults, SA_ONSTACK);
 }
@@ -291,7 +311,7 @@ bool arm(rt::Worker* worker, kernel::WorkerState* state, int slice_microseconds)
     return false;
   }
   rt::raw_syscall(SYS_sigaltstack, &state->alternate_stack, nullptr);
-  if (state->slice_timer >= 0) start_slices(worker, state->slice_timer, slice_microseconds);
+  if (state->slice_timer >= 0) start_slices(worker, state, slice_microseconds);
   set_kernel_mask(mask);
   rt::withdraw_fs_base();
   return true;

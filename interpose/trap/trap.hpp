@@ -13,8 +13,8 @@ namespace tendril::trap {
 // True if the kernel has Syscall User Dispatch (5.11).
 bool is_available() noexcept;
 
-// Process-wide: installs the SIGSYS and kick handlers.
-void install() noexcept;
+// Process-wide, before any OS thread is armed: installs the SIGSYS and kick handlers.
+void install(int slice_microseconds) noexcept;
 
 // What this OS thread needs to be armed: memory, and a timer for the time slices of its green
 // threads (0: none). Null, and nothing made, when there is none to be had.

@@ -32,6 +32,9 @@ struct ProcessHooks {
   // waited for, or to stand by. It is entered among the sleepers: who rings for it meanwhile is
   // heard afterwards.
   void (*on_standstill)(Worker* worker) = nullptr;
+  // On the hub, around a sleep in the kernel: what interrupts a worker that runs lets it sleep.
+  void (*on_sleep)(Worker* worker) = nullptr;
+  void (*on_wake)(Worker* worker) = nullptr;
   // In the child of fork, for each fiber, before they are all forgotten.
   void (*on_forgotten_after_fork)(Fiber* fiber) = nullptr;
 };
@@ -81,5 +84,22 @@ class Process {
 };
 
 Process& process() noexcept;
+
+// Lasts as long as a worker sleeps in the kernel. Null: it only looks.
+class SleepNotice {
+ public:
+  explicit SleepNotice(Worker* worker) noexcept
+      : worker_(process().hooks.on_sleep != nullptr ? worker : nullptr) {
+    if (worker_ != nullptr) process().hooks.on_sleep(worker_);
+  }
+  ~SleepNotice() {
+    if (worker_ != nullptr) process().hooks.on_wake(worker_);
+  }
+  SleepNotice(const SleepNotice&) = delete;
+  SleepNotice& operator=(const SleepNotice&) = delete;
+
+ private:
+  Worker* worker_;
+};
 
 }  // namespace tendril::rt

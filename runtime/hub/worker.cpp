@@ -389,10 +389,13 @@ void Worker::hub_turn() noexcept {
     if (timeout != 0) ++stats.hub_sleeps;
   }
   Poller::Outcome outcome;
-  if (reserved) {
-    sleep_alone(timeout);
-  } else {
-    outcome = poller->poll(&rung_, timeout);
+  {
+    const SleepNotice notice(timeout != 0 ? this : nullptr);
+    if (reserved) {
+      sleep_alone(timeout);
+    } else {
+      outcome = poller->poll(&rung_, timeout);
+    }
   }
   if (sleeps) {
     sleeping_.store(false, std::memory_order_relaxed);

@@ -241,6 +241,7 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
                                held_back ? reinterpret_cast<long>(&limit) : 0,
                                0,
                                0};
+    const SleepNotice notice(&worker);
     interruptible_call(&worker.rung_, SYS_futex, arguments);
     if (held_back) convoy_.look(monotonic_now());
   }
