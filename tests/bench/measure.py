@@ -35,6 +35,11 @@ class Programs:
         program = self.bench / name
         return [str(program), *arguments] if os.access(program, os.X_OK) else None
 
+    def with_variable(self, assignment, name, *arguments):
+        command = self.native(name, *arguments)
+        # env becomes the program: its process id stays.
+        return command and ["/usr/bin/env", assignment, *command]
+
     def green(self, name, *arguments):
         command = self.native(name, *arguments)
         return command and self.under_tendril(command, workers=1)
