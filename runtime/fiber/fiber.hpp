@@ -47,8 +47,14 @@ struct alignas(64) Fiber : Context, ListLink {  // ListLink: the process's list 
   Worker* worker = nullptr;
   std::atomic<uint64_t> wait_word{wait_word::pack(0, WakeReason::kNotWaiting)};
   Relaxed<const void*> wait_object{nullptr};  // what it waits on: an fd, an address
-  void* owner = nullptr;                      // interposition: the green thread's Thread
-  Timer timer;                                // deadline of the open wait
+  // A transfer that the Linux kernel makes for it, see TransferRing; its worker's.
+  struct Transfer {
+    int32_t result = 0;
+    bool under_way = false;
+    bool more = false;
+  } transfer;
+  void* owner = nullptr;  // interposition: the green thread's Thread
+  Timer timer;            // deadline of the open wait
 
   // --- life ---
   Stack stack;  // empty: not ours (an OS thread's, or one that glibc mapped)

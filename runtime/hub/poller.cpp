@@ -227,6 +227,28 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
   return reason;
 }
 
+bool Poller::begin_transfer(int fd, FdState& s, uint32_t generation, Waiter& waiter) noexcept {
+  SpinGuard guard(s.lock);
+  if (s.generation != generation) return false;
+  // What the ring waits for the set would tell as well, to nobody.
+  if (s.registered && !s.polled && s.waiting[0].load(std::memory_order_relaxed) == 0 &&
+      s.waiting[1].load(std::memory_order_relaxed) == 0) {
+    epoll_event unused{};
+    raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_DEL, fd, &unused);
+    s.registered = s.armed = false;
+  }
+  s.transfers.push_back(&waiter);
+  waiters_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void Poller::end_transfer(FdState& s, Waiter& waiter) noexcept {
+  SpinGuard guard(s.lock);
+  if (!waiter.linked()) return;
+  IntrusiveList<Waiter>::remove(&waiter);
+  waiters_.fetch_sub(1, std::memory_order_relaxed);
+}
+
 // Other streams end a read before something special, as a Unix socket before descriptors.
 FdState::Rest Poller::ask_rest(int fd, FdState& s, uint32_t generation) noexcept {
   RuntimeSection section;
@@ -312,6 +334,7 @@ uint32_t Poller::forget_locked(int fd, FdState& s) noexcept {
   s.on_demand = false;
   s.trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
   s.rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
+  s.transfers_as.store(FdState::Transfers::kUnknown, std::memory_order_relaxed);
   s.facts.store(0, std::memory_order_relaxed);
   for (int side = 0; side < 2; ++side) {
     s.drained[side].store(0, std::memory_order_relaxed);
@@ -322,6 +345,10 @@ uint32_t Poller::forget_locked(int fd, FdState& s) noexcept {
     wake(waiter->token, WakeReason::kClosed);
   }
   s.polled = false;
+  while (Waiter* waiter = s.transfers.pop_front()) {
+    waiters_.fetch_sub(1, std::memory_order_relaxed);
+    wake(waiter->token, WakeReason::kClosed);
+  }
   return ++s.generation;
 }
 
@@ -354,6 +381,7 @@ void Poller::begin_anew(int fd) noexcept {
     s->on_demand = false;
     s->trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
     s->rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
+    s->transfers_as.store(FdState::Transfers::kUnknown, std::memory_order_relaxed);
     s->drained[0].store(0, std::memory_order_relaxed);
     s->drained[1].store(0, std::memory_order_relaxed);
     ++s->generation;
@@ -446,6 +474,7 @@ Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeou
                              0,           0};
   const long count = interruptible_call(interrupted, SYS_epoll_pwait2, arguments);
   Outcome outcome;
+  outcome.events = count > 0 ? count : 0;
   for (long i = 0; i < count; ++i) {
     prefetch_for(events, count, i);
     const uint64_t data = events[i].data.u64;

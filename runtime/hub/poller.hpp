@@ -57,6 +57,9 @@ struct alignas(64) FdState {
   // See SoleTry.
   enum class Trying : uint8_t { kNobody, kOne, kOneAndAnotherWaits };
   std::atomic<Trying> trying{Trying::kNobody};
+  // Whether transfers may be left to a TransferRing; a hint.
+  enum class Transfers : uint8_t { kUnknown, kBySocketCalls, kUnfit };
+  std::atomic<Transfers> transfers_as{Transfers::kUnknown};
   uint32_t generation = 0;                    // guarded by lock; read without it as a hint
   std::atomic<uint32_t> edges[2] = {0, 0};    // written under lock
   std::atomic<uint32_t> waiting[2] = {0, 0};  // who waits to transfer, in all; written under lock
@@ -69,6 +72,7 @@ struct alignas(64) FdState {
 
   IntrusiveList<Waiter> queue[2];     // guarded by lock
   IntrusiveList<PollWaiter> pollers;  // guarded by lock
+  IntrusiveList<Waiter> transfers;    // under way in a TransferRing; guarded by lock
 };
 static_assert(offsetof(FdState, first) + sizeof(WaitToken) == 64);
 
@@ -113,6 +117,9 @@ class Poller {
     if (rest == FdState::Rest::kNotAsked) rest = ask_rest(fd, s, generation);
     if (rest == FdState::Rest::kNothing) note_drained(s, Direction::kRead, seen);
   }
+  static void note_some_left(FdState& s) noexcept {
+    s.drained[static_cast<int>(Direction::kRead)].store(0, std::memory_order_relaxed);
+  }
   // False if a try may have said EAGAIN though there is something: before an urgent mark, Linux
   // says so of a socket while a signal is pending, and no edge follows.
   static bool is_nothing_there(int fd, const FdState& s, Direction d) noexcept {
@@ -137,6 +144,11 @@ class Poller {
   void pass_on(FdState& s, Direction d) noexcept {
     if (s.waiting[static_cast<int>(d)].load(std::memory_order_relaxed) != 0) wake_next(s, d);
   }
+
+  // A transfer of the Linux kernel's own begins, see TransferRing: its wait ends with kClosed when
+  // the descriptor is forgotten. False if that has happened: the generation is another.
+  bool begin_transfer(int fd, FdState& s, uint32_t generation, Waiter& waiter) noexcept;
+  void end_transfer(FdState& s, Waiter& waiter) noexcept;
 
   // Ends a SoleTry that others could not make meanwhile: one of them tries now.
   void let_try(FdState& s, Direction d) noexcept;
@@ -169,6 +181,7 @@ class Poller {
   struct Outcome {
     bool loop_has_work = false;  // the libuv loop has something to do
     bool rung = false;
+    long events = 0;  // how many, of any kind
   };
   Outcome poll(const volatile int* interrupted, Nanoseconds timeout) noexcept;
 

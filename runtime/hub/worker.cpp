@@ -9,6 +9,7 @@
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/switch_duties.hpp"
+#include "runtime/hub/transfer_ring.hpp"
 #include "runtime/hub/worker_group.hpp"
 #include "runtime/platform/protection_keys.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -394,7 +395,8 @@ void Worker::hub_turn() noexcept {
     if (reserved) {
       sleep_alone(timeout);
     } else {
-      outcome = poller->poll(&rung_, timeout);
+      outcome =
+          transfers != nullptr ? transfers->poll(&rung_, timeout) : poller->poll(&rung_, timeout);
     }
   }
   if (sleeps) {
@@ -464,6 +466,7 @@ void Worker::forget_after_fork() noexcept {
   queue_lock_.reset_after_fork();
   inbox.clear();
   timers.clear_after_fork();
+  if (transfers != nullptr) transfers = TransferRing::replace_after_fork(transfers, *poller);
   // uv handles of the parent stay the program's to close; a new loop is made on demand.
   loop_ = nullptr;
   stats = {};

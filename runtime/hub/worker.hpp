@@ -31,6 +31,7 @@ namespace tendril::rt {
 
 class Poller;
 class StackPool;
+class TransferRing;
 class WorkerGroup;
 
 // Counters for --stats; each written by its own worker only.
@@ -83,6 +84,7 @@ class Worker {
   // Alone, and other threads pass a fence when it asks them to (see park.cpp): its fibers wait
   // without atomic read-modify-writes. Written before it runs anything.
   bool waits_plainly = false;
+  TransferRing* transfers = nullptr;  // who makes its fibers' transfers, if not they themselves
   WorkerStats stats;
   CpuAccount cpu_account;
   FibersAlone fibers;  // empty in a group
@@ -197,6 +199,9 @@ class Worker {
   void interrupt_hog(Preemption why) noexcept;
   // A hint.
   bool anything_woken() const noexcept { return woken_.seems_filled(); }
+
+  // The hub has been round within the time that it is due in.
+  bool hub_is_near() const noexcept { return cycle_count() - last_hub_cycles_ < kCyclesPerHubTurn; }
 
   // The embedded libuv loop, made at first use. Own thread only. Null when out of descriptors.
   uv_loop_s* loop() noexcept;

@@ -4,6 +4,7 @@
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/hub/transfer_ring.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/memory/stack_pool.hpp"
@@ -72,6 +73,7 @@ Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t 
   worker->os_tid = static_cast<int>(raw_syscall(SYS_gettid));
   // With a control block for the hub it is about to be the first of a group.
   worker->waits_plainly = shared_poller == nullptr && hub_fs_base == 0 && can_fence_all_threads();
+  if (worker->waits_plainly) worker->transfers = TransferRing::create_if_wanted(*worker->poller);
   worker->root = root;
   worker->current = root;
   root->worker = worker;
@@ -106,6 +108,8 @@ void Worker::release_this_thread() noexcept {
   require(!worker->anything_ready() && worker->inbox.empty() && worker->timers.size() == 0,
           "a worker is released while it has work");
   worker->close_loop();
+  if (worker->transfers != nullptr) TransferRing::destroy(worker->transfers);
+  worker->transfers = nullptr;
   on_worker = false;
   set_gs_base(0);
   retire_context(worker->hub);

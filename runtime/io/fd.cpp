@@ -24,9 +24,18 @@ long poll_then(int fd, Direction direction, Call&& call) noexcept {
   return is_ready_now(fd, direction) ? call() : -EAGAIN;
 }
 
-long try_read(int fd, void* buffer, size_t bytes) noexcept {
+// What a socket's own call has said tells whether it is one.
+long note_socket(rt::FdState& state, long result) noexcept {
+  using Transfers = rt::FdState::Transfers;
+  if (state.transfers_as.load(std::memory_order_relaxed) == Transfers::kUnknown) {
+    state.transfers_as.store(Transfers::kBySocketCalls, std::memory_order_relaxed);
+  }
+  return result;
+}
+
+long try_read(int fd, rt::FdState& state, void* buffer, size_t bytes) noexcept {
   long result = raw_syscall(SYS_recvfrom, fd, buffer, bytes, MSG_DONTWAIT, nullptr, nullptr);
-  if (result != -ENOTSOCK) return result;
+  if (result != -ENOTSOCK) return note_socket(state, result);
   const iovec vector{buffer, bytes};
   result = raw_syscall(SYS_preadv2, fd, &vector, 1, -1L, -1L, RWF_NOWAIT);
   if (result != -EOPNOTSUPP) return result;
@@ -50,9 +59,9 @@ long without_sigpipe(Call&& call) noexcept {
   return result;
 }
 
-long try_write(int fd, const void* buffer, size_t bytes) noexcept {
+long try_write(int fd, rt::FdState& state, const void* buffer, size_t bytes) noexcept {
   long result = raw_syscall(SYS_sendto, fd, buffer, bytes, MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, 0);
-  if (result != -ENOTSOCK) return result;
+  if (result != -ENOTSOCK) return note_socket(state, result);
   const iovec vector{const_cast<void*>(buffer), bytes};
   result = without_sigpipe(
       [&] { return raw_syscall(SYS_pwritev2, fd, &vector, 1, -1L, -1L, RWF_NOWAIT); });
@@ -116,8 +125,12 @@ class Remaining {
 
 size_t read(int fd, void* buffer, size_t bytes, Duration timeout) {
   return static_cast<size_t>(retry(
-      fd, Direction::kRead, timeout, "read", [&] { return try_read(fd, buffer, bytes); },
-      [&] { return raw_syscall(SYS_read, fd, buffer, bytes); }, bytes));
+      fd, Direction::kRead, timeout, "read",
+      [&](rt::FdState& state) { return try_read(fd, state, buffer, bytes); },
+      [&] { return raw_syscall(SYS_read, fd, buffer, bytes); }, bytes,
+      [&](rt::TransferRing& ring, rt::FdState& state, uint32_t generation, rt::Deadline deadline) {
+        return ring.receive(fd, state, generation, buffer, bytes, deadline);
+      }));
 }
 
 size_t read_all(int fd, void* buffer, size_t bytes, Duration timeout) {
@@ -133,8 +146,12 @@ size_t read_all(int fd, void* buffer, size_t bytes, Duration timeout) {
 
 size_t write(int fd, const void* buffer, size_t bytes, Duration timeout) {
   return static_cast<size_t>(retry(
-      fd, Direction::kWrite, timeout, "write", [&] { return try_write(fd, buffer, bytes); },
-      [&] { return raw_syscall(SYS_write, fd, buffer, bytes); }));
+      fd, Direction::kWrite, timeout, "write",
+      [&](rt::FdState& state) { return try_write(fd, state, buffer, bytes); },
+      [&] { return raw_syscall(SYS_write, fd, buffer, bytes); }, 0,
+      [&](rt::TransferRing& ring, rt::FdState& state, uint32_t generation, rt::Deadline deadline) {
+        return ring.send(fd, state, generation, buffer, bytes, deadline);
+      }));
 }
 
 void write_all(int fd, const void* buffer, size_t bytes, Duration timeout) {
