@@ -1,4 +1,5 @@
 // What becomes of fibers in the child of fork.
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -218,4 +219,37 @@ TEST_CASE("the fibers of other threads are not in the child, nor do they hide a 
         }) == 0);
   stop.set();
   other.join();
+}
+
+TEST_CASE(
+    "the child reads and writes sockets of its own, and what the parent waits for is the "
+    "parent's") {
+  Clean clean;
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  const auto read_some = [](int fd) {
+    char buffer[16];
+    return std::string(buffer, tendril::io::read(fd, buffer, sizeof buffer));
+  };
+  const auto exchange = [&](int from, int to) {
+    auto reader = tendril::spawn([&] { return read_some(to); });
+    tendril::sleep(1ms);
+    tendril::io::write_all(from, "text", 4);
+    return reader.get() == "text";
+  };
+  CHECK(exchange(ends[0], ends[1]));
+  CHECK(exchange(ends[1], ends[0]));
+  auto reader = tendril::spawn([&] { return read_some(ends[0]); });
+  tendril::sleep(1ms);
+  CHECK(in_child([&](Expectations& e) {
+          int own[2];
+          e.expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, own) == 0);
+          for (int i = 0; i < 3; ++i) e.expect(exchange(own[0], own[1]));
+          tendril::io::close(own[0]);
+          e.expect(read_some(own[1]).empty());
+        }) == 0);
+  CHECK(!reader.ready());
+  tendril::io::write_all(ends[1], "data", 4);
+  CHECK(reader.get() == "data");
+  for (const int fd : ends) tendril::io::close(fd);
 }

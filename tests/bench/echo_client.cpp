@@ -1,6 +1,6 @@
 // The client of the echo benchmark: the slice method.
 //
-//   echo_client --connections N [--rounds N --slices N --slice-ms N] name=port:pid...
+//   echo_client --connections N [--rounds N --slices N --slice-ms N --anew] name=port:pid...
 //
 // One process holds N connections to each server and alternates short slices between the servers,
 // so that whatever else the machine does hits all of them alike. In a slice every connection sends
@@ -8,6 +8,8 @@
 // back, and the CPU time of the server's process over it is read from the kernel's clock (ns). A
 // round is some slices of each server; what is printed are medians over rounds, and medians over
 // rounds of the ratio to the first server in the same round.
+//
+// --anew: each request has a connection of its own, which is closed when the echo is back.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -44,6 +46,7 @@ struct Options {
   unsigned rounds = 5;
   unsigned slices = 16;
   unsigned slice_ms = 60;
+  bool anew = false;
   std::vector<std::string> servers;
 };
 
@@ -78,7 +81,8 @@ struct Sample {
 /// The connections to one server, and what it did in each round.
 class Server {
  public:
-  Server(const std::string& text, unsigned connections) : connections_(connections) {
+  Server(const std::string& text, unsigned connections, bool anew)
+      : anew_(anew), connections_(connections) {
     const std::size_t equals = text.find('=');
     const std::size_t colon = text.find(':', equals + 1);
     if (equals == std::string::npos || colon == std::string::npos) {
@@ -89,7 +93,10 @@ class Server {
     pid_ = std::stoi(text.substr(colon + 1));
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) fail("epoll_create1");
-    for (std::size_t i = 0; i < connections_.size(); ++i) connect(i);
+    for (std::size_t i = 0; i < connections_.size(); ++i) {
+      connections_[i].message[0] = i;
+      if (!anew_) connect_and_echo(i);
+    }
   }
 
   /// Asks on every connection until `length` is over and the last echo is back.
@@ -99,7 +106,7 @@ class Server {
     sample.client_cpu = -now(CLOCK_PROCESS_CPUTIME_ID);
     const Ns began = now();
     const Ns until = began + length;
-    for (Connection& connection : connections_) send_request(connection, now());
+    for (Connection& connection : connections_) ask(connection, now());
     std::size_t waiting = connections_.size();
     Ns time = began;
     while (waiting > 0) {
@@ -112,8 +119,9 @@ class Server {
         time = now();
         ++sample.requests;
         latency_.add(time - connection.sent_at);
+        if (anew_) close(connection.fd);
         if (time < until) {
-          send_request(connection, time);
+          ask(connection, time);
         } else {
           --waiting;
         }
@@ -143,9 +151,8 @@ class Server {
     std::array<std::uint64_t, kMessage / sizeof(std::uint64_t)> echo{};
   };
 
-  // Blocking, and with a first echo: the server has accepted it before the next one comes.
-  void connect(std::size_t index) {
-    Connection& connection = connections_[index];
+  // Blocking.
+  void connect(Connection& connection) {
     connection.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connection.fd < 0) fail("socket");
     const timeval patience = {5, 0};
@@ -159,13 +166,30 @@ class Server {
     if (::connect(connection.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) {
       fail("connect to " + name_);
     }
-    connection.message[0] = index;
-    send_request(connection, now());
-    if (!receive_echo(connection, MSG_WAITALL)) throw std::runtime_error(name_ + " did not echo");
+  }
+
+  void watch(std::size_t index) {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLET;
     event.data.u64 = index;
-    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.fd, &event) < 0) fail("epoll_ctl");
+    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, connections_[index].fd, &event) < 0) fail("epoll_ctl");
+  }
+
+  // The server has accepted it before the next one comes.
+  void connect_and_echo(std::size_t index) {
+    Connection& connection = connections_[index];
+    connect(connection);
+    send_request(connection, now());
+    if (!receive_echo(connection, MSG_WAITALL)) throw std::runtime_error(name_ + " did not echo");
+    watch(index);
+  }
+
+  void ask(Connection& connection, Ns time) {
+    if (anew_) {
+      connect(connection);
+      watch(connection.message[0]);
+    }
+    send_request(connection, time);
   }
 
   void send_request(Connection& connection, Ns time) {
@@ -194,6 +218,7 @@ class Server {
   int port_ = 0;
   pid_t pid_ = 0;
   int epoll_ = -1;
+  const bool anew_;
   std::vector<Connection> connections_;
   demos::LatencyHistogram latency_;
 };
@@ -229,7 +254,7 @@ void report(const Server& server, const Server& baseline) {
 void run(const Options& options) {
   std::vector<std::unique_ptr<Server>> servers;
   for (const std::string& text : options.servers) {
-    servers.push_back(std::make_unique<Server>(text, options.connections));
+    servers.push_back(std::make_unique<Server>(text, options.connections, options.anew));
   }
   const Ns length = options.slice_ms * kMillisecond;
   for (auto& server : servers) server->warm_up(length);
@@ -254,6 +279,7 @@ int main(int argc, char** argv) {
   app.add_option("--slices", options.slices, "of each server in a round")
       ->check(CLI::Range(1, 1000));
   app.add_option("--slice-ms", options.slice_ms, "length of a slice")->check(CLI::Range(1, 60000));
+  app.add_flag("--anew", options.anew, "a connection for each request");
   app.add_option("server", options.servers, "name=port:pid; the first is the baseline")->required();
   CLI11_PARSE(app, argc, argv);
   try {
