@@ -162,6 +162,7 @@ void Worker::finish_switch(Fiber* left) noexcept {
       break;
     case FiberState::kRunning:  // the hub, which is in no queue
     case FiberState::kReady:    // who waits plainly was queued, or parked, before it left
+    case FiberState::kSpare:
     case FiberState::kParked:
       break;
   }
