@@ -68,6 +68,13 @@ using ContextEntry = void (*)(boost::context::detail::transfer_t);
 void make_context(Context& context, void* stack_top, size_t stack_size,
                   ContextEntry entry) noexcept;
 
+// The context waits in a switch to go on with somebody else's work: what the other side of a switch
+// restores is as make_context leaves it.
+inline void renew_context(Context& context) noexcept {
+  asm volatile("stmxcsr (%0)\n\tfnstcw 4(%0)" ::"r"(context.handle) : "memory");
+  context.saved_errno = 0;
+}
+
 // Ends the sanitizers' bookkeeping of a context that will never run again.
 void retire_context(Context& context) noexcept;
 
@@ -133,8 +140,12 @@ inline Context* jump_balanced(boost::context::detail::fcontext_t to, Context* fr
 // Suspends `from` (which must be the current flow) and resumes `to`. Returns when somebody switches
 // back to `from`: the context that was left for that. A handle is complete only once its stack has
 // been left: only the code after the switch may publish it. A `dying` from never comes back.
-inline Context* switch_context(Context& from, Context& to, bool dying = false) noexcept {
-  if (from.errno_location != nullptr) {
+// Always inline, as jump_balanced explains: no call may lie between the switch and who wants it.
+// kShared: both are known to share one FS base.
+template <bool kShared = false>
+inline __attribute__((always_inline)) Context* switch_context(Context& from, Context& to,
+                                                              bool dying = false) noexcept {
+  if (kShared || from.errno_location != nullptr) {
     from.saved_errno = *from.errno_location;
     // Nearly nobody switches while it handles an exception: so nobody's state is the rule.
     ExceptionState& state = *from.exception_location;
@@ -143,7 +154,7 @@ inline Context* switch_context(Context& from, Context& to, bool dying = false) n
       from.has_exceptions = true;
     }
   }
-  if (to.fs_base != from.fs_base) set_fs_base(to.fs_base);
+  if (!kShared && to.fs_base != from.fs_base) set_fs_base(to.fs_base);
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(dying ? nullptr : &from.fake_stack, to.stack_bottom,
                                  to.stack_size);
@@ -157,7 +168,7 @@ inline Context* switch_context(Context& from, Context& to, bool dying = false) n
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(from.fake_stack, nullptr, nullptr);
 #endif
-  if (from.errno_location != nullptr) {
+  if (kShared || from.errno_location != nullptr) {
     *from.errno_location = from.saved_errno;
     if (__builtin_expect(from.has_exceptions, false)) {
       *from.exception_location = from.saved_exceptions;

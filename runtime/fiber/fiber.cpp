@@ -15,24 +15,13 @@ Fiber* take_fiber() noexcept {
   Fiber* fiber = pool().take();
   if (fiber == nullptr) return nullptr;
   reset_fiber(fiber);
+  fiber->errno_location = nullptr;
+  fiber->exception_location = nullptr;
+  fiber->last_rites = nullptr;
+  fiber->api = nullptr;
   fiber->stack = {};
   fiber->id = next_id.fetch_add(1, std::memory_order_relaxed);
   return fiber;
-}
-
-void reset_fiber(Fiber* fiber) noexcept {
-  fiber->errno_location = nullptr;
-  fiber->exception_location = nullptr;
-  fiber->interrupt_pending.store(false, std::memory_order_relaxed);
-  fiber->wait_kind = WaitKind::kNone;
-  fiber->pinned = false;
-  fiber->was_stolen = false;
-  fiber->struck = false;
-  fiber->cpu_time.store(0, std::memory_order_relaxed);
-  fiber->last_rites = nullptr;
-  fiber->owner = nullptr;
-  fiber->api = nullptr;
-  fiber->name[0] = '\0';
 }
 
 void give_back_fiber(Fiber* fiber) noexcept { pool().give_back(fiber); }
@@ -45,6 +34,8 @@ const char* fiber_state_name(FiberState state) noexcept {
   switch (state) {
     case FiberState::kReady:
       return "ready";
+    case FiberState::kSpare:
+      return "spare";
     case FiberState::kRunning:
       return "running";
     case FiberState::kYielding:

@@ -18,6 +18,7 @@ class Worker;
 // Each state names who holds the fiber.
 enum class FiberState : uint32_t {
   kReady,        // a run queue of its worker
+  kSpare,        // its worker: it has ended, and its context waits for the next entry (park.cpp)
   kParked,       // nobody: whoever claims its wait makes it ready
   kRunning,      // Worker::current
   kYielding,     // itself, leaving its stack; finish_switch queues it
@@ -75,8 +76,18 @@ struct alignas(64) Fiber : Context, ListLink {  // ListLink: the process's list 
 
 // From the pool, state kDead, registered nowhere. Null when out of memory.
 Fiber* take_fiber() noexcept;
-// Makes a fiber that has ended as take_fiber gives them, but for its id.
-void reset_fiber(Fiber* fiber) noexcept;
+// Makes a fiber that has ended as take_fiber gives them, but for its id, its context, its stack and
+// what is to become of them. The API has taken its record away already: others look there.
+inline void reset_fiber(Fiber* fiber) noexcept {
+  fiber->interrupt_pending.store(false, std::memory_order_relaxed);
+  fiber->wait_kind = WaitKind::kNone;
+  fiber->pinned = false;
+  fiber->was_stolen = false;
+  fiber->struck = false;
+  fiber->cpu_time.store(0, std::memory_order_relaxed);
+  fiber->owner = nullptr;
+  fiber->name[0] = '\0';
+}
 void give_back_fiber(Fiber* fiber) noexcept;
 SpinLock& fiber_pool_lock() noexcept;  // held around fork
 void fiber_pool_reset_after_fork() noexcept;

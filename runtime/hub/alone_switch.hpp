@@ -17,26 +17,28 @@ inline __attribute__((always_inline)) void Worker::switch_plainly_to(Fiber* next
   next->state.store(FiberState::kRunning, std::memory_order_relaxed);
   current = next;
   ++stats.switches;
-  finish_switch_if_due(static_cast<Fiber*>(switch_context(*self, *next, kDying)));
+  // Their fibers share the thread that they are alone on.
+  finish_switch_if_due(static_cast<Fiber*>(switch_context<true>(*self, *next, kDying)));
 }
 
 // The running fiber parks, or ends.
-template <bool kDying>
+template <FiberState kLeaves>
 inline __attribute__((always_inline)) void Worker::switch_away_plainly(Fiber* self) noexcept {
   Fiber* next = woken_.front();
   if (next == nullptr || turns_left_ <= 1 || (woken_streak_ >= kWokenInARow && !yielded_.empty()))
       [[unlikely]] {
-    self->state.store(kDying ? FiberState::kDead : FiberState::kParking, std::memory_order_relaxed);
+    constexpr bool kParks = kLeaves == FiberState::kParked;
+    self->state.store(kParks ? FiberState::kParking : kLeaves, std::memory_order_relaxed);
     return switch_away(self);
   }
   // Nobody looks at the state before the next one runs: it is the same OS thread.
-  self->state.store(kDying ? FiberState::kDead : FiberState::kParked, std::memory_order_release);
+  self->state.store(kLeaves, std::memory_order_release);
   --turns_left_;
   ++woken_streak_;
   only_yielded_ = false;
   woken_.pop();
   prefetch_following(woken_.front(), hub.fs_base);
-  switch_plainly_to<kDying>(next, self);
+  switch_plainly_to<kLeaves == FiberState::kDead>(next, self);
 }
 
 // The running fiber goes to the end of the queue of those that yield. False, and nothing done, if
@@ -58,7 +60,8 @@ inline void Worker::make_ready_plainly(Fiber* fiber) noexcept {
 }
 
 inline void Worker::start_plainly(Fiber* fiber) noexcept {
-  fibers.add(fiber, this);
+  // A spare one is in the list already.
+  if (fiber->state.load(std::memory_order_relaxed) != FiberState::kSpare) fibers.add(fiber, this);
   make_ready_plainly(fiber);
 }
 
@@ -73,7 +76,7 @@ inline void Worker::let_run_plainly(Fiber* claimed) noexcept {
 inline __attribute__((always_inline)) bool Worker::park_plainly(Fiber* self) noexcept {
   if (self->interrupt_pending.load(std::memory_order_relaxed)) return false;
   if (self->state.load(std::memory_order_relaxed) == FiberState::kRunning) [[likely]] {
-    switch_away_plainly<false>(self);
+    switch_away_plainly<FiberState::kParked>(self);
   } else {
     self->state.store(FiberState::kRunning, std::memory_order_relaxed);  // the permit was here
   }

@@ -38,7 +38,45 @@ class FiberList {
 };
 
 // Part of a worker: its fibers while it is alone. `me`: that worker, in runtime mode.
+//
+// Fibers of create_fiber that have ended on a stack of the usual size stay in the list, unseen, and
+// are started again: a spawn takes no lock and makes no context.
 struct FibersAlone {
+  static constexpr uint32_t kMostSpares = 1024;
+
+  // Own thread only. `fiber` is kSpare, or about to be.
+  void keep_spare(Fiber* fiber) noexcept {
+    fiber->next_ready = spares;
+    spares = fiber;
+    count_spares(1);
+  }
+  Fiber* take_spare() noexcept {
+    Fiber* fiber = spares;
+    if (fiber == nullptr) return nullptr;
+    spares = fiber->next_ready;
+    count_spares(-1);
+    return fiber;
+  }
+  bool wants_spares() const noexcept {
+    return spare_count.load(std::memory_order_relaxed) < kMostSpares;
+  }
+
+  // Under the lock. Of a fiber that is just started or ends, some fields may be old.
+  template <typename Visit>
+  void for_each(Visit&& visit) {
+    list.for_each([&visit](Fiber* fiber) {
+      if (fiber->state.load(std::memory_order_acquire) != FiberState::kSpare) visit(fiber);
+    });
+  }
+  size_t live() const noexcept {  // any thread
+    return list.live() - spare_count.load(std::memory_order_relaxed);
+  }
+  // In the child of fork: all but the spares.
+  void forget_after_fork() noexcept {
+    list.reset();
+    for (Fiber* fiber = spares; fiber != nullptr; fiber = fiber->next_ready) list.add(fiber);
+  }
+
   void add(Fiber* fiber, const Worker* me) noexcept {
     const bool as_favoured = acquire_biased(lock, me);
     list.add(fiber);
@@ -52,7 +90,15 @@ struct FibersAlone {
 
   BiasedLock lock;  // favours the worker's own thread
   FiberList list;
-  FibersAlone* older = nullptr;  // of the worker that was made before; written once
+  Fiber* spares = nullptr;               // linked by next_ready; own thread only
+  std::atomic<uint32_t> spare_count{0};  // written by the own thread
+  FibersAlone* older = nullptr;          // of the worker that was made before; written once
+
+ private:
+  void count_spares(int change) noexcept {
+    spare_count.store(spare_count.load(std::memory_order_relaxed) + static_cast<uint32_t>(change),
+                      std::memory_order_relaxed);
+  }
 };
 
 }  // namespace tendril::rt

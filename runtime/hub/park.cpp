@@ -60,7 +60,7 @@ bool begin_parking(Fiber& self) noexcept {
   Fiber* self = worker->current;
   if (worker->waits_plainly) {
     worker->fibers.remove(self, worker);
-    worker->switch_away_plainly<true>(self);
+    worker->switch_away_plainly<FiberState::kDead>(self);
   } else {
     self->state.store(FiberState::kDead, std::memory_order_relaxed);
     process().remove_fiber(self);
@@ -69,11 +69,26 @@ bool begin_parking(Fiber& self) noexcept {
   fatal("a dead fiber was resumed");
 }
 
+// Keeps the context of a fiber that has ended for the next, and returns when that is to begin.
+// False if there is no use for it.
+inline __attribute__((always_inline)) bool rest_as_spare(Fiber* self) noexcept {
+  Worker* worker = current_worker_unchecked();
+  if (!worker->waits_plainly || self->last_rites != release_pool_fiber ||
+      self->stack.size != default_stacks().stack_size() || !worker->fibers.wants_spares()) {
+    return false;
+  }
+  worker->fibers.keep_spare(self);
+  worker->switch_away_plainly<FiberState::kSpare>(self);
+  return true;
+}
+
 void fiber_main(boost::context::detail::transfer_t transfer) {
   Worker* worker = current_worker_unchecked();
   Fiber* self = worker->current;
   worker->finish_switch_if_due(static_cast<Fiber*>(arrive(transfer, *self)));
-  self->entry(self, self->argument);
+  do {
+    self->entry(self, self->argument);
+  } while (rest_as_spare(self));
   end_running_fiber();
 }
 
@@ -162,12 +177,6 @@ WakeReason park(Deadline deadline) noexcept {
   return wait_word::reason(self->wait_word.load(std::memory_order_acquire));
 }
 
-bool claim(WaitToken token, WakeReason reason) noexcept {
-  uint64_t expected = token.open_word;
-  return token.fiber->wait_word.compare_exchange_strong(
-      expected, wait_word::pack(wait_word::epoch(expected), reason));
-}
-
 void let_run(Fiber* claimed) noexcept {
   RuntimeSection section;
   pass_permit(claimed);
@@ -219,29 +228,22 @@ WakeReason sleep_until(Deadline deadline) noexcept {
 
 namespace {
 
-// On the fiber's own stack.
+// The worker's OS thread may be another than the one that a spare fiber ended on.
 void prepare(Fiber* fiber, Worker* worker, FiberEntry entry, void* argument) noexcept {
-  const Stack stack = fiber->stack;
   fiber->fs_base = worker->hub.fs_base;
   fiber->errno_location = worker->hub.errno_location;
   fiber->exception_location = worker->hub.exception_location;
-  // Colour the stack tops, so that thousands of them do not fall into the same cache sets.
-  const size_t colour = (fiber->id & 15) * 64;
-  make_context(*fiber, stack.top() - 64 - colour, stack.size - 64 - colour, fiber_main);
   fiber->entry = entry;
   fiber->argument = argument;
-  fiber->worker = worker;
-  fiber->last_rites = release_pool_fiber;
 }
 
 }  // namespace
 
 Fiber* take_spare_fiber(Worker* worker, FiberEntry entry, void* argument) noexcept {
-  Fiber* fiber = worker->spare_fibers;
+  Fiber* fiber = worker->fibers.take_spare();
   if (fiber == nullptr) return nullptr;
-  worker->spare_fibers = fiber->next_ready;
-  --worker->spare_count;
   reset_fiber(fiber);
+  renew_context(*fiber);
   prepare(fiber, worker, entry, argument);
   return fiber;
 }
@@ -259,7 +261,13 @@ Fiber* create_fiber(FiberEntry entry, void* argument, StackPool& stacks) noexcep
     give_back_fiber(fiber);
     return nullptr;
   }
+  const Stack stack = fiber->stack;
+  // Colour the stack tops, so that thousands of them do not fall into the same cache sets.
+  const size_t colour = (fiber->id & 15) * 64;
+  make_context(*fiber, stack.top() - 64 - colour, stack.size - 64 - colour, fiber_main);
   prepare(fiber, worker, entry, argument);
+  fiber->worker = worker;
+  fiber->last_rites = release_pool_fiber;
   return fiber;
 }
 
@@ -289,14 +297,6 @@ void start_fiber(Fiber* fiber) noexcept {
 void end_fiber() noexcept { end_running_fiber(); }
 
 void release_pool_fiber(Fiber* fiber) noexcept {
-  Worker* worker = current_worker_unchecked();
-  if (worker->spare_count < Worker::kMostSpares &&
-      fiber->stack.size == default_stacks().stack_size()) {
-    fiber->next_ready = worker->spare_fibers;
-    worker->spare_fibers = fiber;
-    ++worker->spare_count;
-    return;
-  }
   default_stacks().give_back(fiber->stack);
   give_back_fiber(fiber);
 }

@@ -47,7 +47,11 @@ bool wake(WaitToken token, WakeReason reason = WakeReason::kWoken) noexcept;
 
 // The two halves of wake, for wakers that hold a lock: claim under it (the fiber cannot run yet, so
 // its waiter may still be written to), let_run after it was released.
-bool claim(WaitToken token, WakeReason reason = WakeReason::kWoken) noexcept;
+inline bool claim(WaitToken token, WakeReason reason = WakeReason::kWoken) noexcept {
+  uint64_t expected = token.open_word;
+  return token.fiber->wait_word.compare_exchange_strong(
+      expected, wait_word::pack(wait_word::epoch(expected), reason));
+}
 void let_run(Fiber* claimed) noexcept;
 
 // Sets interrupt_pending and ends the fiber's open wait, if it has one that is not shielded. The

@@ -12,7 +12,8 @@ namespace tendril::rt {
 // Among thousands of connections whoever runs next finds everything cold: its record, its frames,
 // its thread-locals. That is a tenth of what a request costs, so it comes while others run: the
 // record of the next but two, and what the record of the next but one leads to.
-inline void prefetch_following(const Fiber* next_but_one, uintptr_t fs_base_here) noexcept {
+inline __attribute__((always_inline)) void prefetch_following(const Fiber* next_but_one,
+                                                              uintptr_t fs_base_here) noexcept {
   if (next_but_one == nullptr) return;
   constexpr size_t kLine = 64;
   constexpr size_t kSavedRegisters = kLine;

@@ -40,7 +40,7 @@ void Process::remove_fiber(Fiber* fiber) noexcept {
 
 size_t Process::live_fibers() const noexcept {
   size_t sum = grouped_.live();
-  for_each_alone([&sum](const FibersAlone& fibers) { sum += fibers.list.live(); });
+  for_each_alone([&sum](const FibersAlone& fibers) { sum += fibers.live(); });
   return sum;
 }
 
@@ -56,7 +56,7 @@ void Process::reset_after_fork() noexcept {
   for_each_alone([](FibersAlone& fibers) { reset_biased_lock_after_fork(fibers.lock); });
   if (hooks.on_forgotten_after_fork != nullptr) for_each_fiber(hooks.on_forgotten_after_fork);
   grouped_.reset();
-  for_each_alone([](FibersAlone& fibers) { fibers.list.reset(); });
+  for_each_alone([](FibersAlone& fibers) { fibers.forget_after_fork(); });
 }
 
 void fatal(const char* message) noexcept {

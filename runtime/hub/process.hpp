@@ -58,7 +58,7 @@ class Process {
     }
     for_each_alone([&](FibersAlone& fibers) {
       BiasedGuard guard(fibers.lock);
-      fibers.list.for_each(visit);
+      fibers.for_each(visit);
     });
   }
 

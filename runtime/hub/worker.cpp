@@ -163,6 +163,7 @@ void Worker::finish_switch(Fiber* left) noexcept {
       break;
     case FiberState::kRunning:  // the hub, which is in no queue
     case FiberState::kReady:    // who waits plainly was queued, or parked, before it left
+    case FiberState::kSpare:
     case FiberState::kParked:
       break;
   }
@@ -341,11 +342,12 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
   return timeout;
 }
 
-// The timers and descriptors of a group are everybody's: whoever looks at it last sees them.
+// The timers and descriptors of a group are everybody's: whoever looks at it last sees them. Who
+// fell asleep before anybody wanted to know of dead ends has to have said so, too.
 void Worker::report_idle(bool for_ever) noexcept {
   if (!for_ever && group == nullptr) return;
   idle_after.store(stats.switches + 1, std::memory_order_seq_cst);
-  if (for_ever) process().hooks.on_dead_end(this);
+  if (for_ever && process().hooks.on_dead_end != nullptr) process().hooks.on_dead_end(this);
 }
 
 void Worker::hub_turn() noexcept {
@@ -375,7 +377,7 @@ void Worker::hub_turn() noexcept {
     const auto nothing_comes = [&] {
       return !reserved && timeout == kForever && poller->waiters() == 0 && !loop_is_alive();
     };
-    if (!reserved && process().hooks.on_dead_end != nullptr && !loop_is_alive()) {
+    if (!reserved && !loop_is_alive()) {
       report_idle(timeout == kForever && poller->waiters() == 0);
       if (anything_ready()) timeout = 0;
     }

@@ -89,12 +89,6 @@ class Worker {
   CpuAccount cpu_account;
   FibersAlone fibers;  // empty in a group
 
-  // Ended fibers of create_fiber that keep their default stack, linked by next_ready: spawning
-  // takes no lock. Own thread only.
-  Fiber* spare_fibers = nullptr;
-  uint32_t spare_count = 0;
-  static constexpr uint32_t kMostSpares = 1024;
-
   // Runs the one fiber that is bound to it and no other, see WorkerGroup::bind_current_fiber. Set
   // before it runs anything.
   bool reserved = false;
@@ -125,7 +119,7 @@ class Worker {
   static void switch_away(Fiber* self) noexcept;
 
   // What is done most often, without a call, for workers that wait plainly (alone_switch.hpp).
-  template <bool kDying>
+  template <FiberState kLeaves>  // kParked, kSpare or kDead
   void switch_away_plainly(Fiber* self) noexcept;
   bool yield_plainly() noexcept;
   void make_ready_plainly(Fiber* fiber) noexcept;
@@ -223,7 +217,7 @@ class Worker {
 
   // What a fiber must do first when it runs for the first time.
   void finish_switch(Fiber* left) noexcept;
-  void finish_switch_if_due(Fiber* left) noexcept {
+  __attribute__((always_inline)) void finish_switch_if_due(Fiber* left) noexcept {
     // Who left by one of these two is where its state says already.
     static_assert(FiberState::kReady < FiberState::kParked);
     if (left->state.load(std::memory_order_relaxed) > FiberState::kParked) finish_switch(left);

@@ -72,7 +72,8 @@ Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t 
   const Stack stack = worker->hub.stack;
   worker->os_tid = static_cast<int>(raw_syscall(SYS_gettid));
   // With a control block for the hub it is about to be the first of a group.
-  worker->waits_plainly = shared_poller == nullptr && hub_fs_base == 0 && can_fence_all_threads();
+  worker->waits_plainly = shared_poller == nullptr && hub_fs_base == 0 &&
+                          root->errno_location != nullptr && can_fence_all_threads();
   if (worker->waits_plainly) worker->transfers = TransferRing::create_if_wanted(*worker->poller);
   worker->root = root;
   worker->current = root;

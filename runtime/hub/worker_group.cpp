@@ -222,9 +222,7 @@ void WorkerGroup::stand_by(Worker& worker) noexcept {
   // Whoever sleeps may have worked out for how long before what ran here armed its timers. Rung
   // even if nobody sleeps yet: who is about to finds the bell.
   if (worker.timers.nearest() != kForever) worker.poller->ring();
-  if (process().hooks.on_dead_end != nullptr) {
-    worker.report_idle(nearest_timer() == kForever && worker.poller->waiters() == 0);
-  }
+  worker.report_idle(nearest_timer() == kForever && worker.poller->waiters() == 0);
   worker.sleeping_.store(true, std::memory_order_seq_cst);
   standing_by_.fetch_add(1, std::memory_order_seq_cst);
   if (process().hooks.on_standstill != nullptr && everybody_sleeps()) {

@@ -14,14 +14,19 @@
 
 namespace tendril::detail {
 
+// Whether something is, at its next wait. Of the running fiber.
+inline bool is_to_be_thrown_at(const rt::Fiber& self) noexcept {
+  const auto* record = static_cast<const FiberRecord*>(self.api);
+  return record != nullptr &&
+         __builtin_expect(record->attention.load(std::memory_order_relaxed), false) &&
+         record->shields == 0;
+}
+
 // Parks the running fiber in the wait that it has opened, unless something is to be thrown: then
 // the wait ends as interrupted at once. (The layer above may have cleared interrupt_pending, which
 // the API shares with it, on its own account.)
 inline rt::WakeReason park_attentively(rt::WaitToken token, rt::Deadline deadline) {
-  if (const auto* record = static_cast<const FiberRecord*>(token.fiber->api);
-      record != nullptr &&
-      __builtin_expect(record->attention.load(std::memory_order_relaxed), false) &&
-      record->shields == 0 && rt::cancel_wait(token)) {
+  if (is_to_be_thrown_at(*token.fiber) && rt::cancel_wait(token)) {
     return rt::WakeReason::kInterrupted;
   }
   return rt::park(deadline);

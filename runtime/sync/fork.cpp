@@ -58,7 +58,7 @@ void forget(rt::Fiber* fiber) noexcept {
       std::memory_order_relaxed);
   auto* record = static_cast<FiberRecord*>(std::exchange(fiber->api, nullptr));
   if (record == nullptr) return;
-  record->lock.store(false, std::memory_order_relaxed);
+  rt::reset_biased_lock_after_fork(record->lock);
   record->fiber = nullptr;
   if (Task* task = record->task; task != nullptr && task->state != TaskState::kDone) {
     task->ended_by_exit = true;
@@ -109,7 +109,7 @@ void in_child() {
   rt::offload_reset_after_fork();
   rt::uv_requests_reset_after_fork();
   stack_pools_reset_after_fork();
-  idents_reset_after_fork();
+  identities_reset_after_fork();
   inspection_reset_after_fork();
   rt::Worker* worker = rt::current_worker();
   std::vector<rt::Fiber*> fibers;

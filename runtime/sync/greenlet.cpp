@@ -229,7 +229,9 @@ void release_greenlet(GreenletCore* core) noexcept {
 
 void end_greenlets_of(const FiberRecord& thread) noexcept {
   const std::exception_ptr exit = std::make_exception_ptr(GreenletExit());
+  const rt::Worker* me = rt::current_worker();
   rt::process().for_each_fiber([&](rt::Fiber* fiber) {
+    if (fiber->worker != me) return;  // whose records may end meanwhile
     auto* record = static_cast<FiberRecord*>(fiber->api);
     if (record == nullptr || record->thread != thread.thread || record->task != nullptr) return;
     if (record == &thread) return;

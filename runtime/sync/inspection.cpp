@@ -51,12 +51,16 @@ std::vector<SeenFiber> look_at_fibers(const ThreadRecord* thread) {
 }
 
 void part_from_fiber(FiberRecord& record) noexcept {
-  {
-    RecordGuard guard(record);
+  const auto part = [&record](const void*) {
     auto* fiber = static_cast<rt::Fiber*>(record.fiber);
     record.fiber = nullptr;
     std::atomic_ref(fiber->api).store(nullptr, std::memory_order_relaxed);
     fiber->interrupt_pending.store(false, std::memory_order_relaxed);
+    return true;
+  };
+  if (!plainly(record.lock, part)) {
+    RecordGuard guard(record);
+    part(nullptr);
   }
   std::atomic_signal_fence(std::memory_order_seq_cst);
   if (__builtin_expect(lookers.load(std::memory_order_relaxed) != 0, false) || kLocksAlways) {

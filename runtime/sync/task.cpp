@@ -12,6 +12,7 @@
 #include "runtime/sync/report.hpp"
 #include "runtime/sync/spawning_stack.hpp"
 #include "runtime/sync/task_list.hpp"
+#include "runtime/sync/task_memory.hpp"
 #include "runtime/sync/wait_list.hpp"
 #include "tendril/errors.hpp"
 #include "tendril/fiber.hpp"
@@ -140,15 +141,18 @@ bool start_plainly(Task* task, size_t stack_size, std::string_view name) noexcep
   }
   const auto* spawner = static_cast<const FiberRecord*>(worker->current->api);
   if (spawner == nullptr) return false;  // the hub, or one that the API does not know yet
+  TaskMemory* memory = TaskMemory::of(worker);
+  if (memory == nullptr) return false;
   rt::Fiber* fiber = rt::take_spare_fiber(worker, task_main, task);
   if (fiber == nullptr) return false;
   rt::favour(task->lock, worker);
-  task->number = next_task_number();
+  rt::favour(task->record.lock, worker);
+  task->number = memory->next_number();
   if (spawner->task != nullptr) task->spawned_by = spawner->task->number;
   task->record.task = task;
   task->record.thread = spawner->thread;
   task->record.fiber = fiber;
-  fiber->api = &task->record;
+  std::atomic_ref(fiber->api).store(&task->record, std::memory_order_release);
   worker->start_plainly(fiber);
   return true;
 }
@@ -160,7 +164,10 @@ void start_task(Task* task, std::source_location where, size_t stack_size, std::
   if (__builtin_expect(start_plainly(task, stack_size, name), true)) return;
   try {
     rt::Fiber* self = running_fiber();
-    if (self->worker->waits_plainly) rt::favour(task->lock, self->worker);
+    if (self->worker->waits_plainly) {
+      rt::favour(task->lock, self->worker);
+      rt::favour(task->record.lock, self->worker);
+    }
     task->number = next_task_number();
     task->record.task = task;
     if (is_hub(self)) self = self->worker->root;  // a callback's spawn is the thread's
@@ -173,11 +180,12 @@ void start_task(Task* task, std::source_location where, size_t stack_size, std::
         __builtin_expect(limit > 0, false)) {
       task->spawning_stack = remember_spawning_stack(limit);
     }
+    if (!name.empty()) name_task(task, name);
     rt::Fiber* fiber = new_fiber(task_main, task, stack_size);
     if (fiber == nullptr) throw std::bad_alloc();
-    fiber->api = &task->record;
+    std::atomic_ref(fiber->api).store(&task->record, std::memory_order_release);
     task->record.fiber = fiber;
-    if (!name.empty()) name_task(task, name);
+    if (!name.empty()) name_fiber(*fiber, name);
     rt::start_fiber(fiber);
   } catch (...) {
     discard(task);
@@ -211,6 +219,9 @@ rt::WakeReason join_plainly(Task* task, ApiWaiter& waiter) noexcept {
     return true;
   };
   if (!plainly(task->lock, wait)) return rt::WakeReason::kNone;
+  if (!is_to_be_thrown_at(*self) && __builtin_expect(me->park_plainly(self), true)) {
+    return rt::wait_word::reason(self->wait_word.load(std::memory_order_acquire));
+  }
   return park_attentively(waiter.token, rt::kForever);
 }
 
@@ -333,13 +344,11 @@ __attribute__((noinline)) void yield_in_general() {
 }  // namespace
 
 void yield() {
-  if (__builtin_expect(!rt::on_worker, false)) return yield_in_general();
+  rt::Worker* worker = plain_worker_here();
+  if (__builtin_expect(worker == nullptr, false)) return yield_in_general();
   // Who waits plainly is not preempted and stays on its OS thread: no runtime mode is needed.
-  rt::Worker* worker = rt::current_worker_unchecked();
-  if (__builtin_expect(!worker->waits_plainly || !worker->yield_plainly(), false)) {
-    return yield_in_general();
-  }
-  rt::Fiber* self = rt::current_worker_unchecked()->current;
+  rt::Fiber* self = worker->current;
+  if (__builtin_expect(!worker->yield_plainly(), false)) return yield_in_general();
   if (__builtin_expect(self->interrupt_pending.load(std::memory_order_relaxed), false) &&
       self->api != nullptr) {
     throw_pending(*static_cast<FiberRecord*>(self->api));

@@ -14,6 +14,7 @@ namespace tendril::detail {
 namespace {
 
 rt::SpinLock idents_lock;
+rt::SpinLock names_lock;    // the strings that tasks point at; after a record's lock
 uint64_t* taken = nullptr;  // a bit for each ident - 1; guarded by idents_lock
 size_t taken_words = 0;
 
@@ -50,7 +51,10 @@ uint32_t ident_of_task(Task* task) {
   return ident;
 }
 
-void idents_reset_after_fork() noexcept { idents_lock.reset_after_fork(); }
+void identities_reset_after_fork() noexcept {
+  idents_lock.reset_after_fork();
+  names_lock.reset_after_fork();
+}
 
 void give_back_ident(Task& task) noexcept {
   // Nobody else refers to the task any more.
@@ -63,22 +67,28 @@ std::string name_of_task(const Task* task) {
   char copy[256];  // nothing is allocated under the lock
   size_t length = 0;
   {
-    RecordGuard guard(const_cast<FiberRecord&>(task->record));
+    // Not the record's: who looks from elsewhere would withdraw its favour.
+    rt::SpinGuard guard(names_lock);
     if (task->name != nullptr) length = task->name->copy(copy, sizeof copy);
   }
   return length > 0 ? std::string(copy, length) : "fiber " + std::to_string(task->number);
+}
+
+void name_fiber(rt::Fiber& fiber, std::string_view name) noexcept {
+  const size_t length = std::min(name.size(), sizeof fiber.name - 1);
+  std::memcpy(fiber.name, name.data(), length);
+  fiber.name[length] = '\0';
 }
 
 void name_task(Task* task, std::string_view name) {
   auto* fresh = new std::string(name);
   {
     RecordGuard guard(task->record);
-    std::swap(task->name, fresh);
-    if (auto* fiber = static_cast<rt::Fiber*>(task->record.fiber)) {
-      const size_t length = std::min(name.size(), sizeof fiber->name - 1);
-      std::memcpy(fiber->name, name.data(), length);
-      fiber->name[length] = '\0';
+    {
+      rt::SpinGuard names(names_lock);
+      std::swap(task->name, fresh);
     }
+    if (auto* fiber = static_cast<rt::Fiber*>(task->record.fiber)) name_fiber(*fiber, name);
   }
   delete fresh;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 #include "runtime/hub/park.hpp"
 #include "tendril/detail/fiber_record.hpp"
@@ -18,7 +19,10 @@ void end_fibers_of(const FiberRecord& record) noexcept;
 
 // In the child of fork: another thread may have held these locks.
 void stack_pools_reset_after_fork() noexcept;
-void idents_reset_after_fork() noexcept;
+void identities_reset_after_fork() noexcept;
+
+// The copy for messages about fibers of whatever kind; cut where it is too long.
+void name_fiber(rt::Fiber& fiber, std::string_view name) noexcept;
 
 // A number for a new task, never given again.
 uint64_t next_task_number() noexcept;

@@ -1,101 +1,62 @@
-// Memory of tasks: free lists by size class in each worker, so that a spawn takes no lock.
-#include <cstdint>
+#include "runtime/sync/task_memory.hpp"
+
 #include <new>
 
-#include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/sync/task_list.hpp"
 #include "runtime/sync/thread.hpp"
 #include "tendril/detail/task.hpp"
 
 namespace tendril::detail {
+
+void TaskMemory::make_for(rt::Worker* worker) noexcept {
+  worker->api_data = rt::runtime_new<TaskMemory>();
+}
+
 namespace {
 
-constexpr size_t kClassBytes = 16;
-constexpr size_t kClasses = 64;  // up to 1 KiB; larger ones come from the heap
-constexpr uint32_t kMostKept = 1024;
-constexpr uint64_t kNumbersAtOnce = 4096;
-
-struct FreeBlock {
-  FreeBlock* next;
-};
-
-struct WorkerData {
-  FreeBlock* free[kClasses] = {};
-  uint32_t kept[kClasses] = {};
-  uint64_t next_number = 0;
-  uint64_t last_number = 0;
-};
-
-std::atomic<uint64_t> numbers{1};
-
-WorkerData* data_of(rt::Worker* worker) noexcept {
-  if (__builtin_expect(worker->api_data == nullptr, false)) {
-    worker->api_data = rt::runtime_new<WorkerData>();
-  }
-  return static_cast<WorkerData*>(worker->api_data);
-}
-
-constexpr size_t class_of(size_t bytes) noexcept { return (bytes + kClassBytes - 1) / kClassBytes; }
-
-}  // namespace
-
-static void* take(WorkerData* data, size_t size_class) noexcept {
-  if (data == nullptr || size_class >= kClasses) return nullptr;
-  FreeBlock* block = data->free[size_class];
-  if (block == nullptr) return nullptr;
-  data->free[size_class] = block->next;
-  --data->kept[size_class];
-  return block;
-}
-
-static bool keep(WorkerData* data, void* memory, size_t size_class) noexcept {
-  if (data == nullptr || size_class >= kClasses || data->kept[size_class] >= kMostKept) {
-    return false;
-  }
-  auto* block = static_cast<FreeBlock*>(memory);
-  block->next = data->free[size_class];
-  data->free[size_class] = block;
-  ++data->kept[size_class];
-  return true;
-}
-
-void* allocate_task(size_t bytes) {
-  const size_t size_class = class_of(bytes);
-  if (rt::Worker* plain = plain_worker_here()) {
-    if (void* memory = take(data_of(plain), size_class)) return memory;
-  }
+__attribute__((noinline)) void* allocate_in_general(size_t size_class) {
   this_worker();
   const rt::RuntimeSection section;
-  void* memory = take(data_of(rt::current_worker_unchecked()), size_class);
-  if (memory == nullptr) memory = rt::runtime_allocate(size_class * kClassBytes);
+  TaskMemory* own = TaskMemory::of(rt::current_worker_unchecked());
+  void* memory = own != nullptr ? own->take(size_class) : nullptr;
+  if (memory == nullptr) memory = rt::runtime_allocate(size_class * TaskMemory::kClassBytes);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 
-void free_task(void* memory, size_t bytes) noexcept {
-  const size_t size_class = class_of(bytes);
-  if (rt::Worker* plain = plain_worker_here()) {
-    if (keep(data_of(plain), memory, size_class)) return;
-  }
+__attribute__((noinline)) void free_in_general(void* memory, size_t size_class) noexcept {
   const rt::RuntimeSection section;
   rt::Worker* worker = rt::current_worker();
-  if (worker == nullptr || !keep(data_of(worker), memory, size_class)) rt::runtime_free(memory);
+  TaskMemory* own = worker != nullptr ? TaskMemory::of(worker) : nullptr;
+  if (own == nullptr || !own->keep(memory, size_class)) rt::runtime_free(memory);
 }
 
-static uint64_t next_number(WorkerData* data) noexcept {
-  if (data == nullptr) return numbers.fetch_add(1, std::memory_order_relaxed);
-  if (data->next_number == data->last_number) {
-    data->next_number = numbers.fetch_add(kNumbersAtOnce, std::memory_order_relaxed);
-    data->last_number = data->next_number + kNumbersAtOnce;
+}  // namespace
+
+void* allocate_task(size_t bytes) {
+  const size_t size_class = TaskMemory::class_of(bytes);
+  if (rt::Worker* plain = plain_worker_here(); __builtin_expect(plain != nullptr, true)) {
+    TaskMemory* own = TaskMemory::of(plain);
+    void* memory = own != nullptr ? own->take(size_class) : nullptr;
+    if (__builtin_expect(memory != nullptr, true)) return memory;
   }
-  return data->next_number++;
+  return allocate_in_general(size_class);
+}
+
+void free_task(void* memory, size_t bytes) noexcept {
+  const size_t size_class = TaskMemory::class_of(bytes);
+  if (rt::Worker* plain = plain_worker_here(); __builtin_expect(plain != nullptr, true)) {
+    TaskMemory* own = TaskMemory::of(plain);
+    if (__builtin_expect(own != nullptr && own->keep(memory, size_class), true)) return;
+  }
+  free_in_general(memory, size_class);
 }
 
 uint64_t next_task_number() noexcept {
-  if (rt::Worker* plain = plain_worker_here()) return next_number(data_of(plain));
   const rt::RuntimeSection section;
-  return next_number(data_of(rt::current_worker_unchecked()));
+  TaskMemory* own = TaskMemory::of(rt::current_worker_unchecked());
+  return own != nullptr ? own->next_number() : TaskMemory::number_without_memory();
 }
 
 }  // namespace tendril::detail

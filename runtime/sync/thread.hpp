@@ -1,8 +1,8 @@
 // OS threads as the explicit API sees them: each becomes a worker at its first use.
 #pragma once
 
+#include "runtime/hub/biased_lock.hpp"
 #include "runtime/hub/worker.hpp"
-#include "runtime/platform/backoff.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "tendril/detail/fiber_record.hpp"
 
@@ -41,25 +41,10 @@ inline FiberRecord& record_of(rt::Fiber* running) {
                                                    : make_record(running);
 }
 
-// SpinLock over a record's bare flag.
-class RecordGuard {
+// Of what others than the fiber itself write, too.
+class RecordGuard : rt::BiasedGuard {
  public:
-  explicit RecordGuard(FiberRecord& record) noexcept : RecordGuard(record.lock) {}
-  explicit RecordGuard(std::atomic<bool>& lock) noexcept
-      : was_program_(rt::enter_runtime_mode()), lock_(lock) {
-    rt::Backoff backoff;
-    while (lock_.exchange(true, std::memory_order_acquire)) backoff.pause();
-  }
-  ~RecordGuard() {
-    lock_.store(false, std::memory_order_release);
-    rt::leave_runtime_mode(was_program_);
-  }
-  RecordGuard(const RecordGuard&) = delete;
-  RecordGuard& operator=(const RecordGuard&) = delete;
-
- private:
-  const bool was_program_;
-  std::atomic<bool>& lock_;
+  explicit RecordGuard(FiberRecord& record) noexcept : rt::BiasedGuard(record.lock) {}
 };
 
 }  // namespace tendril::detail

@@ -18,7 +18,7 @@ std::atomic<uint64_t> next_start{1};
 // On the hub. The lock keeps the scope from ending, and with it the fiber from being over.
 void fire(rt::Timer* timer, uint64_t start) noexcept {
   auto* record = reinterpret_cast<TimeoutRecord*>(timer);
-  RecordGuard guard(record->lock);
+  const rt::SpinGuard guard(record->lock);
   if (record->start != start) return;
   RecordGuard target_guard(*record->target);
   record->fired = record->expired = true;
@@ -50,7 +50,7 @@ void Timeout::start() {
   start_ = detail::next_start.fetch_add(1, std::memory_order_relaxed);
   detail::FiberRecord& target = detail::record_of(self);
   {
-    detail::RecordGuard guard(record->lock);
+    const rt::SpinGuard guard(record->lock);
     record->start = start_;
     record->target = &target;
   }
@@ -76,7 +76,7 @@ void Timeout::cancel() noexcept {
   if (record->timer.heap != nullptr) record->timer.heap->cancel(&record->timer);
   detail::FiberRecord& target = *record->target;
   {
-    detail::RecordGuard guard(record->lock);
+    const rt::SpinGuard guard(record->lock);
     record->start = 0;
   }
   {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/fiber/timer.hpp"
+#include "runtime/platform/spin_lock.hpp"
 #include "tendril/detail/fiber_record.hpp"
 
 namespace tendril {
@@ -14,8 +15,8 @@ namespace tendril::detail {
 // start (its cookie) or none.
 struct TimeoutRecord {
   rt::Timer timer;
-  std::atomic<bool> lock{false};  // guards start and target against the timer
-  uint64_t start = 0;             // number of the running start; 0: not running
+  rt::SpinLock lock;   // guards start and target against the timer
+  uint64_t start = 0;  // number of the running start; 0: not running
   FiberRecord* target = nullptr;
   rt::Deadline when = 0;  // of the running start; own fiber only
   // Guarded by the target's lock:

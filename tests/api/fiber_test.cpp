@@ -1,14 +1,18 @@
 #include "tendril/fiber.hpp"
 
+#include <cerrno>
+#include <cfenv>
 #include <memory>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "clean.hpp"
+#include "runtime/hub/interposed.hpp"
 
 using namespace std::chrono_literals;
 using tendril::spawn;
+namespace rt = tendril::rt;
 
 TEST_CASE("a spawned fiber gives its value") {
   Clean clean;
@@ -236,6 +240,50 @@ TEST_CASE("errno and the exception in flight belong to the fiber") {
     }
   }
   CHECK(std::uncaught_exceptions() == 0);
+}
+
+TEST_CASE("a fiber begins like a thread, whatever those before it have left behind") {
+  Clean clean;
+  const int rounding = std::fegetround();
+  for (int i = 0; i < 3; ++i) {
+    spawn([] {
+      errno = ERANGE;
+      std::fesetround(FE_UPWARD);
+    }).join();
+    CHECK(std::fegetround() == rounding);
+    auto fresh = spawn([] { return std::pair(errno, std::fegetround()); });
+    CHECK(fresh.get() == std::pair(0, rounding));
+  }
+  std::fesetround(FE_DOWNWARD);  // the spawner's, as with pthread_create
+  auto heir = spawn([] { return std::fegetround(); });
+  std::fesetround(rounding);
+  CHECK(heir.get() == FE_DOWNWARD);
+  auto threw = spawn([]() -> int { throw std::runtime_error("left in flight"); });
+  CHECK_THROWS_AS(threw.get(), std::runtime_error);
+  CHECK(spawn([] { return std::uncaught_exceptions(); }).get() == 0);
+}
+
+TEST_CASE("fibers of a thread that has ended leave nothing to those of the next") {
+  Clean clean;
+  static thread_local int of_thread = 0;
+  for (int round = 1; round <= 4; ++round) {
+    std::thread([round] {
+      of_thread = round;
+      int* const place = &errno;
+      std::vector<tendril::Fiber<bool>> all;
+      for (int i = 0; i < 20; ++i) {
+        all.push_back(spawn([round, place, i] {
+          errno = 100 + i;
+          tendril::yield();
+          // Among green threads fibers are threads, with thread-locals of their own.
+          const bool shared = rt::is_interposed() || (&errno == place && of_thread == round);
+          return shared && errno == 100 + i;
+        }));
+      }
+      for (auto& fiber : all) CHECK(fiber.get());
+      CHECK(tendril::list_fibers(tendril::Threads::kThis).size() == 1);
+    }).join();
+  }
 }
 
 TEST_CASE("plain OS threads spawn, wait and join across threads") {

@@ -253,3 +253,34 @@ TEST_CASE(
   CHECK(reader.get() == "data");
   for (const int fd : ends) tendril::io::close(fd);
 }
+
+TEST_CASE("what is spawned in the child takes the place of what has ended in the parent") {
+  Clean clean;
+  const auto spawn_many = [] {
+    std::vector<tendril::Fiber<int>> all;
+    for (int i = 0; i < 50; ++i) {
+      all.push_back(tendril::spawn([i] {
+        tendril::yield();
+        return i;
+      }));
+    }
+    int sum = 0;
+    for (auto& fiber : all) sum += fiber.get();
+    return sum;
+  };
+  constexpr int kSum = 49 * 50 / 2;
+  CHECK(spawn_many() == kSum);
+  const size_t before = tendril::list_fibers().size();
+  CHECK(in_child([&](Expectations& e) {
+          e.expect(tendril::list_fibers().size() == before);
+          e.expect(spawn_many() == kSum);
+          e.expect(tendril::list_fibers().size() == before);
+          tendril::Event open;
+          auto parked = tendril::spawn([&open] { open.wait(); });
+          tendril::yield();
+          e.expect(tendril::list_fibers().size() == before + 1);
+          open.set();
+          parked.join();
+        }) == 0);
+  CHECK(spawn_many() == kSum);
+}

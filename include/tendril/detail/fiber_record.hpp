@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <exception>
 
+#include "tendril/detail/sync_state.hpp"
+
 namespace tendril::detail {
 
 struct Task;
@@ -24,7 +26,7 @@ struct ThreadRecord {
 
 struct FiberRecord {
   // Guards the fields marked (l), which others than the fiber itself write too.
-  std::atomic<bool> lock{false};
+  BiasedLock lock;
   // Something is to be thrown at the fiber's next wait: written under the lock, read without.
   std::atomic<bool> attention{false};
   uint32_t shields = 0;               // > 0: not now; own fiber only
