@@ -37,8 +37,9 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   // would not be known to the call, which would be restarted where it had to end with EINTR. Own
   // only.
   bool hold_delivery = false;
-  bool tried = false;   // such a try has found nothing: the full call waits at once
-  size_t progress = 0;  // bytes that such a try has moved already; the full call goes on there
+  bool tried = false;       // such a try has found nothing: the full call waits at once
+  uint32_t held_flags = 0;  // of the CPU, that the program set: trap/held_flags.hpp; own only
+  size_t progress = 0;      // bytes that such a try has moved already; the full call goes on there
   // Its stack, if it was made with one whose size is known: its frames lie there, up to the top.
   // Written before it runs.
   uintptr_t stack_bottom = 0;

@@ -33,14 +33,18 @@ long under_mask_of_thread(Call&& call) noexcept {
   return result;
 }
 
-// Of the calling process, which is not in its foreground. The other end of a pseudo terminal
-// answers, too, but has no job control.
+// Of a pseudo terminal, which answers for the terminal.
+bool is_other_end(int fd) noexcept {
+  unsigned number = 0;
+  return rt::raw_syscall(SYS_ioctl, fd, TIOCGPTN, &number) == 0;
+}
+
+// Of the calling process, which is not in its foreground. The other end has no job control.
 bool is_background_of(int fd) noexcept {
   int foreground = 0;
   if (rt::raw_syscall(SYS_ioctl, fd, TIOCGPGRP, &foreground) != 0) return false;
   if (foreground == rt::raw_syscall(SYS_getpgid, 0)) return false;
-  unsigned number = 0;
-  return rt::raw_syscall(SYS_ioctl, fd, TIOCGPTN, &number) != 0;
+  return !is_other_end(fd);
 }
 
 }  // namespace
@@ -72,6 +76,12 @@ long may_change_terminal(int fd) noexcept {
   constexpr long kNoAction = 99;  // looked at after job control
   const long result = terminal_ioctl(fd, TCXONC, kNoAction);
   return result == -EIO || result == -kRestartSys ? result : 0;
+}
+
+bool reads_may_give_nothing(int fd) noexcept {
+  termios mode{};
+  return rt::raw_syscall(SYS_ioctl, fd, TCGETS, &mode) == 0 && (mode.c_lflag & ICANON) == 0 &&
+         mode.c_cc[VMIN] == 0 && !is_other_end(fd);
 }
 
 }  // namespace tendril::kernel

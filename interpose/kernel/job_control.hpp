@@ -1,4 +1,6 @@
-// Job control of terminals: who is not in the foreground gets SIGTTIN or SIGTTOU, or an error where
+// What is special about terminals.
+//
+// Job control: who is not in the foreground gets SIGTTIN or SIGTTOU, or an error where
 // the thread blocks them. The Linux kernel looks at the mask of the OS thread that makes the call:
 // a worker blocks nothing, and a pool thread everything.
 #pragma once
@@ -12,5 +14,9 @@ long terminal_ioctl(int fd, unsigned long request, long argument) noexcept;
 // another OS thread: 0, or the result of the call (-EIO, -kRestartSys when a signal has come).
 long may_transfer(int fd, bool reading) noexcept;
 long may_change_terminal(int fd) noexcept;
+
+// A terminal that is set so that a read gives what there is, be it nothing, at once or after a time
+// of its own (VMIN 0): no readiness tells when.
+bool reads_may_give_nothing(int fd) noexcept;
 
 }  // namespace tendril::kernel

@@ -31,6 +31,10 @@ long transfer_unnowaitable(Transfer& transfer, long number, const void* data, lo
     const timespec now{0, 0};
     const long ready = rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0);
     if (ready > 0) break;
+    if (transfer.facts.kind == FdKind::kDevice && transfer.direction == rt::Direction::kRead &&
+        reads_may_give_nothing(transfer.fd)) {
+      break;
+    }
     if (const long result = wait_for_readiness(transfer, seen); result != 0) return result;
   }
   if (current_thread()->trying) return -kWouldWait;

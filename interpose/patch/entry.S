@@ -100,6 +100,9 @@ tendril_patched_entry:
     .cfi_def_cfa_offset 136
     movq -8(%rsp), %rax
     cld
+    testl $ALIGNMENT_FLAG, (%rsp)
+    jnz .Laligned                   // C needs no alignment of its accesses
+.Lflags_done:
     pushq %rbp
     .cfi_def_cfa_offset 144
     .cfi_offset %rbp, -144
@@ -213,6 +216,15 @@ tendril_patched_entry:
     leaq 144(%rsp), %rsp
     .cfi_def_cfa_offset 0
     jmp *8(%r11)
+
+.Laligned:
+    .cfi_def_cfa_offset 136
+    pushfq
+    .cfi_def_cfa_offset 144
+    andl $~ALIGNMENT_FLAG, (%rsp)
+    popfq
+    .cfi_def_cfa_offset 136
+    jmp .Lflags_done
 
 .Lxsave:
     .cfi_def_cfa %rbp, 144

@@ -14,6 +14,8 @@
 
 #define DELIVER_NUMBER 0x54454e44
 
+#define ALIGNMENT_FLAG 0x40000  // AC, of EFLAGS
+
 // x87, SSE, AVX, AVX-512; not PKRU, which belongs to the thread and is not clobbered by us.
 #define XSAVE_MASK 0xe7
 

@@ -147,8 +147,9 @@ extern "C" __attribute__((visibility("hidden"))) int tendril_patched_call(
       frame->record[0], reinterpret_cast<uint64_t>(frame->program_stack), frame->rbp};
   const long result = kernel::dispatch(call);
   const bool deliver = kernel::is_restart_code(result) || kernel::attention_needed();
+  kernel::GreenThread* thread = kernel::current_thread();
+  thread->held_flags &= ~static_cast<uint32_t>(frame->flags);  // the entry gives those back
   if (deliver) {
-    kernel::GreenThread* thread = kernel::current_thread();
     thread->deferred_number = number;
     thread->deferred_result = result;
     thread->hold_delivery = true;

@@ -76,13 +76,14 @@ void write_trampoline(Trampoline* trampoline, const Site& site) noexcept {
     displacement += static_cast<int32_t>(site.window - trampoline->code);
     std::memcpy(code - site.displacement, &displacement, sizeof displacement);
   }
-  constexpr uint8_t kMovR11[2] = {0x49, 0xbb};            // movabs $trampoline, %r11
-  constexpr uint8_t kJump[6] = {0xff, 0x25, 0, 0, 0, 0};  // jmp *0(%rip)
+  trampoline->entry = always_passes(site) ? &tendril_patched_pass : &tendril_patched_entry;
+  constexpr uint8_t kMovR11[2] = {0x49, 0xbb};  // movabs $trampoline, %r11
+  constexpr uint8_t kJump[2] = {0xff, 0x25};    // jmp *displacement(%rip)
   code = put(code, kMovR11);
   code = put(code, reinterpret_cast<uintptr_t>(trampoline));
   code = put(code, kJump);
-  put(code, reinterpret_cast<uintptr_t>(always_passes(site) ? &tendril_patched_pass
-                                                            : &tendril_patched_entry));
+  const uint8_t* after_jump = code + sizeof(int32_t);
+  put(code, static_cast<int32_t>(reinterpret_cast<uint8_t*>(&trampoline->entry) - after_jump));
 }
 
 size_t bytes_of(size_t count) noexcept { return rt::round_up_to_page(count * sizeof(Trampoline)); }

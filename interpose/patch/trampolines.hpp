@@ -17,7 +17,8 @@ struct Trampoline {
   void* syscall;
   uint8_t* window;
   size_t window_size;
-  uint8_t code[kMostWindow + 10 + 14];  // window, movabs $record, %r11; jmp *entry(%rip); entry
+  void (*entry)();                     // aligned: the program may have alignment checks on
+  uint8_t code[kMostWindow + 10 + 6];  // window, movabs $record, %r11; jmp *entry(%rip)
 };
 
 // Makes the trampolines of an object's sites, within reach of a jump from all of it, executable.

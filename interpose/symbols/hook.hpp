@@ -49,7 +49,7 @@ long run_green(bool trying, Call&& call, bool* attention) {
   thread->trying = trying;
   const long result = call();
   thread->trying = false;
-  *attention = kernel::attention_needed();
+  *attention = kernel::attention_needed() || thread->held_flags != 0;
   thread->hold_delivery = *attention || kernel::is_restart_code(result);
   trap::leave_runtime();
   return result;

@@ -14,6 +14,7 @@
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/fault_report.hpp"
+#include "interpose/trap/held_flags.hpp"
 #include "interpose/trap/hidden_fsgsbase.hpp"
 #include "interpose/trap/moved_frame.hpp"
 #include "interpose/trap/observers.hpp"
@@ -80,6 +81,8 @@ void die_naturally(int signal) noexcept {
 
 void on_fault(int signal, siginfo_t* info, void* context) {
   auto* frame = static_cast<ucontext_t*>(context);
+  end_alignment_checks(frame);
+  if (hold_flag(signal, *info, frame)) return;
   if (recover_user_copy(frame)) return;
   const bool from_cpu = info->si_code > 0;
   const bool runtimes_own = rt::current_worker() == nullptr || in_runtime();
@@ -91,7 +94,15 @@ void on_fault(int signal, siginfo_t* info, void* context) {
     return;
   }
   enter_runtime();
-  settle(frame);  // no instruction that may fault is in the middle of a window
+  // A single step that ends in a trampoline stays there: the program sees the one after it. What
+  // faults is in no middle of a window.
+  greg_t& rip = frame->uc_mcontext.gregs[REG_RIP];
+  const greg_t struck = rip;
+  const bool settled = settle(frame);
+  if (is_single_step(signal, *info) && (!settled || rip != struck)) {
+    rip = struck;
+    return leave_runtime();
+  }
   kernel::GreenThread* thread = kernel::current_thread();
   const kernel::KernelAction action = kernel::signals().action(signal);
   const bool handled = action.handler != reinterpret_cast<void*>(SIG_DFL) &&

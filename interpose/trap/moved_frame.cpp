@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "interpose/kernel/user_memory.hpp"
+#include "interpose/trap/held_flags.hpp"
 
 extern "C" void tendril_restore_rt();
 
@@ -53,6 +54,8 @@ void return_into(ucontext_t* frame, MovedFrame* moved, void (*entry)(MovedFrame*
   registers[REG_RDI] = at;
   registers[REG_RSI] = argument;
   registers[REG_RSP] = at - 8;  // as after a call: 8 modulo 16
+  // As the kernel does for a handler, since compiled code needs the direction flag clear.
+  registers[REG_EFL] &= ~(kTrapFlag | kDirectionFlag | kResumeFlag | kAlignmentFlag);
 }
 
 }  // namespace tendril::trap

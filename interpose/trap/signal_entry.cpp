@@ -9,6 +9,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/trap/delivery.hpp"
+#include "interpose/trap/held_flags.hpp"
 #include "interpose/trap/observers.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
@@ -53,6 +54,7 @@ bool is_due_to(const kernel::GreenThread& current, int signal, const siginfo_t& 
 
 // Signals are blocked while this runs, so arrivals are recorded one at a time.
 void receive(int signal, siginfo_t* info, void* context, bool had_handler) noexcept {
+  end_alignment_checks(static_cast<const ucontext_t*>(context));
   rt::put_back_fs_base();
   rt::Worker* worker = rt::current_worker();
   if (worker == nullptr) return forward(signal, info);

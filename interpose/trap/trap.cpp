@@ -17,6 +17,7 @@
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/trap/delivery.hpp"
+#include "interpose/trap/held_flags.hpp"
 #include "interpose/trap/moved_frame.hpp"
 #include "interpose/trap/observers.hpp"
 #include "interpose/trap/registers.h"
@@ -65,7 +66,9 @@ void on_system_call(int, siginfo_t* info, void* context) {
   rt::put_back_fs_base();
   enter_runtime();
   auto* frame = static_cast<ucontext_t*>(context);
+  end_alignment_checks(frame);
   kernel::take_key_rights_of(frame);
+  give_back_flags(kernel::current_thread(), frame);
   if (info->si_code != kSysUserDispatch) {
     // A seccomp filter of the program's: its own handler is to see it.
     kernel::signals().post(*info, kernel::current_thread()->tid);
@@ -166,6 +169,7 @@ void go_on_after_kick(MovedFrame* moved, long packed) {
 void on_kick(int, siginfo_t* info, void* context) {
   rt::put_back_fs_base();
   auto* frame = static_cast<ucontext_t*>(context);
+  end_alignment_checks(frame);
   rt::leave_interruptible_call(frame);
   if (rt::current_worker() == nullptr) return;
   rt::Worker* worker = rt::current_worker_unchecked();

@@ -34,6 +34,8 @@ static void on_signal(int number, siginfo_t* info, void* context) {
 }
 
 static void* is_filtered(void* argument) {
+  CHECK_ERRNO(EINVAL, syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 1U << 31, NULL));
+  CHECK_ERRNO(EFAULT, syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL));
   CHECK_OK(filter(SYS_getpriority, SECCOMP_RET_ERRNO | EXDEV, 0));
   CHECK_OK(filter(SYS_times, SECCOMP_RET_TRAP, 0));
   CHECK_ERRNO(EXDEV, syscall(SYS_getpriority, 2, 0));

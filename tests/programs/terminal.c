@@ -1,5 +1,5 @@
 // A pseudo terminal: a thread that reads lines from it blocks until a line is there, while others
-// go on; and what is typed arrives whole.
+// go on; what is typed arrives whole; and where a read is to give what there is, it does.
 #include <sys/ioctl.h>
 #include <termios.h>
 
@@ -24,6 +24,18 @@ static void* writes_much(void* argument) {
   static char block[100000];
   memset(block, 'w', sizeof block);
   CHECK_EQ(sizeof block, write(slave, block, sizeof block));
+  return argument;
+}
+
+static void* types_one(void* argument) {
+  settle();
+  CHECK_EQ(1, write(master, "x", 1));
+  return argument;
+}
+
+static void* writes_one(void* argument) {
+  settle();
+  CHECK_EQ(1, write(slave, "y", 1));
   return argument;
 }
 
@@ -69,8 +81,39 @@ int main(void) {
   join_thread(writer);
   CHECK_EQ(0, fcntl(slave, F_GETFL) & O_NONBLOCK);
   pass("a large write");
-  CHECK_OK(close(slave));
+
+  // Without lines, a read need not wait for anything: VMIN 0.
   char c;
+  mode.c_lflag &= ~(tcflag_t)ICANON;
+  mode.c_cc[VMIN] = 0;
+  mode.c_cc[VTIME] = 0;
+  CHECK_OK(tcsetattr(slave, TCSANOW, &mode));
+  CHECK_EQ(0, read(slave, &c, 1));
+  CHECK_EQ(2, write(master, "ab", 2));
+  CHECK_EQ(1, read(slave, &c, 1));
+  CHECK_EQ('a', c);
+  CHECK_EQ(1, read(slave, &c, 1));
+  CHECK_EQ(0, read(slave, &c, 1));
+  mode.c_cc[VTIME] = 2;  // tenths of a second
+  CHECK_OK(tcsetattr(slave, TCSANOW, &mode));
+  int64_t begin = mono_ns();
+  CHECK_EQ(0, read(slave, &c, 1));
+  CHECK(mono_ns() - begin >= MS(190));
+  pthread_t typist = start_thread(types_one, NULL);
+  mode.c_cc[VTIME] = 255;
+  CHECK_OK(tcsetattr(slave, TCSANOW, &mode));
+  begin = mono_ns();
+  CHECK_EQ(1, read(slave, &c, 1));
+  CHECK_EQ('x', c);
+  CHECK(mono_ns() - begin < MS(20000));
+  join_thread(typist);
+  // The other end waits all the same.
+  typist = start_thread(writes_one, NULL);
+  CHECK_EQ(1, read(master, &c, 1));
+  CHECK_EQ('y', c);
+  join_thread(typist);
+  pass("reads of what there is");
+  CHECK_OK(close(slave));
   CHECK_ERRNO(EIO, read(master, &c, 1));
   pass("hung up");
   return 0;
