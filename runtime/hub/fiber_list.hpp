@@ -68,8 +68,11 @@ struct FibersAlone {
       if (fiber->state.load(std::memory_order_acquire) != FiberState::kSpare) visit(fiber);
     });
   }
-  size_t live() const noexcept {  // any thread
-    return list.live() - spare_count.load(std::memory_order_relaxed);
+  // Any thread, to which the two counts are of different moments.
+  size_t live() const noexcept {
+    const size_t spare = spare_count.load(std::memory_order_acquire);
+    const size_t all = list.live();
+    return all > spare ? all - spare : 0;
   }
   // In the child of fork: all but the spares.
   void forget_after_fork() noexcept {
@@ -97,7 +100,7 @@ struct FibersAlone {
  private:
   void count_spares(int change) noexcept {
     spare_count.store(spare_count.load(std::memory_order_relaxed) + static_cast<uint32_t>(change),
-                      std::memory_order_relaxed);
+                      std::memory_order_release);
   }
 };
 

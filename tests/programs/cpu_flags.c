@@ -1,6 +1,5 @@
 // Flags of the CPU that a program sets: single steps, alignment checks, the direction of string
 // instructions. They stay over system calls, of whatever way, and no handler sees them.
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
