@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "runtime/hub/poller.hpp"
+#include "runtime/hub/hidden_descriptors.hpp"
 #include "runtime/platform/spin_lock.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -33,8 +33,7 @@ int maps() noexcept {
   fd = rt::hide_descriptor(static_cast<int>(opened));
   int none = -1;
   if (!maps_descriptor.compare_exchange_strong(none, fd)) {
-    rt::raw_syscall(SYS_close, fd);
-    rt::forget_hidden_descriptor(fd);
+    rt::close_hidden_descriptor(fd);
     return none;
   }
   return fd;
@@ -100,8 +99,7 @@ bool is_shared_mapping(const void* address) noexcept {
 void mappings_reset_after_fork() noexcept {
   const int fd = maps_descriptor.exchange(-1);
   if (fd < 0) return;
-  rt::raw_syscall(SYS_close, fd);
-  rt::forget_hidden_descriptor(fd);
+  rt::close_hidden_descriptor(fd);
 }
 
 }  // namespace tendril::kernel

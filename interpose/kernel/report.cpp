@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "runtime/hub/poller.hpp"
+#include "runtime/hub/hidden_descriptors.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -37,8 +37,7 @@ int report_descriptor() noexcept {
 
 void reset_report_descriptor_after_fork() noexcept {
   if (duplicate < 0) return;
-  rt::raw_syscall(SYS_close, duplicate);
-  rt::forget_hidden_descriptor(duplicate);
+  rt::close_hidden_descriptor(duplicate);
   duplicate = -1;
 }
 

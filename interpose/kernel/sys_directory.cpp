@@ -8,6 +8,7 @@
 #include "interpose/kernel/proc_files.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/hidden_descriptors.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/platform/syscall.hpp"
 

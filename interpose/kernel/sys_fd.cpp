@@ -14,6 +14,7 @@
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/hidden_descriptors.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/platform/syscall.hpp"
 

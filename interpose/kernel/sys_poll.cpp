@@ -18,6 +18,7 @@
 #include "interpose/kernel/temporary_mask.hpp"
 #include "interpose/kernel/time_arguments.hpp"
 #include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/hidden_descriptors.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/platform/syscall.hpp"

@@ -5,11 +5,12 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
+
 #include <cerrno>
 #include <new>
 
+#include "runtime/hub/hidden_descriptors.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/memory/pages.hpp"
@@ -43,44 +44,7 @@ void add_under_lock(std::atomic<uint32_t>& count, uint32_t change) noexcept {
   count.store(count.load(std::memory_order_relaxed) + change, std::memory_order_release);
 }
 
-constexpr int kMostHidden = 32;
-std::atomic<int> hidden[kMostHidden];  // fd + 1; 0 is free
-
 }  // namespace
-
-int hide_descriptor(int fd) noexcept {
-  constexpr int kHighest = 4096;  // fork copies the table up to there
-  rlimit limit{};
-  raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
-  const int top = limit.rlim_cur < kHighest ? static_cast<int>(limit.rlim_cur) : kHighest;
-  int moved = -1;
-  for (int from = top - kMostHidden; from > 0 && moved < 0; from /= 2) {
-    moved = static_cast<int>(raw_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, from));
-  }
-  if (moved >= 0) {
-    raw_syscall(SYS_close, fd);
-    fd = moved;
-  }
-  for (auto& slot : hidden) {
-    int free = 0;
-    if (slot.compare_exchange_strong(free, fd + 1)) break;
-  }
-  return fd;
-}
-
-bool is_hidden_descriptor(int fd) noexcept {
-  for (auto& slot : hidden) {
-    if (slot.load(std::memory_order_relaxed) == fd + 1) return fd >= 0;
-  }
-  return false;
-}
-
-void forget_hidden_descriptor(int fd) noexcept {
-  for (auto& slot : hidden) {
-    int expected = fd + 1;
-    slot.compare_exchange_strong(expected, 0);
-  }
-}
 
 Poller* Poller::create() noexcept {
   void* pages = map_pages(round_up_to_page(sizeof(Poller)));
@@ -491,8 +455,7 @@ Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeou
 
 void Poller::abandon_after_fork() noexcept {
   for (const int fd : {epoll_fd_, doorbell_fd_}) {
-    raw_syscall(SYS_close, fd);
-    forget_hidden_descriptor(fd);
+    close_hidden_descriptor(fd);
   }
 }
 

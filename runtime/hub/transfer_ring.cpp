@@ -12,6 +12,7 @@
 #include <new>
 
 #include "runtime/hub/fatal.hpp"
+#include "runtime/hub/hidden_descriptors.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/memory/pages.hpp"
@@ -113,8 +114,7 @@ void TransferRing::unmap() noexcept {
 
 void TransferRing::destroy(TransferRing* ring) noexcept {
   ring->unmap();
-  raw_syscall(SYS_close, ring->fd_);
-  forget_hidden_descriptor(ring->fd_);
+  close_hidden_descriptor(ring->fd_);
   unmap_pages(ring, round_up_to_page(sizeof(TransferRing)));
 }
 

@@ -1,4 +1,5 @@
 #include "tendril/signal.hpp"
+#include "runtime/hub/hidden_descriptors.hpp"
 
 #include <signal.h>
 #include <string.h>

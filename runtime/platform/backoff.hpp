@@ -17,7 +17,7 @@ namespace tendril::rt {
 class Backoff {
  public:
   void pause() noexcept {
-    if (++rounds_ % kSpinsBeforeYield != 0) {
+    if (nap_ == kFirstNap && ++rounds_ % kSpinsBeforeYield != 0) {
       asm volatile("pause");
     } else {
       yield();
@@ -30,17 +30,23 @@ class Backoff {
       raw_syscall(SYS_sched_yield);
     } else {
       // Nobody wakes us; by a call that the runtime needs anyway, for a seccomp filter may know it.
-      constexpr timespec kMoment{0, 20'000};
+      const timespec moment{0, nap_};
       const uint32_t word = 0;
-      raw_syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, word, &kMoment, nullptr, 0);
+      raw_syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, word, &moment, nullptr, 0);
+      if (nap_ < kLongestNap) nap_ *= 2;
     }
   }
 
  private:
   static constexpr unsigned kSpinsBeforeYield = 200;
   static constexpr unsigned kYieldsBeforeSleep = 20;
+  // Each longer than the one before: several of a high priority that woke every few microseconds
+  // would leave nothing of the processors to whom they wait for.
+  static constexpr long kFirstNap = 20'000;
+  static constexpr long kLongestNap = 128 * kFirstNap;
   unsigned rounds_ = 0;
   unsigned yields_ = 0;
+  long nap_ = kFirstNap;  // nanoseconds
 };
 
 }  // namespace tendril::rt

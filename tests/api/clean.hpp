@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/hub/poller.hpp"
+#include "runtime/hub/hidden_descriptors.hpp"
 #include "runtime/hub/process.hpp"
 #include "tendril/tendril.hpp"
 

@@ -1,4 +1,5 @@
 #include "runtime/hub/poller.hpp"
+#include "runtime/hub/hidden_descriptors.hpp"
 
 #include <fcntl.h>
 #include <netinet/in.h>
