@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "clean.hpp"
+#include "error_of.hpp"
 
 namespace io = tendril::io;
 using namespace std::chrono_literals;
@@ -29,15 +30,6 @@ struct Pipe {
   int in() const { return ends[1]; }
   int out() const { return ends[0]; }
 };
-
-int error_of(auto&& call) {
-  try {
-    call();
-  } catch (const std::system_error& error) {
-    return error.code().value();
-  }
-  return 0;
-}
 
 }  // namespace
 

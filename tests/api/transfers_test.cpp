@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "clean.hpp"
+#include "error_of.hpp"
 
 namespace io = tendril::io;
 using namespace std::chrono_literals;
@@ -39,15 +40,6 @@ struct Sockets {
   }
   void close(int which) { io::close(std::exchange(ends[which], -1)); }
 };
-
-int error_of(auto&& call) {
-  try {
-    call();
-  } catch (const std::system_error& error) {
-    return error.code().value();
-  }
-  return 0;
-}
 
 std::string read_some(int fd) {
   char buffer[64];

@@ -8,6 +8,7 @@
 
 #include "tendril/offload.hpp"
 #include "tests/api/clean.hpp"
+#include "tests/api/error_of.hpp"
 
 // Clean, for tests that may use the libuv loop: it stays once it is made, with its descriptors.
 struct LoopMade {
@@ -29,15 +30,6 @@ class CleanIo : private LoopMade, Clean {
 };
 
 // The errno that the call fails with; 0 if it does not.
-int error_of(auto&& call) {
-  try {
-    call();
-  } catch (const std::system_error& error) {
-    return error.code().value();
-  }
-  return 0;
-}
-
 // A directory that goes away with everything in it.
 class ScratchDirectory {
  public:
