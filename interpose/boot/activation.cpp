@@ -50,6 +50,7 @@
 namespace tendril::kernel {
 
 thread_local bool is_green_thread = false;
+thread_local bool is_making_thread = false;
 
 namespace {
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "runtime/memory/advice.hpp"
 #include "runtime/memory/pages.hpp"
@@ -53,7 +54,7 @@ bool StackArenas::make(Arena& arena, size_t size) noexcept {
   }
   advise(begin, rt::kPageSize, kMadvGuardRemove);
   advise(static_cast<uintptr_t>(got), bytes, MADV_NOHUGEPAGE);  // one touched page, 2 MB
-  arena = {begin, size, capacity, 0, pieces, free, 0};
+  arena = {begin, size, capacity, 0, pieces, free, 0, 0};
   lowest_.store(std::min(lowest_.load(), begin));
   highest_.store(std::max(highest_.load(), arena.end()));
   return true;
@@ -81,7 +82,28 @@ StackArenas::Arena* StackArenas::arena_at(uintptr_t address) noexcept {
   return nullptr;
 }
 
-void* StackArenas::take(size_t size) noexcept {
+// Precondition: lock_; the piece has just left the list of free ones. False: it cannot be had.
+bool StackArenas::reuse(Arena& arena, Piece& piece, uintptr_t begin, bool for_thread) noexcept {
+  piece.is_filled = false;
+  if (piece.state == State::kWarm) {
+    --arena.warm_count;
+    if (for_thread) {
+      // Its record of the thread, which the C library takes for zeroed by mmap.
+      std::memset(reinterpret_cast<void*>(begin + arena.piece_size - rt::kPageSize), 0,
+                  rt::kPageSize);
+      piece.is_filled = true;
+    } else if (advise(begin, arena.piece_size, MADV_DONTNEED) != 0) {
+      piece.state = State::kForeign;
+      return false;
+    }
+  } else if (piece.state != State::kFree) {
+    return false;
+  }
+  piece.state = State::kOpen;
+  return true;
+}
+
+void* StackArenas::take(size_t size, bool for_thread) noexcept {
   if (size == 0 || size % rt::kPageSize != 0 || size > kLargestPiece) return nullptr;
   rt::SpinGuard guard(lock_);
   if (asked_ < kManyStacks) {
@@ -90,20 +112,18 @@ void* StackArenas::take(size_t size) noexcept {
   }
   Arena* arena = arena_for(size);
   if (arena == nullptr) return nullptr;
-  const auto address_of = [&](size_t index) {
-    return reinterpret_cast<void*>(arena->begin + index * size);
-  };
   while (arena->free_count > 0) {
     const size_t index = arena->free[--arena->free_count];
-    if (arena->pieces[index].state != State::kFree) continue;
-    arena->pieces[index].state = State::kOpen;
-    return address_of(index);
+    const uintptr_t begin = arena->begin + index * size;
+    if (reuse(*arena, arena->pieces[index], begin, for_thread)) {
+      return reinterpret_cast<void*>(begin);
+    }
   }
   while (arena->begun < arena->capacity) {
     const size_t index = arena->begun++;
     if (arena->pieces[index].state != State::kNew) continue;
     arena->pieces[index].state = State::kTaken;
-    return address_of(index);
+    return reinterpret_cast<void*>(arena->begin + index * size);
   }
   return nullptr;
 }
@@ -124,6 +144,7 @@ void StackArenas::leave_to_kernel(uintptr_t begin, size_t size) noexcept {
         // As glibc had made it.
         rt::raw_syscall(SYS_mprotect, bottom, piece.guard_pages * rt::kPageSize, PROT_NONE);
       }
+      if (piece.state == State::kWarm) --arena.warm_count;
       piece.state = State::kForeign;
     }
   }
@@ -163,7 +184,7 @@ bool StackArenas::protect(uintptr_t begin, size_t size, int protection) noexcept
   piece.guard_pages = static_cast<uint32_t>(guard_size / rt::kPageSize);
   piece.state = State::kOpen;
   // glibc's record of the thread and its first frames.
-  if (size >= kUsedByAll) {
+  if (size >= kUsedByAll && !piece.is_filled) {
     rt::fill_pages(reinterpret_cast<void*>(begin + rt::round_up_to_page(size) - kUsedByAll),
                    kUsedByAll);
   }
@@ -181,9 +202,11 @@ bool StackArenas::unmap(uintptr_t begin, size_t size) noexcept {
       rt::round_up_to_page(size) == arena->piece_size) {
     const size_t index = (begin - arena->begin) / arena->piece_size;
     Piece& piece = arena->pieces[index];
+    const bool stays_warm = arena->warm_count < kMostWarm;
     if (piece.state == State::kOpen &&
-        advise(begin, arena->piece_size, MADV_DONTNEED) == 0) {  // guards stay
-      piece.state = State::kFree;
+        (stays_warm || advise(begin, arena->piece_size, MADV_DONTNEED) == 0)) {  // guards stay
+      piece.state = stays_warm ? State::kWarm : State::kFree;
+      arena->warm_count += stays_warm;
       arena->free[arena->free_count++] = static_cast<uint32_t>(index);
       return true;
     }

@@ -1,8 +1,11 @@
 // mmap(2), mprotect(2), munmap(2), mremap(2): the Linux kernel's, but for thread stacks.
 #include <sys/mman.h>
 
+#include <utility>
+
 #include "interpose/kernel/stack_arena.hpp"
 #include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/thread_flag.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -13,7 +16,8 @@ long sys_mmap(Call& call) {
   const long* a = call.arguments;
   constexpr long kStackFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK;
   if (a[0] == 0 && a[2] == PROT_NONE && a[3] == kStackFlags) {
-    void* stack = stack_arenas().take(static_cast<size_t>(a[1]));
+    void* stack =
+        stack_arenas().take(static_cast<size_t>(a[1]), std::exchange(is_making_thread, false));
     if (stack != nullptr) return reinterpret_cast<long>(stack);
   }
   if ((a[3] & MAP_FIXED) != 0) {

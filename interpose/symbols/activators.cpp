@@ -12,6 +12,7 @@
 #include <cstdarg>
 
 #include "interpose/kernel/activation.hpp"
+#include "interpose/kernel/thread_flag.hpp"
 #include "interpose/symbols/libc.hpp"
 #include "interpose/trap/selector.hpp"
 #include "runtime/platform/thread_registers.hpp"
@@ -21,6 +22,15 @@
   static const auto libc = reinterpret_cast<decltype(&name)>(tendril::symbols::libc_function(#name))
 
 namespace {
+
+// While the C library makes a thread.
+class ThreadInTheMaking {
+ public:
+  ThreadInTheMaking() noexcept { tendril::kernel::is_making_thread = true; }
+  ~ThreadInTheMaking() { tendril::kernel::is_making_thread = false; }
+  ThreadInTheMaking(const ThreadInTheMaking&) = delete;
+  ThreadInTheMaking& operator=(const ThreadInTheMaking&) = delete;
+};
 
 // Threads that libraries make from runtime code (libuv's pool, on a hub) stay native. False when
 // there is nothing left to make one from. What activation asks libc for leaves no trace in errno.
@@ -46,12 +56,14 @@ bool notifies_by_thread(const sigevent* event) noexcept {
 EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
                           void* (*function)(void*), void* argument) {
   if (!before_thread()) return EAGAIN;
+  const ThreadInTheMaking making;
   return tendril::symbols::libc_pthread_create(thread, attributes, function, argument);
 }
 
 EXPORT int thrd_create(thrd_t* thread, thrd_start_t function, void* argument) {
   LIBC(thrd_create);
   if (!before_thread()) return thrd_nomem;
+  const ThreadInTheMaking making;
   return libc(thread, function, argument);
 }
 
