@@ -32,6 +32,8 @@ enum : uint64_t {
   kExamined = 1 << 16,
   kDuplicated = 1 << 17,
   kPutsOffConnect = 1 << 18,
+  kHadLimit = 1 << 19,
+  kListens = 1 << 20,
 };
 constexpr int kEpochShift = 32;
 constexpr int kOutsideShift = 48;
@@ -43,8 +45,8 @@ static_assert(unpack(kNonblocking).nonblocking && unpack(kSharedOutside).shared_
               unpack(kWriteLimit).write_limit && unpack(kNoNowaitRead).no_nowait_read &&
               unpack(kNoNowaitWrite).no_nowait_write && unpack(kOriginKnown).origin_known &&
               unpack(kExamined).examined && unpack(kDuplicated).duplicated &&
-              unpack(kPutsOffConnect).puts_off_connect &&
-              unpack(uint64_t{1} << kEpochShift).epoch == 1 &&
+              unpack(kPutsOffConnect).puts_off_connect && unpack(kHadLimit).had_limit &&
+              unpack(kListens).listens && unpack(uint64_t{1} << kEpochShift).epoch == 1 &&
               unpack(uint64_t{1} << kOutsideShift).outside == 1);
 #endif
 
@@ -137,11 +139,12 @@ DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcep
     long flags = 0;  // a file does not wait, whatever they are
     if (kind != FdKind::kFile) flags = rt::raw_syscall(SYS_fcntl, fd, F_GETFL);
     if (flags < 0) return {flags, {}};
-    word &= ~uint64_t{kNonblocking | kReadLimit | kWriteLimit};
+    word &= ~uint64_t{kNonblocking | kReadLimit | kWriteLimit | kListens};
     if ((flags & O_NONBLOCK) != 0) word |= kNonblocking;
     if (kind == FdKind::kStream || kind == FdKind::kPacket) {
       if (has_limit(fd, SO_RCVTIMEO)) word |= kReadLimit;
       if (has_limit(fd, SO_SNDTIMEO)) word |= kWriteLimit;
+      if ((word & (kReadLimit | kWriteLimit)) != 0) word |= kHadLimit;
     }
     // Most are made here, by a process that does not do that, and need not be asked.
     const bool comes_from_elsewhere =
@@ -159,19 +162,45 @@ DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcep
   return {0, unpack(word)};
 }
 
-void DescriptorTable::created(int fd, bool shared_outside, FdKind kind) noexcept {
+void DescriptorTable::created(int fd, bool shared_outside, const NewFile& file) noexcept {
   rt::FdState* s = state(fd);
   if (s == nullptr) return;
-  poller().begin_anew(fd);
+  poller().begin_anew(fd, file.rest);
   uint64_t word = kOriginKnown | (shared_outside ? uint64_t{kSharedOutside} : 0);
-  if (kind == FdKind::kFile) word |= kExamined | static_cast<uint8_t>(kind);
+  if (file.kind != FdKind::kUnknown) {
+    word |= kExamined | static_cast<uint8_t>(file.kind);
+    if (file.nonblocking) word |= kNonblocking;
+  }
   s->facts.store(with_stamps(word, epoch_.load(), outside_.load()), std::memory_order_release);
+}
+
+// Type, protocol and time limits are those that the listening socket had when the connection came,
+// which is before now: so only if it never had other limits.
+NewFile DescriptorTable::accepted_from(int listener, rt::FdState& s, uint32_t generation,
+                                       const Facts& facts, int flags) noexcept {
+  const bool is_socket = facts.kind == FdKind::kStream || facts.kind == FdKind::kPacket;
+  const bool limits_unknown =
+      facts.shared_outside || facts.had_limit ||
+      (facts.maybe_duplicated && duplicate_had_limit_.load(std::memory_order_relaxed));
+  if (!is_socket || limits_unknown) return {};
+  return {facts.kind, (flags & SOCK_NONBLOCK) != 0,
+          rt::Poller::rest_of_reads(listener, s, generation)};
 }
 
 void DescriptorTable::closing(int fd) noexcept { poller().forget(fd); }
 
+bool DescriptorTable::is_last_of_its_file(int fd) noexcept {
+  const rt::FdState* s = poller().state_if_known(fd);
+  if (s == nullptr) return false;
+  const Facts facts = unpack(s->facts.load(std::memory_order_acquire));
+  return facts.origin_known && !facts.maybe_duplicated && !facts.shared_outside &&
+         facts.outside == outside_.load(std::memory_order_acquire);
+}
+
 long DescriptorTable::close(int fd) noexcept {
-  const uint32_t generation = poller().forget(fd);
+  using Registration = rt::Poller::Registration;
+  const uint32_t generation = poller().forget(
+      fd, is_last_of_its_file(fd) ? Registration::kEndsWithFile : Registration::kStays);
   const long result = rt::raw_syscall(SYS_close, fd);
   poller().closed(fd, generation);
   return result;
@@ -206,7 +235,19 @@ void DescriptorTable::limits_changed(int fd) noexcept {
   rt::FdState* s = poller().state_if_known(fd);
   if (s == nullptr) return;
   epoch_.fetch_add(1, std::memory_order_acq_rel);
+  const uint64_t before = s->facts.fetch_or(kHadLimit);
+  if ((before & kMaybeDuplicated) != 0 || (before & kOriginKnown) == 0) {
+    duplicate_had_limit_.store(true, std::memory_order_relaxed);
+  }
   s->facts.fetch_and(~uint64_t{kExamined});
+}
+
+void DescriptorTable::seen_listening(rt::FdState& s) noexcept { s.facts.fetch_or(kListens); }
+
+// What is connected does not listen any more, under whichever number.
+void DescriptorTable::connecting(rt::FdState& s, const Facts& facts) noexcept {
+  if (facts.maybe_duplicated) epoch_.fetch_add(1, std::memory_order_acq_rel);
+  if (facts.listens) s.facts.fetch_and(~uint64_t{kListens});
 }
 
 void DescriptorTable::refuses_nowait(rt::FdState& s, rt::Direction direction) noexcept {

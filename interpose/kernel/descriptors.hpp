@@ -41,11 +41,20 @@ struct Facts {
   bool examined : 1;          // kind, nonblocking and the limits are right
   bool duplicated : 1;        // a tracked call made another descriptor of it
   bool puts_off_connect : 1;  // TCP_FASTOPEN_CONNECT is set
-  uint16_t : 13;
+  bool had_limit : 1;         // SO_RCVTIMEO or SO_SNDTIMEO was set once
+  bool listens : 1;           // it is a socket that was seen to, and has not been connected since
+  uint16_t : 11;
   uint16_t epoch : 16;    // of changes to what may be duplicated, when this was learnt
   uint16_t outside : 16;  // how often everything had been shared outside by then
 };
 static_assert(sizeof(Facts) == sizeof(uint64_t));
+
+// What the call that makes a descriptor tells about it, so that nothing need be asked later.
+struct NewFile {
+  FdKind kind = FdKind::kUnknown;  // unknown: all of it is
+  bool nonblocking = false;
+  rt::FdState::Rest rest = rt::FdState::Rest::kNotAsked;
+};
 
 class DescriptorTable {
  public:
@@ -71,13 +80,17 @@ class DescriptorTable {
   }
 
   // --- what the tracked calls report ---
-  // `kind`: if it is known to be a file, nothing need be asked later.
-  void created(int fd, bool shared_outside, FdKind kind = FdKind::kUnknown) noexcept;
+  void created(int fd, bool shared_outside, const NewFile& file = {}) noexcept;
+  // What a connection has from the socket that it is accepted from; `flags` of accept4.
+  NewFile accepted_from(int listener, rt::FdState& s, uint32_t generation, const Facts& facts,
+                        int flags) noexcept;
   void closing(int fd) noexcept;  // it is about to be closed or replaced
   long close(int fd) noexcept;    // closes it; the kernel's result
   void duplicated(int from, int to) noexcept;
   void set_nonblocking(int fd, bool value) noexcept;
   void limits_changed(int fd) noexcept;
+  void seen_listening(rt::FdState& s) noexcept;
+  void connecting(rt::FdState& s, const Facts& facts) noexcept;
   void refuses_nowait(rt::FdState& s, rt::Direction direction) noexcept;
   void protocol_added() noexcept;  // to some stream socket
   void connect_put_off(int fd) noexcept;
@@ -93,6 +106,8 @@ class DescriptorTable {
     return !known.shared_outside && known.outside == outside_.load(std::memory_order_acquire) &&
            (!known.maybe_duplicated || known.epoch == epoch_.load(std::memory_order_acquire));
   }
+  // Nobody has another descriptor of the same open file, as far as tracked calls tell.
+  bool is_last_of_its_file(int fd) noexcept;
   struct Found {  // comes back in registers, so that callers keep what they know in registers too
     long error;
     Facts facts;
@@ -102,7 +117,9 @@ class DescriptorTable {
   std::atomic<uint16_t> epoch_{1};    // of changes to descriptions that may be duplicated
   std::atomic<uint16_t> outside_{0};  // times that everything was shared outside
   std::atomic<bool> protocol_added_{false};
-  std::atomic<bool> connects_put_off_{false};  // of some socket, since the process became green
+  // Of some socket, since the process became green:
+  std::atomic<bool> connects_put_off_{false};
+  std::atomic<bool> duplicate_had_limit_{false};
 };
 
 extern constinit DescriptorTable the_descriptors;

@@ -22,12 +22,17 @@ void set_blocking_mode(int fd, int nonblocking) noexcept {
   rt::raw_syscall(SYS_ioctl, fd, FIONBIO, &nonblocking);
 }
 
-// What does not listen never has a connection: accept says so at once.
-bool listens(int fd) noexcept {
+// What does not listen never has a connection: accept says so at once. What has once listened is
+// readable when it does no more, until it is connected.
+bool listens(const Transfer& transfer) noexcept {
+  if (transfer.facts.listens) return true;
   int value = 0;
   socklen_t size = sizeof value;
-  return rt::raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 &&
-         value != 0;
+  const long result =
+      rt::raw_syscall(SYS_getsockopt, transfer.fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size);
+  if (result != 0 || value == 0) return false;
+  if (!transfer.facts.shared_outside) descriptors().seen_listening(*transfer.state);
+  return true;
 }
 
 long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
@@ -36,7 +41,8 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
     return rt::raw_syscall(SYS_accept4, fd, address, address_size, flags);
   };
   long result = -EINTR;
-  if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0 || transfer.facts.nonblocking ||
+  const bool known = begin_transfer(fd, rt::Direction::kRead, &transfer) == 0;
+  if (!known || transfer.facts.nonblocking ||
       (transfer.facts.kind != FdKind::kStream && transfer.facts.kind != FdKind::kPacket)) {
     while (result == -EINTR) result = native();
   } else if (!transfer.facts.shared_outside && !transfer.facts.duplicated) {
@@ -47,13 +53,14 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
     result = blocking_transfer(transfer, [&]() -> long {
       const rt::SoleTry sole(poller(), *transfer.state, transfer.direction);
       if (!sole) return -EAGAIN;
-      return is_readable_now(fd) || !listens(fd) ? native() : -EAGAIN;
+      return is_readable_now(fd) || !listens(transfer) ? native() : -EAGAIN;
     });
   } else {
     // Another process or another number may be faster: then accept waits, which a pool thread must
     // do.
-    result = blocking_transfer(
-        transfer, [&]() -> long { return is_readable_now(fd) || !listens(fd) ? 0 : -EAGAIN; });
+    result = blocking_transfer(transfer, [&]() -> long {
+      return is_readable_now(fd) || !listens(transfer) ? 0 : -EAGAIN;
+    });
     if (result == 0) {
       if (current_thread()->trying) return -kWouldWait;
       result = rt::offload(SYS_accept4, fd, reinterpret_cast<long>(address),
@@ -61,7 +68,13 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
       if (result == -EINTR) result = -kRestartSys;
     }
   }
-  if (result >= 0) descriptors().created(static_cast<int>(result), /*shared_outside=*/false);
+  if (result < 0) return result;
+  NewFile connection;
+  if (known) {
+    connection = descriptors().accepted_from(fd, *transfer.state, transfer.generation,
+                                             transfer.facts, flags);
+  }
+  descriptors().created(static_cast<int>(result), /*shared_outside=*/false, connection);
   return result;
 }
 
@@ -82,9 +95,9 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
   const bool begun = resume_progress() != 0;  // by the try of which this is the full call
   Transfer transfer;
   const auto native = [&] { return rt::raw_syscall(SYS_connect, fd, address, address_size); };
-  if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0 || transfer.facts.nonblocking) {
-    return native();
-  }
+  if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) return native();
+  descriptors().connecting(*transfer.state, transfer.facts);
+  if (transfer.facts.nonblocking) return native();
   if (transfer.facts.kind != FdKind::kStream) return native();  // datagrams: at once
   const auto offloaded = [&]() -> long {
     if (current_thread()->trying) return -kWouldWait;

@@ -27,9 +27,41 @@ long offload_call(const Call& call) noexcept {
   return result == -EINTR ? -kRestartSys : result;
 }
 
-long note_new(long result) noexcept {
-  if (result >= 0) descriptors().created(static_cast<int>(result), /*shared_outside=*/false);
+long note_new(long result, const NewFile& file = {}) noexcept {
+  if (result >= 0) descriptors().created(static_cast<int>(result), /*shared_outside=*/false, file);
   return result;
+}
+
+NewFile socket_of_type(long type) noexcept {
+  constexpr long kFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const bool is_stream = (type & ~kFlags) == SOCK_STREAM;
+  return {is_stream ? FdKind::kStream : FdKind::kPacket, (type & SOCK_NONBLOCK) != 0};
+}
+
+// What the arguments of a call that makes a descriptor, or two, say about it.
+NewFile described_by(const Call& call) noexcept {
+  const long* a = call.arguments;
+  switch (call.number) {
+    case SYS_socket:
+    case SYS_socketpair:
+      return socket_of_type(a[1]);
+    case SYS_pipe:
+      return {FdKind::kPipe};
+    case SYS_pipe2:
+      return {FdKind::kPipe, (a[1] & O_NONBLOCK) != 0};
+    case SYS_eventfd:
+    case SYS_epoll_create:
+    case SYS_epoll_create1:
+    case SYS_inotify_init:
+      return {FdKind::kAnonymous};
+    case SYS_eventfd2:
+    case SYS_timerfd_create:
+      return {FdKind::kAnonymous, (a[1] & O_NONBLOCK) != 0};
+    case SYS_inotify_init1:
+      return {FdKind::kAnonymous, (a[0] & O_NONBLOCK) != 0};
+    default:
+      return {};
+  }
 }
 
 long duplicate(int fd, int wanted, int flags, bool same_is_error) noexcept {
@@ -64,7 +96,7 @@ long open_file(const Call& call, int directory, const char* path, int flags) noe
     // as it may have in this one, and the watchdog has another stand in.
     const bool is_file = known && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
     descriptors().created(static_cast<int>(result), /*shared_outside=*/may_wait,
-                          is_file ? FdKind::kFile : FdKind::kUnknown);
+                          {is_file ? FdKind::kFile : FdKind::kUnknown});
   }
   return result;
 }
@@ -201,7 +233,13 @@ long sys_creat(Call& call) {
   return open_file(call, AT_FDCWD, reinterpret_cast<const char*>(call.arguments[0]), O_WRONLY);
 }
 
-long sys_new_descriptor(Call& call) { return note_new(pass(call)); }
+long sys_new_descriptor(Call& call) { return note_new(pass(call), described_by(call)); }
+
+long sys_pidfd_getfd(Call& call) {
+  const long result = pass(call);
+  if (result >= 0) descriptors().created(static_cast<int>(result), /*shared_outside=*/true);
+  return result;
+}
 
 long sys_new_pair(Call& call) {
   const long result = pass(call);
@@ -209,8 +247,8 @@ long sys_new_pair(Call& call) {
   const bool socket = call.number == SYS_socketpair;
   int pair[2];
   if (copy_in(&pair, reinterpret_cast<const void*>(call.arguments[socket ? 3 : 0])) == 0) {
-    note_new(pair[0]);
-    note_new(pair[1]);
+    note_new(pair[0], described_by(call));
+    note_new(pair[1], described_by(call));
   }
   return result;
 }

@@ -174,6 +174,7 @@ long sys_openat(Call& call);
 long sys_openat2(Call& call);
 long sys_creat(Call& call);
 long sys_new_descriptor(Call& call);
+long sys_pidfd_getfd(Call& call);
 long sys_new_pair(Call& call);
 
 // sys_sendfile.cpp

@@ -288,12 +288,12 @@ void Poller::let_try(FdState& s, Direction d) noexcept {
 }
 
 // Precondition: s.lock held.
-uint32_t Poller::forget_locked(int fd, FdState& s) noexcept {
-  if (s.registered) {
+uint32_t Poller::forget_locked(int fd, FdState& s, Registration registration) noexcept {
+  if (s.registered && registration == Registration::kStays) {
     epoll_event unused{};
     raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_DEL, fd, &unused);
-    s.registered = s.armed = false;
   }
+  s.registered = s.armed = false;
   s.always_ready = false;
   s.on_demand = false;
   s.trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
@@ -316,12 +316,12 @@ uint32_t Poller::forget_locked(int fd, FdState& s) noexcept {
   return ++s.generation;
 }
 
-uint32_t Poller::forget(int fd) noexcept {
+uint32_t Poller::forget(int fd, Registration registration) noexcept {
   RuntimeSection section;
   FdState* s = state_if_known(fd);
   if (s == nullptr) return 0;
   SpinGuard guard(s->lock);
-  return forget_locked(fd, *s);
+  return forget_locked(fd, *s, registration);
 }
 
 void Poller::closed(int fd, uint32_t generation) noexcept {
@@ -329,27 +329,27 @@ void Poller::closed(int fd, uint32_t generation) noexcept {
   FdState* s = state_if_known(fd);
   if (s == nullptr) return;
   SpinGuard guard(s->lock);
-  if (s->generation == generation && s->registered) forget_locked(fd, *s);
+  if (s->generation == generation && s->registered) forget_locked(fd, *s, Registration::kStays);
 }
 
 // A number that is new to the kernel cannot be registered: if it is, its last owner was closed
 // behind our back, or is being closed by another worker.
-void Poller::begin_anew(int fd) noexcept {
+void Poller::begin_anew(int fd, FdState::Rest rest) noexcept {
   RuntimeSection section;
   FdState* s = state_if_known(fd);
   if (s == nullptr) return;
   SpinGuard guard(s->lock);
   if (s->registered) {
-    forget_locked(fd, *s);
+    forget_locked(fd, *s, Registration::kStays);
   } else {
     s->on_demand = false;
     s->trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
-    s->rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
     s->transfers_as.store(FdState::Transfers::kUnknown, std::memory_order_relaxed);
     s->drained[0].store(0, std::memory_order_relaxed);
     s->drained[1].store(0, std::memory_order_relaxed);
     ++s->generation;
   }
+  s->rest.store(rest, std::memory_order_relaxed);
 }
 
 void Poller::on_event(uint64_t data, uint32_t events) noexcept {

@@ -113,9 +113,13 @@ class Poller {
   // because the rest of the buffer cannot be written, and nobody has put a protocol on top of TCP
   // (TCP_ULP), whose records end reads.
   static void note_short_read(int fd, FdState& s, uint32_t generation, uint32_t seen) noexcept {
-    FdState::Rest rest = s.rest.load(std::memory_order_relaxed);
-    if (rest == FdState::Rest::kNotAsked) rest = ask_rest(fd, s, generation);
-    if (rest == FdState::Rest::kNothing) note_drained(s, Direction::kRead, seen);
+    if (rest_of_reads(fd, s, generation) == FdState::Rest::kNothing) {
+      note_drained(s, Direction::kRead, seen);
+    }
+  }
+  static FdState::Rest rest_of_reads(int fd, FdState& s, uint32_t generation) noexcept {
+    const FdState::Rest rest = s.rest.load(std::memory_order_relaxed);
+    return rest == FdState::Rest::kNotAsked ? ask_rest(fd, s, generation) : rest;
   }
   static void note_some_left(FdState& s) noexcept {
     s.drained[static_cast<int>(Direction::kRead)].store(0, std::memory_order_relaxed);
@@ -164,16 +168,17 @@ class Poller {
   void nudge_all() noexcept;
 
   // The descriptor is about to be closed or replaced: forgets it and wakes who waits with kClosed.
-  // Call before the close, so that a duplicate does not keep the registration alive. Returns the
-  // generation that begins.
-  uint32_t forget(int fd) noexcept;
+  // Call before the close, so that a duplicate does not keep the registration alive; where there is
+  // none, the Linux kernel takes it away with the file. Returns the generation that begins.
+  enum class Registration : uint8_t { kStays, kEndsWithFile };
+  uint32_t forget(int fd, Registration registration = Registration::kStays) noexcept;
 
   // After the close: does the same for those who began to wait meanwhile, unless the number has a
   // new owner already (then the generation is another).
   void closed(int fd, uint32_t generation) noexcept;
 
   // The number stands for a new open file.
-  void begin_anew(int fd) noexcept;
+  void begin_anew(int fd, FdState::Rest rest = FdState::Rest::kNotAsked) noexcept;
 
   // Waits for events at most `timeout` (0: just look; kForever) and wakes whom they concern. The
   // wait is an interruptible call under the flag. Several workers may poll the same set: an event
@@ -205,7 +210,7 @@ class Poller {
   bool ensure_registered(int fd, FdState& s) noexcept;
   bool take_waiter(FdState& s, int side, WaitToken* token) noexcept;
   void prefetch_for(const epoll_event* events, long count, long at) const noexcept;
-  uint32_t forget_locked(int fd, FdState& s) noexcept;
+  uint32_t forget_locked(int fd, FdState& s, Registration registration) noexcept;
   static FdState::Rest ask_rest(int fd, FdState& s, uint32_t generation) noexcept;
   static bool is_readable(int fd) noexcept;
   void wake_next(FdState& s, Direction d) noexcept;

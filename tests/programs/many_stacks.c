@@ -15,8 +15,15 @@ struct bounds {
   size_t size, guard;
 };
 
+static pthread_key_t key;
+static __thread int own;
+
 static void* uses_stack(void* argument) {
   struct bounds* bounds = argument;
+  // Nothing of a thread that had the stack before.
+  if (own != 0 || pthread_getspecific(key) != NULL) ++wrong;
+  own = 1;
+  CHECK_RC(pthread_setspecific(key, argument));
   pthread_attr_t attributes;
   CHECK_RC(pthread_getattr_np(pthread_self(), &attributes));
   void* low;
@@ -53,6 +60,16 @@ static void many(size_t stack, size_t guard) {
   for (int i = 0; i < kThreads; ++i) CHECK(sem_post(&go) == 0);
   for (int i = 0; i < kThreads; ++i) CHECK(join_thread(threads[i]) == &bounds[i]);
   CHECK_EQ(0, wrong);
+}
+
+// What a program maps for a stack of its own is zeroed, whoever had the memory before.
+static void maps_a_stack(size_t size) {
+  char* low = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  CHECK(low != MAP_FAILED);
+  CHECK_OK(mprotect(low, size, PROT_READ | PROT_WRITE));
+  for (size_t i = 0; i < size; ++i) CHECK_EQ(0, low[i]);
+  memset(low, 1, size);
+  CHECK_OK(munmap(low, size));
 }
 
 // A child's thread runs over the end of a stack of the many.
@@ -98,6 +115,7 @@ static void dies_of_overflow(void) {
 int main(void) {
   CHECK_OK(sem_init(&arrived, 0, 0));
   CHECK_OK(sem_init(&go, 0, 0));
+  CHECK_RC(pthread_key_create(&key, NULL));
   for (int round = 0; round < kRounds; ++round) many(128 * 1024, 4096);
   pass("small stacks");
   many(256 * 1024, 16384);
@@ -109,6 +127,10 @@ int main(void) {
   pass("no guards, then guards");
   many(0, 4096);
   pass("stacks of the usual size");
+  for (int i = 0; i < 8; ++i) maps_a_stack(128 * 1024);
+  many(128 * 1024, 4096);
+  maps_a_stack(128 * 1024);
+  pass("stacks that are no thread's");
   dies_of_overflow();
   pass("an overflow is a fault");
   const pid_t child = fork();
