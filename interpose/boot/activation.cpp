@@ -238,6 +238,12 @@ bool activate() noexcept {
   rt::Worker* worker = rt::Worker::adopt_this_thread(fiber, nullptr, hub_block, &error);
   if (worker == nullptr) give_up("no worker", error);
   rt::begin_cpu_account(*worker, *fiber);
+  // A child of fork has its parent's patches, and may have opened more. Written before there is
+  // another OS thread, whose core would have to be told of each page.
+  if (settings.patch) {
+    const patch::Outcome outcome = patch::apply();
+    if (settings.verbose) report_patches(outcome);
+  }
   trap::install(slice_microseconds());
   rt::set_interrupt_signal(kKickSignal);  // which the watchdog, started now, is to let through
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);
@@ -245,10 +251,6 @@ bool activate() noexcept {
   rt::process().hooks.on_hub_turn = on_hub_turn;
   find_stack_printer();
   watch_for_deadlocks(settings.exit_on_deadlock);
-  if (settings.patch) {  // a child of fork has its parent's patches, and may have opened more
-    const patch::Outcome outcome = patch::apply();
-    if (settings.verbose) report_patches(outcome);
-  }
   is_green_thread = true;
   active = true;
   if (!trap::arm(worker, worker_state, slice_microseconds())) give_up("cannot arm the trap", 0);

@@ -18,13 +18,15 @@ class TextWriter {
   TextWriter(const TextWriter&) = delete;
   TextWriter& operator=(const TextWriter&) = delete;
 
-  // Puts the jumps of an object's sites in place. Nobody may be running there: a jump is several
-  // bytes. False if the first write was denied: then nothing has changed. A site that cannot be
-  // written later keeps what it had.
+  // Puts the jumps of an object's sites in place, those of a page by one write. Nobody may be
+  // running there: a jump is several bytes; and nobody else may patch. False if the first write was
+  // denied: then nothing has changed. A site that cannot be written later keeps what it had.
   bool write_jumps(const SiteList& list, const Trampoline* trampolines, size_t* written) noexcept;
 
  private:
   bool write(uint8_t* at, const uint8_t* bytes, size_t size) noexcept;
+  bool write_on_page(const Site* sites, const Trampoline* trampolines, size_t count) noexcept;
+  bool write_across_pages(const Site& site, const Trampoline& trampoline) noexcept;
   long descriptor_;
 };
 
