@@ -83,7 +83,9 @@ void ThreadTable::reset_after_fork() noexcept {
   // The other threads do not exist here. Their records are few bytes each and stay behind.
   lock.reset_after_fork();
   threads_.reset();
-  for (auto& bucket : buckets_) bucket = nullptr;
+  for (auto& bucket : buckets_) {  // few are in use: what is not written stays shared
+    if (bucket != nullptr) bucket = nullptr;
+  }
   next_tid_ = 0;
   count_ = 0;
   made_ = 0;
