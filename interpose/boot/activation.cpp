@@ -225,7 +225,6 @@ bool activate() noexcept {
   __builtin_memcpy(fiber->name, main->name, sizeof main->name);
   import_scheduling(&main->scheduling);
   threads().add(main, static_cast<int>(tid));
-  static_cast<void>(futexes());  // made now, in one thread
 
   note_thread_limit();
   forbid_threads(false);  // one has just been made

@@ -57,7 +57,7 @@ int32_t sign_extended(uint32_t field) noexcept { return static_cast<int32_t>(fie
 
 }  // namespace
 
-FutexTable& futexes() noexcept { return rt::MadeAtFirstUse<FutexTable>::get(); }
+constinit FutexTable the_futexes;
 
 // Begins the wait of a waiter that has its key: 0. -EAGAIN if the word holds something else, or
 // -EFAULT: nothing has begun.

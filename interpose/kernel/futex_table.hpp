@@ -137,6 +137,7 @@ class FutexTable {
   FutexBucket buckets_[4096];
 };
 
-FutexTable& futexes() noexcept;
+extern constinit FutexTable the_futexes;
+inline FutexTable& futexes() noexcept { return the_futexes; }
 
 }  // namespace tendril::kernel

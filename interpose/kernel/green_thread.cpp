@@ -14,7 +14,7 @@ uint32_t ThreadTable::start_of_tids() noexcept {
   return (pid * 2654435761U) % kTidSpan;
 }
 
-ThreadTable& threads() noexcept { return rt::MadeAtFirstUse<ThreadTable>::get(); }
+constinit ThreadTable the_threads;
 
 GreenThread* ThreadTable::create() noexcept { return rt::runtime_new<GreenThread>(); }
 

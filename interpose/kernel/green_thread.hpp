@@ -156,6 +156,7 @@ class ThreadTable {
   std::atomic<size_t> count_{0};
 };
 
-ThreadTable& threads() noexcept;
+extern constinit ThreadTable the_threads;
+inline ThreadTable& threads() noexcept { return the_threads; }
 
 }  // namespace tendril::kernel

@@ -10,17 +10,18 @@ struct ListLink {
   bool linked() const noexcept { return next != nullptr; }
 };
 
-// T derives from ListLink. Not thread-safe: the owner's lock guards it.
+// T derives from ListLink. Not thread-safe: the owner's lock guards it. A new one is nothing but
+// zeros: a table of thousands of them takes no memory before they are used.
 template <typename T>
 class IntrusiveList {
  public:
-  IntrusiveList() noexcept { reset(); }
+  IntrusiveList() = default;
   IntrusiveList(const IntrusiveList&) = delete;
   IntrusiveList& operator=(const IntrusiveList&) = delete;
 
-  bool empty() const noexcept { return head_.next == &head_; }
-  // Empty, even where a fork has copied the list amid a change: reset() would write what is there.
-  bool untouched() const noexcept { return empty() && head_.previous == &head_; }
+  bool empty() const noexcept { return head_.next == nullptr || head_.next == &head_; }
+  // Empty, even where a fork has copied the list amid a change.
+  bool untouched() const noexcept { return empty() && head_.previous == head_.next; }
   T* front() noexcept { return empty() ? nullptr : static_cast<T*>(head_.next); }
 
   // The element after this one, null at the end.
@@ -30,6 +31,7 @@ class IntrusiveList {
   }
 
   void push_back(T* element) noexcept {
+    begin();
     ListLink* link = element;
     link->next = &head_;
     link->previous = head_.previous;
@@ -38,6 +40,7 @@ class IntrusiveList {
   }
 
   void push_front(T* element) noexcept {
+    begin();
     ListLink* link = element;
     link->previous = &head_;
     link->next = head_.next;
@@ -58,9 +61,13 @@ class IntrusiveList {
     link->next = link->previous = nullptr;
   }
 
-  void reset() noexcept { head_.next = head_.previous = &head_; }
+  void reset() noexcept { head_.next = head_.previous = nullptr; }
 
  private:
+  void begin() noexcept {
+    if (head_.next == nullptr) head_.next = head_.previous = &head_;
+  }
+
   ListLink head_;
 };
 

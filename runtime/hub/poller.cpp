@@ -90,13 +90,11 @@ FdState* Poller::make_state(int fd) noexcept {
   const auto number = static_cast<size_t>(static_cast<unsigned>(fd));
   if (fd < 0 || number >= kChunks * kChunk) return nullptr;
   SpinGuard guard(grow_lock_);
-  auto& slot = chunks_[number >> kChunkBits];
-  if (slot.load(std::memory_order_relaxed) == nullptr) {
+  if (chunk_at(number >> kChunkBits) == nullptr) {
     void* pages = map_vital_pages(round_up_to_page(kChunk * sizeof(FdState)));
     if (pages == nullptr) return nullptr;
-    auto* chunk = static_cast<FdState*>(pages);
-    for (size_t i = 0; i < kChunk; ++i) new (&chunk[i]) FdState;
-    slot.store(chunk, std::memory_order_release);
+    __atomic_store_n(&chunks_[number >> kChunkBits], static_cast<FdState*>(pages),
+                     __ATOMIC_RELEASE);
   }
   return state_if_known(fd);
 }
@@ -400,7 +398,7 @@ void Poller::prefetch_for(const epoll_event* events, long count, long at) const 
   const auto state_of = [&](long index) -> FdState* {
     const auto fd = static_cast<uint32_t>(events[index].data.u64);
     if (index >= count || fd >= kChunks * kChunk) return nullptr;
-    FdState* chunk = chunks_[fd >> kChunkBits].load(std::memory_order_acquire);
+    FdState* chunk = chunk_at(fd >> kChunkBits);
     return chunk != nullptr ? &chunk[fd & (kChunk - 1)] : nullptr;
   };
   if (at + kStates < count) {
@@ -425,7 +423,7 @@ void Poller::nudge(int fd) noexcept {
 
 void Poller::nudge_all() noexcept {
   for (size_t i = 0; i < kChunks; ++i) {
-    if (chunks_[i].load(std::memory_order_acquire) == nullptr) continue;
+    if (chunk_at(i) == nullptr) continue;
     for (size_t n = 0; n < kChunk; ++n) nudge(static_cast<int>(i * kChunk + n));
   }
 }

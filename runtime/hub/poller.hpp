@@ -41,9 +41,10 @@ struct PollWaiter : Waiter {
 
 // One descriptor number. The generation tells its successive owners apart.
 //
-// A server with many connections finds each of these cold: what an edge that wakes a reader touches
-// is in the first cache line. The first who waits has a place there, so that the waker need not
-// look at that fiber's stack; those behind it are in the lists.
+// A new one is nothing but zeros, as is the memory that they lie in: what is not used is not
+// touched. A server with many connections finds each of these cold: what an edge that wakes a
+// reader touches is in the first cache line. The first who waits has a place there, so that the
+// waker need not look at that fiber's stack; those behind it are in the lists.
 struct alignas(64) FdState {
   SpinLock lock;
   bool registered = false;    // guarded by lock
@@ -96,7 +97,7 @@ class Poller {
   FdState* state_if_known(int fd) noexcept {
     const auto number = static_cast<unsigned>(fd);
     if (number >= kChunks * kChunk) return nullptr;  // or negative
-    FdState* chunk = chunks_[number >> kChunkBits].load(std::memory_order_acquire);
+    FdState* chunk = chunk_at(number >> kChunkBits);
     return chunk != nullptr ? &chunk[number & (kChunk - 1)] : nullptr;
   }
 
@@ -207,6 +208,9 @@ class Poller {
  private:
   Poller() = default;
   [[gnu::cold]] FdState* make_state(int fd) noexcept;
+  FdState* chunk_at(size_t index) const noexcept {
+    return __atomic_load_n(&chunks_[index], __ATOMIC_ACQUIRE);
+  }
   bool ensure_registered(int fd, FdState& s) noexcept;
   bool take_waiter(FdState& s, int side, WaitToken* token) noexcept;
   void prefetch_for(const epoll_event* events, long count, long at) const noexcept;
@@ -225,7 +229,8 @@ class Poller {
   int doorbell_fd_ = -1;
   std::atomic<size_t> waiters_{0};
   SpinLock grow_lock_;
-  std::atomic<FdState*> chunks_[kChunks] = {};
+  // Zeroed with the pages that a poller is made in: most of these are never touched.
+  FdState* chunks_[kChunks];
 };
 
 // While it lives and is true, no other SoleTry on the descriptor is: for operations that ask for

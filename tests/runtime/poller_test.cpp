@@ -7,6 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
+#include <new>
 #include <thread>
 
 #include "on_worker.hpp"
@@ -41,6 +44,14 @@ rt::WakeReason wait_readable(int fd, rt::Nanoseconds timeout) {
 }
 
 }  // namespace
+
+// The poller maps the memory of these and makes nothing of it.
+TEST_CASE("the state of a descriptor is nothing but zeros at first") {
+  alignas(rt::FdState) unsigned char bytes[sizeof(rt::FdState)] = {};
+  const auto* state = new (bytes) rt::FdState;
+  CHECK(state->edges[0] == 0);
+  CHECK(std::all_of(std::begin(bytes), std::end(bytes), [](unsigned char b) { return b == 0; }));
+}
 
 TEST_CASE("an edge wakes one reader; the next one when it passes on") {
   OnWorker here;
