@@ -165,6 +165,22 @@ void on_hub_turn(rt::Worker*) noexcept {
   signals().look_after_kernel();
 }
 
+// A filter that was there before the first thread kills OS threads, of which the runtime can spare
+// none: on the watchdog's, which holds no lock.
+void die_of_lost_thread() noexcept {
+  Report()
+      .text(
+          "tendril: a seccomp filter that this process has had since before its first thread has ")
+      .text("killed an OS thread that others need")
+      .send();
+  const KernelAction plain{};
+  rt::raw_syscall(SYS_rt_sigaction, SIGSYS, &plain, nullptr, 8);
+  const uint64_t unblock = signal_bit(SIGSYS);
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &unblock, nullptr, 8);
+  rt::raw_syscall(SYS_tgkill, rt::raw_syscall(SYS_getpid), rt::raw_syscall(SYS_gettid), SIGSYS);
+  for (;;) rt::raw_syscall(SYS_exit_group, SIGSYS);  // the init process of a PID namespace
+}
+
 }  // namespace
 
 bool is_active() noexcept { return active; }
@@ -172,7 +188,8 @@ bool is_active() noexcept { return active; }
 bool activate() noexcept {
   if (active) return true;
   const boot::Settings& settings = boot::settings();
-  if (const char* forbidden = forbidden_in_this_process(); forbidden != nullptr) {
+  bool is_filtered;
+  if (const char* forbidden = forbidden_in_this_process(&is_filtered); forbidden != nullptr) {
     Report()
         .text("tendril: cannot run this process green: its seccomp filter forbids ")
         .text(forbidden)
@@ -245,6 +262,10 @@ bool activate() noexcept {
   }
   trap::install(slice_microseconds());
   rt::set_interrupt_signal(kKickSignal);  // which the watchdog, started now, is to let through
+  if (is_filtered) {
+    rt::process().hooks.on_lost_thread = die_of_lost_thread;
+    workers().expect_losses();
+  }
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);
   rt::process().add_fiber(fiber);
   rt::process().hooks.on_hub_turn = on_hub_turn;

@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "interpose/kernel/filtered_call.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/syscalls.hpp"
@@ -114,12 +115,18 @@ long dispatch(Call& call) noexcept {
   rt::switch_point();
   // A hook makes a call again whose wait a signal has interrupted, for the frame of a trap: it ends
   // by that signal, though its descriptor may not have to be waited for any more.
-  if (current_thread()->hold_delivery && is_transfer(call.number)) return -kRestartSys;
+  const GreenThread* thread = current_thread();
+  if (thread->hold_delivery && is_transfer(call.number)) return -kRestartSys;
+  long result;
   if (const auto function = syscall_row(call.number).function; function != nullptr) {
-    return function(call);
+    result = function(call);
+  } else {
+    ++rt::current_worker_unchecked()->stats.calls_passed;
+    result = pass(call);
   }
-  ++rt::current_worker_unchecked()->stats.calls_passed;
-  return pass(call);
+  if (thread->filtered.happened) [[unlikely]]
+    return settle_filtered_call(call);
+  return result;
 }
 
 }  // namespace tendril::kernel

@@ -24,6 +24,15 @@ struct CallSite {
   uint64_t bp = 0;
 };
 
+// A seccomp filter of the program's has raised SIGSYS for a system call that the runtime was making
+// for the thread. It is settled on the way out, see filtered_call.hpp.
+struct FilteredCall {
+  bool happened = false;
+  int error = 0;  // si_errno
+  int number = 0;
+  unsigned architecture = 0;
+};
+
 // Instead of the number of a system call. (-1 is one that programs may make.)
 inline constexpr long kNoCall = LONG_MIN;
 
@@ -38,6 +47,7 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   // only.
   bool hold_delivery = false;
   bool tried = false;       // such a try has found nothing: the full call waits at once
+  FilteredCall filtered;    // own only
   uint32_t held_flags = 0;  // of the CPU, that the program set: trap/held_flags.hpp; own only
   size_t progress = 0;      // bytes that such a try has moved already; the full call goes on there
   // Its stack, if it was made with one whose size is known: its frames lie there, up to the top.

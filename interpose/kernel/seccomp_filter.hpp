@@ -16,7 +16,7 @@ namespace tendril::kernel {
 const char* forbidden_by_filter(const sock_filter* program, size_t length) noexcept;
 
 // When the process becomes green under a filter that was there before: tries the runtime's calls in
-// a process made for it. As above.
-const char* forbidden_in_this_process() noexcept;
+// a process made for it. As above. *is_filtered: there is one.
+const char* forbidden_in_this_process(bool* is_filtered) noexcept;
 
 }  // namespace tendril::kernel

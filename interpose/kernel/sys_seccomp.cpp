@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "interpose/kernel/filtered_call.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/seccomp_filter.hpp"
@@ -55,22 +56,11 @@ long install_for_all(Call& call) noexcept {
   return result;
 }
 
-// The only thread of a process ends with it; a worker that is killed alone would leave the others.
-void kill_process_instead_of_thread(sock_fprog& program) noexcept {
-  for (unsigned short i = 0; i < program.len; ++i) {
-    sock_filter& instruction = program.filter[i];
-    if (instruction.code == (BPF_RET | BPF_K) &&
-        (instruction.k & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_KILL_THREAD) {
-      instruction.k |= SECCOMP_RET_KILL_PROCESS;
-    }
-  }
-}
-
 long install_filter(Call& call, sock_fprog& program, long flags) noexcept {
   if (const long error = examine(program); error != 0) return error;
   // All kernel threads of the process, where the program means all its threads.
   const bool alone = is_last_thread();
-  if (alone) kill_process_instead_of_thread(program);
+  mark_instead_of_killing(program);
   constexpr long kListener = SECCOMP_FILTER_FLAG_NEW_LISTENER;
   if (alone && (flags & kListener) == 0) flags |= SECCOMP_FILTER_FLAG_TSYNC;
   if ((flags & SECCOMP_FILTER_FLAG_TSYNC) == 0 && !bind_thread()) return -EAGAIN;
@@ -93,7 +83,8 @@ long install(Call& call, long flags) noexcept {
   if (copy_in(&program, reinterpret_cast<const void*>(call.arguments[2])) != 0) return -EFAULT;
   if (program.len == 0 || program.len > BPF_MAXINSNS) return -EINVAL;
   const size_t bytes = program.len * sizeof(sock_filter);
-  auto* instructions = static_cast<sock_filter*>(rt::runtime_allocate(bytes));
+  const size_t room = bytes + kRoomForMarks * sizeof(sock_filter);
+  auto* instructions = static_cast<sock_filter*>(rt::runtime_allocate(room));
   if (instructions == nullptr) return -ENOMEM;
   long result = copy_in_bytes(instructions, program.filter, bytes);
   program.filter = instructions;

@@ -197,14 +197,22 @@ long sys_clone3(Call& call) {
                             reinterpret_cast<uint32_t*>(args.child_tid)});
 }
 
-long sys_exit(int status) {
+bool leave_threads() noexcept {
   GreenThread* thread = current_thread();
   release_robust_list(thread);
   // What is pending for the process may have been waiting for this thread.
   signals().set_blocked(thread, ~uint64_t{0});
-  if (threads().remove(thread)) sys_exit_group(status);
+  return threads().remove(thread);
+}
+
+void end_thread() noexcept {
   signals().reroute_process_signals();
   rt::end_fiber();
+}
+
+long sys_exit(int status) {
+  if (leave_threads()) sys_exit_group(status);
+  end_thread();
 }
 
 long sys_gettid() { return current_thread()->tid; }

@@ -122,6 +122,10 @@ bool makes_thread(const Call& call) noexcept;
 long sys_clone(Call& call);
 long sys_clone3(Call& call);
 [[noreturn]] long sys_exit(int status);
+// Its two halves. The running thread gives up what it has of the process and is none of its threads
+// any more: true if it was the last. If not, it ends.
+bool leave_threads() noexcept;
+[[noreturn]] void end_thread() noexcept;
 long sys_gettid();
 long sys_set_tid_address(uint32_t* word);
 long sys_set_robust_list(void* head, size_t size);

@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "interpose/kernel/dispatch.hpp"
+#include "interpose/kernel/filtered_call.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/thread_flag.hpp"
@@ -47,8 +48,10 @@ long run_green(bool trying, Call&& call, bool* attention) {
   ++rt::current_worker_unchecked()->stats.calls_by_symbol;
   kernel::GreenThread* thread = kernel::current_thread();
   thread->trying = trying;
-  const long result = call();
+  long result = call();
   thread->trying = false;
+  if (thread->filtered.happened) [[unlikely]]
+    result = kernel::leave_filtered_call_to_trap();
   *attention = kernel::attention_needed() || thread->held_flags != 0;
   thread->hold_delivery = *attention || kernel::is_restart_code(result);
   trap::leave_runtime();

@@ -10,6 +10,7 @@
 
 #include "interpose/kernel/activation.hpp"
 #include "interpose/kernel/dispatch.hpp"
+#include "interpose/kernel/filtered_call.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/protection_keys.hpp"
 #include "interpose/kernel/restart.hpp"
@@ -24,6 +25,7 @@
 #include "interpose/trap/selector.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/offload.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/memory/reserve.hpp"
@@ -62,46 +64,72 @@ void set_kernel_mask(uint64_t mask) noexcept {
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
 }
 
+// On an OS thread that is nobody's.
+void die_of_system_call() noexcept {
+  const kernel::KernelAction plain{};
+  rt::raw_syscall(SYS_rt_sigaction, SIGSYS, &plain, nullptr, 8);
+  rt::raw_syscall(SYS_tgkill, rt::raw_syscall(SYS_getpid), rt::raw_syscall(SYS_gettid), SIGSYS);
+}
+
+// A seccomp filter of the program's lets a call not through: one of its own, which it makes from
+// patched sites, or one of the runtime's, to which it has failed.
+void on_filtered_call(const siginfo_t& info, ucontext_t* frame) {
+  end_alignment_checks(frame);
+  const bool on_worker = rt::current_worker() != nullptr;
+  if (!on_worker || in_runtime()) {
+    frame->uc_mcontext.gregs[REG_RAX] = -EPERM;
+    if (on_worker) {
+      kernel::note_filtered_call(info);
+      kernel::set_mask_of_return(frame);
+    } else if (!rt::leave_signal_to_caller(info)) {
+      die_of_system_call();
+    }
+    return;
+  }
+  enter_runtime();
+  kernel::take_key_rights_of(frame);
+  give_back_flags(kernel::current_thread(), frame);
+  kernel::raise_filtered_call(info);
+  deliver_signals(frame, 0, kNoCall);
+  kernel::prepare_return(frame);
+  leave_runtime();
+}
+
 void on_system_call(int, siginfo_t* info, void* context) {
   rt::put_back_fs_base();
-  enter_runtime();
   auto* frame = static_cast<ucontext_t*>(context);
+  if (info->si_code != kSysUserDispatch) return on_filtered_call(*info, frame);
+  enter_runtime();
   end_alignment_checks(frame);
   kernel::take_key_rights_of(frame);
   give_back_flags(kernel::current_thread(), frame);
-  if (info->si_code != kSysUserDispatch) {
-    // A seccomp filter of the program's: its own handler is to see it.
-    kernel::signals().post(*info, kernel::current_thread()->tid);
-    deliver_signals(frame, 0, kNoCall);
+  greg_t* r = frame->uc_mcontext.gregs;
+  kernel::Call call{static_cast<int>(r[REG_RAX]),  // of which Linux takes the low half
+                    {r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9]},
+                    frame,
+                    &frame->uc_mcontext.gregs};
+  const long number = call.number;
+  if (number == kDeliverNumber) {
+    kernel::GreenThread* thread = kernel::current_thread();
+    // A hook has nothing deferred: what an earlier call left must not be taken for its result.
+    const long deferred = std::exchange(thread->deferred_number, kNoCall);
+    deliver_signals(frame, std::exchange(thread->deferred_result, 0), deferred);
   } else {
-    greg_t* r = frame->uc_mcontext.gregs;
-    kernel::Call call{static_cast<int>(r[REG_RAX]),  // of which Linux takes the low half
-                      {r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9]},
-                      frame,
-                      &frame->uc_mcontext.gregs};
-    const long number = call.number;
-    if (number == kDeliverNumber) {
-      kernel::GreenThread* thread = kernel::current_thread();
-      // A hook has nothing deferred: what an earlier call left must not be taken for its result.
-      const long deferred = std::exchange(thread->deferred_number, kNoCall);
-      deliver_signals(frame, std::exchange(thread->deferred_result, 0), deferred);
+    ++rt::current_worker_unchecked()->stats.calls_by_trap;
+    kernel::current_thread()->call_site = {static_cast<uint64_t>(r[REG_RIP]),
+                                           static_cast<uint64_t>(r[REG_RSP]),
+                                           static_cast<uint64_t>(r[REG_RBP])};
+    const long result = kernel::dispatch(call);
+    if (!kernel::is_active()) {  // the child of fork, dormant: its frame is complete
+      r[REG_RAX] = result;
+      return;
+    }
+    const bool memory = number == SYS_mmap || number == SYS_mprotect || number == SYS_munmap;
+    if (memory && observers.memory_changed != nullptr) observers.memory_changed(call, result);
+    if (kernel::is_restart_code(result) || kernel::attention_needed()) {
+      deliver_signals(frame, result, number);
     } else {
-      ++rt::current_worker_unchecked()->stats.calls_by_trap;
-      kernel::current_thread()->call_site = {static_cast<uint64_t>(r[REG_RIP]),
-                                             static_cast<uint64_t>(r[REG_RSP]),
-                                             static_cast<uint64_t>(r[REG_RBP])};
-      const long result = kernel::dispatch(call);
-      if (!kernel::is_active()) {  // the child of fork, dormant: its frame is complete
-        r[REG_RAX] = result;
-        return;
-      }
-      const bool memory = number == SYS_mmap || number == SYS_mprotect || number == SYS_munmap;
-      if (memory && observers.memory_changed != nullptr) observers.memory_changed(call, result);
-      if (kernel::is_restart_code(result) || kernel::attention_needed()) {
-        deliver_signals(frame, result, number);
-      } else {
-        r[REG_RAX] = result;
-      }
+      r[REG_RAX] = result;
     }
   }
   kernel::prepare_return(frame);
@@ -280,6 +308,7 @@ void install(int slice_microseconds) noexcept {
     rt::process().hooks.on_sleep = stop_ticks;
     rt::process().hooks.on_wake = go_on_with_ticks;
   }
+  rt::process().hooks.on_signal_of_call = kernel::note_filtered_call;
   install(SIGSYS, on_system_call, 0, 0);
   install(kernel::kKickSignal, on_kick, ~kernel::kFaults, SA_ONSTACK);
 }

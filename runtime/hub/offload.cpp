@@ -9,6 +9,7 @@
 #include "runtime/hub/bare_thread.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/process.hpp"
 #include "runtime/hub/switch_duties.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/pages.hpp"
@@ -36,6 +37,7 @@ struct Job {
   WaitToken token;
   Job* next = nullptr;
   uint32_t key_rights = 0;  // of who asks, where they are kept
+  siginfo_t raised{};       // by the call; si_signo 0: nothing
   // Guarded by the pool's lock:
   int thread = 0;  // tid that runs it, 0 before and after
   bool queued = false;
@@ -47,14 +49,17 @@ struct PoolThread {
   BareThread thread;
   std::atomic<uint32_t> wake{0};  // futex: 1 when a job was given
   Job* job = nullptr;
-  PoolThread* next = nullptr;  // list of idle or of ended threads
-  uint32_t made_in = 0;        // Pool::generation when it was made
+  PoolThread* next = nullptr;   // list of idle or of ended threads
+  PoolThread* older = nullptr;  // list of all that were ever made
+  uint32_t made_in = 0;         // Pool::generation when it was made
+  bool calls = false;           // is in a call; guarded by the pool's lock
 };
 
 struct Pool {
   SpinLock lock;  // guards all below
   PoolThread* idle = nullptr;
   PoolThread* ended = nullptr;
+  PoolThread* newest = nullptr;
   Job* queue_head = nullptr;
   Job* queue_tail = nullptr;
   size_t threads = 0;
@@ -68,6 +73,15 @@ Pool& pool() noexcept {
   return instance;
 }
 
+// Whose call a pool thread makes.
+thread_local Job* running_job = nullptr;
+
+// All but the interrupt signal, and what filters of an interposed program raise.
+uint64_t blocked_signals() noexcept {
+  constexpr uint64_t kSigsys = uint64_t{1} << (SIGSYS - 1);
+  return ~(interrupt_signal_bit() | (calls_are_interruptible() ? kSigsys : 0));
+}
+
 void futex_wake(std::atomic<uint32_t>* word) noexcept {
   raw_syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
@@ -76,16 +90,20 @@ void run(PoolThread* self, Job* job) noexcept {
   {
     SpinGuard guard(pool().lock);
     job->thread = self->thread.tid;
+    self->calls = true;
   }
   if (keeps_key_rights()) write_key_rights(job->key_rights);
+  running_job = job;
   do {  // an interrupt may come late and be meant for the job before
     job->result = interruptible_call(&job->aborted, job->number, job->arguments);
   } while (job->result == -EINTR && job->aborted == 0);
+  running_job = nullptr;
   WaitToken token;
   {
     // From here on an interrupt finds no thread to signal, and the job may be gone after the wake.
     SpinGuard guard(pool().lock);
     job->thread = 0;
+    self->calls = false;
     job->done = true;
     token = job->token;
   }
@@ -166,6 +184,8 @@ PoolThread* make_thread_record() noexcept {
   if (memory == nullptr) return nullptr;
   auto* record = new (memory) PoolThread;  // at the bottom of the stack's mapping
   record->thread = thread;
+  record->older = pool().newest;
+  pool().newest = record;
   return record;
 }
 
@@ -174,8 +194,7 @@ bool start_thread(Job* job) noexcept {
   PoolThread* thread = make_thread_record();
   if (thread == nullptr) return false;
   thread->job = job;
-  // All signals but the interrupt signal stay blocked.
-  if (start_bare_thread(&thread->thread, thread_main, thread, ~interrupt_signal_bit()) < 0) {
+  if (start_bare_thread(&thread->thread, thread_main, thread, blocked_signals()) < 0) {
     thread->next = pool().ended;
     pool().ended = thread;
     return false;
@@ -281,7 +300,15 @@ long offload(long number, long a, long b, long c, long d, long e, long f) noexce
   if (keeps_key_rights()) job.key_rights = read_key_rights();
   job.token = begin_wait(WaitKind::kOffload, nullptr);
   const bool queued = submit(&job);
-  return outcome_of(job, queued);
+  const long result = outcome_of(job, queued);
+  if (job.raised.si_signo != 0) process().hooks.on_signal_of_call(job.raised);
+  return result;
+}
+
+bool leave_signal_to_caller(const siginfo_t& info) noexcept {
+  if (running_job == nullptr || process().hooks.on_signal_of_call == nullptr) return false;
+  running_job->raised = info;
+  return true;
 }
 
 void offload_retire_threads() noexcept {
@@ -300,6 +327,14 @@ void offload_retire_threads() noexcept {
 
 void offload_here(bool here) noexcept { pool().here.store(here, std::memory_order_relaxed); }
 
+bool offload_has_lost_thread() noexcept {
+  SpinGuard guard(pool().lock);
+  for (const PoolThread* thread = pool().newest; thread != nullptr; thread = thread->older) {
+    if (thread->calls && thread->thread.has_ended()) return true;
+  }
+  return false;
+}
+
 size_t offload_threads() noexcept {
   SpinGuard guard(pool().lock);
   return pool().threads;
@@ -311,6 +346,7 @@ void offload_reset_after_fork() noexcept {
   pool().lock.reset_after_fork();
   pool().idle = nullptr;
   pool().ended = nullptr;
+  pool().newest = nullptr;
   pool().queue_head = nullptr;
   pool().threads = 0;
   pool().idle_threads = 0;

@@ -2,8 +2,11 @@
 // pool, while its fiber is parked.
 //
 // The threads are bare (bare_thread.hpp) and take no signal but the interrupt signal: they are
-// invisible to the program's libc and need no guest treatment.
+// invisible to the program's libc and need no guest treatment. In an interposed process they take
+// SIGSYS, too: a call that a seccomp filter of the program's does not let through raises it.
 #pragma once
+
+#include <signal.h>
 
 #include <cstddef>
 
@@ -17,7 +20,14 @@ namespace tendril::rt {
 // thread can be made, it waits for one.
 long offload(long number, long a, long b, long c, long d, long e, long f) noexcept;
 
+// In a signal handler on an OS thread that is no worker: the fiber whose call has raised the signal
+// is to have it, see ProcessHooks. False if there is none.
+bool leave_signal_to_caller(const siginfo_t& info) noexcept;
+
 size_t offload_threads() noexcept;
+
+// True if a thread has ended in the middle of a call.
+bool offload_has_lost_thread() noexcept;
 
 // The process's credentials have changed: no thread that was made before takes another job.
 void offload_retire_threads() noexcept;

@@ -2,6 +2,8 @@
 // the hooks by which the layer above takes part in the hub's work.
 #pragma once
 
+#include <signal.h>
+
 #include <atomic>
 
 #include "runtime/fiber/fiber.hpp"
@@ -35,6 +37,11 @@ struct ProcessHooks {
   // On the hub, around a sleep in the kernel: what interrupts a worker that runs lets it sleep.
   void (*on_sleep)(Worker* worker) = nullptr;
   void (*on_wake)(Worker* worker) = nullptr;
+  // On the fiber, after an offloaded call of it that has raised a signal where it was made: a
+  // seccomp filter's SIGSYS.
+  void (*on_signal_of_call)(const siginfo_t& info) = nullptr;
+  // On the watchdog, see WorkerGroup::expect_losses.
+  void (*on_lost_thread)() = nullptr;
   // In the child of fork, for each fiber, before they are all forgotten.
   void (*on_forgotten_after_fork)(Fiber* fiber) = nullptr;
 };

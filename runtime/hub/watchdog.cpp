@@ -4,6 +4,7 @@
 
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/poller.hpp"
+#include "runtime/hub/process.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker_group.hpp"
 #include "runtime/platform/clock.hpp"
@@ -77,6 +78,9 @@ void Watchdog::end_rest() noexcept {
 }
 
 bool Watchdog::look() noexcept {
+  if (group_->has_lost_thread() && process().hooks.on_lost_thread != nullptr) {
+    process().hooks.on_lost_thread();
+  }
   bool awake = false;
   bool somebody_sleeps = false;
   uint32_t blocked = 0;

@@ -273,6 +273,7 @@ void WorkerGroup::leave_hub(Worker& worker) noexcept {
 }
 
 void WorkerGroup::reset_after_fork() noexcept {
+  expects_losses_ = false;
   count_ = 0;
   made_ = 0;
   reserved_ = 0;

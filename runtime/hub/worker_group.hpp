@@ -48,6 +48,10 @@ class WorkerGroup {
   // most so many workers, clipped to kMostWorkers.
   void open(Worker* first, size_t limit, Prepare prepare, Retire retire = nullptr) noexcept;
 
+  // The Linux kernel may end OS threads of the process, which the watchdog is to notice. On that of
+  // the first worker, before the group is opened.
+  void expect_losses() noexcept;
+
   Worker* first() const noexcept { return workers_[0].load(std::memory_order_acquire); }
   size_t limit() const noexcept { return limit_; }
 
@@ -136,6 +140,8 @@ class WorkerGroup {
   };
   Situation situation_of(Worker& worker) noexcept;
   void want_spares(uint32_t count) noexcept;
+  // Whether an OS thread has ended in the middle of its work. False where that is not expected.
+  bool has_lost_thread() noexcept;
   const Watchdog& watchdog() const noexcept { return watchdog_; }
   WakePreemption& wake_preemption() noexcept { return wake_preemption_; }
 
@@ -189,6 +195,10 @@ class WorkerGroup {
   std::atomic<size_t> count_{0};  // of workers_
   size_t limit_ = 1;
   Prepare prepare_ = nullptr;
+
+  bool expects_losses_ = false;  // written before the others begin
+  std::atomic<int>
+      first_lives_{};  // zeroed by the Linux kernel when the first's OS thread has ended
 
   SpinLock growth_lock_;
   std::atomic<size_t> made_{0};      // workers begun or about to; written under growth_lock_

@@ -5,6 +5,7 @@
 #include "runtime/hub/bare_thread.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/offload.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
@@ -238,6 +239,25 @@ void WorkerGroup::leave(Worker& worker) noexcept {
   }
   on_worker = false;  // the thread-locals are reused
   end_bare_thread();
+}
+
+void WorkerGroup::expect_losses() noexcept {
+  first_lives_.store(1, std::memory_order_relaxed);
+  raw_syscall(SYS_set_tid_address, &first_lives_);
+  expects_losses_ = true;
+}
+
+// Who leaves is in the list no more when its OS thread ends.
+bool WorkerGroup::has_lost_thread() noexcept {
+  if (!expects_losses_) return false;
+  if (first_lives_.load(std::memory_order_acquire) == 0 || offload_has_lost_thread()) return true;
+  bool found = false;
+  SpinGuard guard(growth_lock_);
+  for_each_worker([&](const Worker& worker) {
+    const auto* member = static_cast<const Member*>(worker.member_);
+    if (member != nullptr && member->thread.has_ended()) found = true;
+  });
+  return found;
 }
 
 bool WorkerGroup::has_nothing(const Worker& worker) const noexcept {

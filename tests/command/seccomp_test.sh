@@ -1,6 +1,7 @@
 #!/bin/bash
 # A seccomp filter that green threads could not live under is reported, whenever it is installed.
-# usage: seccomp_test.sh TENDRIL PROGRAM
+# Nor may one that was there before stop green threads without a word.
+# usage: seccomp_test.sh TENDRIL PROGRAM KILLED_PROGRAM
 set -u
 epoll_pwait2=441
 failed=0
@@ -18,4 +19,7 @@ expect "before the first thread" \
   "0
 tendril: cannot run this process green: its seccomp filter forbids epoll_pwait2
 status 126" "$("$1" -- "$2" $epoll_pwait2 early 2>&1; echo "status $?")"
+expect "a kill by a filter from before the first thread" \
+  "tendril: a seccomp filter that this process has had since before its first thread has killed an OS thread that others need
+status 159" "$( (ulimit -c 0; exec "$1" -- "$3" early) 2>&1; echo "status $?")"
 exit $failed
