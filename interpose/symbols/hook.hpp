@@ -17,6 +17,7 @@
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/thread_flag.hpp"
 #include "interpose/trap/delivery.hpp"
+#include "interpose/trap/held_flags.hpp"
 #include "interpose/trap/selector.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker.hpp"
@@ -47,6 +48,7 @@ long run_green(bool trying, Call&& call, bool* attention) {
   rt::switch_point();
   ++rt::current_worker_unchecked()->stats.calls_by_symbol;
   kernel::GreenThread* thread = kernel::current_thread();
+  trap::hold_alignment_checks(thread);
   thread->trying = trying;
   long result = call();
   thread->trying = false;

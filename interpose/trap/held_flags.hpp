@@ -2,8 +2,9 @@
 // SIGTRAP after every instruction, AC raises SIGBUS at every access that is not aligned.
 //
 // A signal frame keeps them, and so does the entry of patched sites. A symbol hook comes without
-// either: the first signal that a flag raises in runtime code takes it away from there, and the
-// thread holds it until its way out, which is then by a trap.
+// either: it looks for AC, which might otherwise go unnoticed until another thread runs; TF is
+// taken away by the first signal that it raises in runtime code. The thread holds them until its
+// way out, which is then by a trap.
 #pragma once
 
 #include <signal.h>
@@ -51,6 +52,14 @@ inline bool hold_flag(int signal, const siginfo_t& info, ucontext_t* frame) noex
   flags &= ~raised_by;
   thread->held_flags |= static_cast<uint32_t>(raised_by);
   return true;
+}
+
+// In a hook, in runtime mode. To read the flags is cheap, to write them is not.
+inline void hold_alignment_checks(kernel::GreenThread* thread) noexcept {
+  const auto flags = static_cast<greg_t>(__builtin_ia32_readeflags_u64());
+  if (__builtin_expect((flags & kAlignmentFlag) == 0, true)) return;
+  __builtin_ia32_writeeflags_u64(static_cast<unsigned long long>(flags & ~kAlignmentFlag));
+  thread->held_flags |= static_cast<uint32_t>(kAlignmentFlag);
 }
 
 // To the frame by which the thread returns to the program.

@@ -78,6 +78,40 @@ static void call_with_alignment_checks(void) {
          (after_pass & ALIGNMENT) != 0, (after_green & ALIGNMENT) != 0);
 }
 
+// While a call of the C library waits, the flag is nobody else's.
+static int out_of_step[2], in_step[2];
+
+static void* looks_at_flags(void* argument) {
+  static char bytes[16];
+  char byte;
+  volatile int* crooked = (volatile int*)(bytes + 1);
+  const long before = flags_now();
+  for (int i = 0; i < 100; ++i) {
+    if (read(in_step[0], &byte, 1) != 1) return argument;
+    ++*crooked;
+    if ((flags_now() & ALIGNMENT) != (before & ALIGNMENT)) return argument;
+    if (write(out_of_step[1], &byte, 1) != 1) return argument;
+  }
+  return NULL;
+}
+
+static void wait_with_alignment_checks(void) {
+  char byte = 'x';
+  int kept = 1;
+  pthread_t thread;
+  if (pipe(in_step) != 0 || pipe(out_of_step) != 0) return;
+  if (pthread_create(&thread, NULL, looks_at_flags, in_step) != 0) return;
+  for (int i = 0; i < 100; ++i) {
+    set_flags(flags_now() | ALIGNMENT);
+    const int moved = write(in_step[1], &byte, 1) == 1 && read(out_of_step[0], &byte, 1) == 1;
+    kept &= moved && (flags_now() & ALIGNMENT) != 0;
+    set_flags(flags_now() & ~ALIGNMENT);
+  }
+  void* result;
+  pthread_join(thread, &result);
+  printf("aligned waits: flag kept %d, in others %d\n", kept, result != NULL);
+}
+
 // --- direction ---
 
 static atomic_int signalled, backwards;
@@ -122,6 +156,7 @@ int main(void) {
   pthread_join(thread, NULL);
   step_through_calls();
   call_with_alignment_checks();
+  wait_with_alignment_checks();
   interrupt_who_goes_backwards();
   return 0;
 }
