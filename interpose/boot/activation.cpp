@@ -16,6 +16,7 @@
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/futex_table.hpp"
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/job_control.hpp"
 #include "interpose/kernel/mappings.hpp"
 #include "interpose/kernel/posix_timers.hpp"
 #include "interpose/kernel/protection_keys.hpp"
@@ -300,6 +301,7 @@ uint64_t deactivate_in_child() noexcept {
   workers().reset_after_fork();
   rt::cpu_times_reset_after_fork(*worker, *survivor->fiber);
   worker_calls_lock().reset_after_fork();
+  job_control_lock().reset_after_fork();
   scheduling_calls_reset_after_fork();
   credentials_reset_after_fork();
   threads().reset_after_fork();

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/job_control.hpp"
 #include "interpose/kernel/posix_timers.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
@@ -21,32 +22,34 @@ namespace {
 rt::SpinLock& lock_number(size_t i) noexcept {
   switch (i) {
     case 0:
-      return worker_calls_lock();
+      return job_control_lock();
     case 1:
-      return signals().lock();
+      return worker_calls_lock();
     case 2:
-      return threads().lock;
+      return signals().lock();
     case 3:
-      return rt::process().lock();
+      return threads().lock;
     case 4:
-      return posix_timers().lock();
+      return rt::process().lock();
     case 5:
-      return rt::offload_lock();
+      return posix_timers().lock();
     case 6:
-      return workers().growth_lock();
+      return rt::offload_lock();
     case 7:
-      return rt::Worker::retired_workers_lock();
+      return workers().growth_lock();
     case 8:
-      return rt::Worker::hub_stacks().lock();
+      return rt::Worker::retired_workers_lock();
     case 9:
-      return rt::default_stacks().lock();
+      return rt::Worker::hub_stacks().lock();
     case 10:
+      return rt::default_stacks().lock();
+    case 11:
       return rt::fiber_pool_lock();
     default:
       return rt::runtime_allocator_lock();
   }
 }
-constexpr size_t kLocks = 12;
+constexpr size_t kLocks = 13;
 
 }  // namespace
 

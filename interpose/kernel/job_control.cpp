@@ -21,16 +21,35 @@ constexpr uint64_t kJobControl = signal_bit(SIGTTIN) | signal_bit(SIGTTOU);
 // With those of the two signals blocked in the Linux kernel that the thread blocks; and all others,
 // for their handlers might return to the mask of a worker before the call is made.
 template <typename Call>
-long under_mask_of_thread(Call&& call) noexcept {
-  const uint64_t blocked = current_thread()->blocked & kJobControl;
-  if (blocked == 0) return call();
+long under_mask(uint64_t blocked, Call&& call) noexcept {
   const rt::RuntimeSection section;  // the mask is the OS thread's: stay on it
   const uint64_t held = ~(kFaults | signal_bit(SIGSYS) | (kJobControl & ~blocked));
   uint64_t before = 0;
-  rt::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, &held, &before, sizeof before);
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &held, &before, sizeof before);
   const long result = call();
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
   return result;
+}
+
+// Who makes the call takes the signal that it brings about, and the call ends. If another worker
+// took it the Linux kernel would make the call again, and send the signal again.
+template <typename Call>
+long as_only_taker(uint64_t blocked, Call&& call) noexcept {
+  rt::SpinGuard guard(job_control_lock());
+  signals().withhold(kJobControl & ~blocked);
+  const long result = under_mask(blocked, call);
+  signals().withhold(0);
+  return result;
+}
+
+// In the background of a terminal: the call, for which the signal may be sent.
+template <typename Call>
+long in_background(int signal, Call&& call) noexcept {
+  const uint64_t blocked = current_thread()->blocked & kJobControl;
+  const bool may_be_sent = (blocked & signal_bit(signal)) == 0 &&
+                           signals().action(signal).handler != reinterpret_cast<void*>(SIG_IGN);
+  if (may_be_sent) return as_only_taker(blocked, call);
+  return blocked != 0 ? under_mask(blocked, call) : call();
 }
 
 // Of a pseudo terminal, which answers for the terminal.
@@ -49,9 +68,16 @@ bool is_background_of(int fd) noexcept {
 
 }  // namespace
 
+rt::SpinLock& job_control_lock() noexcept {
+  static constinit rt::SpinLock lock;
+  return lock;
+}
+
 long terminal_ioctl(int fd, unsigned long request, long argument) noexcept {
-  const long result =
-      under_mask_of_thread([&] { return rt::raw_syscall(SYS_ioctl, fd, request, argument); });
+  const auto call = [&] { return rt::raw_syscall(SYS_ioctl, fd, request, argument); };
+  const bool only_asks = request == TCGETS || request == TIOCGWINSZ;  // most are one of these
+  if (only_asks || !is_background_of(fd)) return call();
+  const long result = in_background(SIGTTOU, call);
   return result == -EINTR ? -kRestartSys : result;
 }
 
@@ -63,7 +89,7 @@ long may_transfer(int fd, bool reading) noexcept {
       return 0;
   }
   // A transfer of nothing finds out what one of something would.
-  const long result = under_mask_of_thread([&] {
+  const long result = in_background(reading ? SIGTTIN : SIGTTOU, [&] {
     char none = 0;
     return rt::raw_syscall(reading ? SYS_read : SYS_write, fd, &none, 0);
   });

@@ -2,8 +2,11 @@
 //
 // Job control: who is not in the foreground gets SIGTTIN or SIGTTOU, or an error where
 // the thread blocks them. The Linux kernel looks at the mask of the OS thread that makes the call:
-// a worker blocks nothing, and a pool thread everything.
+// a worker blocks nothing, and a pool thread everything. It sends the signal to the process, and
+// any OS thread that is open to it may take it.
 #pragma once
+
+#include "runtime/platform/spin_lock.hpp"
 
 namespace tendril::kernel {
 
@@ -14,6 +17,8 @@ long terminal_ioctl(int fd, unsigned long request, long argument) noexcept;
 // another OS thread: 0, or the result of the call (-EIO, -kRestartSys when a signal has come).
 long may_transfer(int fd, bool reading) noexcept;
 long may_change_terminal(int fd) noexcept;
+
+rt::SpinLock& job_control_lock() noexcept;  // held around fork
 
 // A terminal that is set so that a read gives what there is, be it nothing, at once or after a time
 // of its own (VMIN 0): no readiness tells when.

@@ -476,6 +476,7 @@ void SignalState::reset_after_fork() noexcept {
   SignalQueue::reset_count_after_fork();
   signalfd_set_ = 0;
   kernel_mask_ = 0;
+  withheld_ = 0;
 }
 
 void SignalState::clear_handlers_after_fork() noexcept {

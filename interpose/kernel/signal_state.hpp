@@ -109,9 +109,15 @@ class SignalState {
   // On the hub: does what other workers have left to the first, see note_signalfd.
   void look_after_kernel() noexcept;
 
-  // What is blocked in the kernel on every worker: nothing but signals that only a signalfd takes.
-  // Each frame that returns to the program carries it.
-  uint64_t kernel_mask() const noexcept { return kernel_mask_.load(std::memory_order_relaxed); }
+  // What is blocked in the kernel on every worker: nothing but signals that only a signalfd takes,
+  // and those that are withheld. Each frame that returns to the program carries it.
+  uint64_t kernel_mask() const noexcept {
+    return kernel_mask_.load(std::memory_order_relaxed) | withheld_.load(std::memory_order_relaxed);
+  }
+
+  // From now on the kernel gives these to no worker: not even to the caller's, which is to open its
+  // own mask for them. 0: ends that. One at a time.
+  void withhold(uint64_t set) noexcept;
 
   rt::SpinLock& lock() noexcept { return lock_; }  // held around fork
   void reset_after_fork() noexcept;
@@ -142,6 +148,7 @@ class SignalState {
   rt::SpinLock lock_;
   std::atomic<uint64_t> signalfd_set_{0};  // written under lock_
   std::atomic<uint64_t> kernel_mask_{0};   // written under lock_
+  std::atomic<uint64_t> withheld_{0};
   std::atomic<bool> first_worker_is_asked_{false};
   KernelAction actions_[kLastSignal + 1];  // guarded by lock_
   // The handler that a default action has taken the place of, by the program's wish; guarded by

@@ -57,6 +57,14 @@ void SignalState::update_kernel_mask() noexcept {
   hand_blocked_to_kernel();
 }
 
+// Each worker does something in the handler by which it takes over the new mask: when all have,
+// none of them is open to those signals.
+void SignalState::withhold(uint64_t set) noexcept {
+  withheld_.store(set, std::memory_order_relaxed);
+  if (set == 0) return kick_other_workers();
+  call_on_other_workers(SYS_getpid, {});
+}
+
 // Precondition: lock_. The kernel takes a signal with its whole description from the main thread
 // only, which the first worker is.
 void SignalState::hand_blocked_to_kernel() noexcept {

@@ -1,6 +1,6 @@
 // Job control of a terminal, by a process that is not in its foreground: a thread that blocks or
 // ignores SIGTTIN gets EIO from a read, and one that blocks or ignores SIGTTOU may change the
-// terminal.
+// terminal. A handler runs once for each call.
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -48,6 +48,53 @@ static void* blocks_and_ignores(void* argument) {
   return argument;
 }
 
+// --- a handler runs once for each call, where no other thread takes the signal ---
+
+enum { kCalls = 300 };
+static volatile int handled, done;
+
+static void on_signal(int number) {
+  (void)number;
+  ++handled;
+}
+
+static void* computes(void* argument) {
+  while (!done) continue;
+  return argument;
+}
+
+static void* is_interrupted(void* argument) {
+  char c;
+  struct termios mode;
+  set_blocked(SIGTTIN, SIG_UNBLOCK);
+  set_blocked(SIGTTOU, SIG_UNBLOCK);
+  for (int i = 0; i < kCalls; ++i) {
+    CHECK_ERRNO(EINTR, read(terminal, &c, 1));
+    CHECK_EQ(i + 1, handled);
+  }
+  CHECK_OK(tcgetattr(terminal, &mode));
+  for (int i = 0; i < kCalls; ++i) {
+    const int drains = i % 2 == 0;
+    CHECK_ERRNO(EINTR, tcsetattr(terminal, drains ? TCSADRAIN : TCSANOW, &mode));
+    CHECK_EQ(kCalls + i + 1, handled);
+  }
+  done = 1;
+  return argument;
+}
+
+static void once_for_each_call(void) {
+  const struct sigaction action = {.sa_handler = on_signal};
+  CHECK_OK(sigaction(SIGTTIN, &action, NULL));
+  CHECK_OK(sigaction(SIGTTOU, &action, NULL));
+  set_blocked(SIGTTIN, SIG_BLOCK);
+  set_blocked(SIGTTOU, SIG_BLOCK);
+  pthread_t computing = start_thread(computes, NULL);
+  pthread_t interrupted = start_thread(is_interrupted, NULL);
+  computes(NULL);
+  join_thread(computing);
+  join_thread(interrupted);
+}
+
 int main(void) {
   const pid_t leader = fork();
   CHECK_OK(leader);
@@ -76,6 +123,8 @@ int main(void) {
     CHECK(signal(SIGTTOU, SIG_DFL) != SIG_ERR);
     join_thread(start_thread(blocks_and_ignores, NULL));
     pass("blocked and ignored");
+    once_for_each_call();
+    pass("a handler");
     return 0;
   }
   int status;
