@@ -3,13 +3,16 @@
 // To the Linux kernel the tracer is a kernel thread: the one that has attached, or that made the
 // child which asks to be traced, and it takes requests from no other. A green thread that attaches
 // gets one of its own, which ends with it, and so does the tracing. A child that asks is traced by
-// the worker that happened to run its parent: requests are made there. The last thread of a process
+// the worker that happened to run its parent: requests are made there, after another thread's vfork
+// if that is what it waits for. The last thread of a process
 // goes to the first worker instead: who traces it waits for the process.
 #include <sys/ptrace.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/proc_files.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -20,6 +23,27 @@ namespace {
 bool is_own_thread(int tid) noexcept {
   rt::SpinGuard guard(threads().lock);
   return threads().find(tid) != nullptr;
+}
+
+// By what /proc says of the process that the request is for. Where it says nothing, perhaps.
+bool may_be_tracer(const Call& call, const rt::Worker& worker) noexcept {
+  char path[64];
+  stpcpy(stpcpy(path, ProcPath("/proc/", static_cast<int>(call.arguments[1])).text()), "/status");
+  const long file = rt::raw_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return true;
+  char text[512];
+  const long size = rt::raw_syscall(SYS_read, file, text, sizeof text - 1);
+  rt::raw_syscall(SYS_close, file);
+  if (size <= 0) return true;
+  text[size] = '\0';
+  constexpr char kTracer[] = "\nTracerPid:\t";
+  const char* digit = std::strstr(text, kTracer);
+  if (digit == nullptr) return true;
+  int tracer = 0;
+  for (digit += sizeof kTracer - 1; *digit >= '0' && *digit <= '9'; ++digit) {
+    tracer = tracer * 10 + (*digit - '0');
+  }
+  return tracer == worker.os_tid;
 }
 
 bool exists(int pid) noexcept { return pid > 0 && rt::raw_syscall(SYS_kill, pid, 0) != -ESRCH; }
@@ -40,7 +64,7 @@ long sys_ptrace(Call& call) {
   const long result = pass(call);
   if (result != -ESRCH || !exists(pid)) return result;
   // Which of them is the tracer, if any is, only the Linux kernel knows.
-  return ask_other_workers(call.number, call.arguments, -ESRCH);
+  return ask_other_workers(call, -ESRCH, may_be_tracer);
 }
 
 }  // namespace tendril::kernel

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "interpose/kernel/dispatch.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/platform/backoff.hpp"
@@ -89,22 +90,48 @@ void call_on_other_workers(long number, const long (&arguments)[6]) noexcept {
   workers().growth_lock().unlock();
 }
 
-long ask_other_workers(long number, const long (&arguments)[6], long refusal) noexcept {
+namespace {
+
+// Makes one worker do the directed call. False: it waits for its child of vfork, which may last.
+bool direct_call(const rt::Worker& worker, bool waits_for_vfork) noexcept {
+  directed_call.done.store(false, std::memory_order_relaxed);
+  directed_call.target.store(&worker, std::memory_order_release);
+  rt::interrupt_call(worker.os_tid);
+  rt::Backoff backoff;
+  while (!directed_call.done.load(std::memory_order_acquire)) {
+    const rt::Worker* target = &worker;
+    if (!waits_for_vfork && worker.vfork_child_runs &&
+        directed_call.target.compare_exchange_strong(target, nullptr)) {
+      return false;
+    }
+    backoff.yield();
+  }
+  return true;
+}
+
+}  // namespace
+
+long ask_other_workers(const Call& call, long refusal,
+                       bool (*is_worth_waiting_for)(const Call& call,
+                                                    const rt::Worker& worker)) noexcept {
   rt::SpinGuard guard(shared_call.lock);
   workers().lock_complete();  // nor does any leave
   const rt::Worker* self = rt::current_worker_unchecked();
-  directed_call.number = number;
-  __builtin_memcpy(directed_call.arguments, arguments, sizeof arguments);
+  directed_call.number = call.number;
+  __builtin_memcpy(directed_call.arguments, call.arguments, sizeof call.arguments);
   long result = refusal;
-  workers().for_each_worker([&](const rt::Worker& worker) {
-    if (&worker == self || result != refusal) return;
-    directed_call.done.store(false, std::memory_order_relaxed);
-    directed_call.target.store(&worker, std::memory_order_release);
-    rt::interrupt_call(worker.os_tid);
-    rt::Backoff backoff;
-    while (!directed_call.done.load(std::memory_order_acquire)) backoff.yield();
-    result = directed_call.result;
-  });
+  constexpr size_t kMost = rt::WorkerGroup::kMostWorkers + rt::WorkerGroup::kMostSpares;
+  bool asked[kMost] = {};
+  for (const bool waits_for_vfork : {false, true}) {
+    size_t place = 0;
+    workers().for_each_worker([&](const rt::Worker& worker) {
+      bool& was_asked = asked[place++];
+      if (&worker == self || was_asked || result != refusal) return;
+      if (waits_for_vfork && !is_worth_waiting_for(call, worker)) return;
+      was_asked = direct_call(worker, waits_for_vfork);
+      if (was_asked) result = directed_call.result;
+    });
+  }
   workers().growth_lock().unlock();
   return result;
 }

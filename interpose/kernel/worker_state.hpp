@@ -56,8 +56,12 @@ rt::WorkerGroup& workers() noexcept;
 // signal handler does it there (take_part_in_call), so no worker may be waited for that has them
 // blocked and waits for the caller.
 void call_on_other_workers(long number, const long (&arguments)[6]) noexcept;
-// The same of one after the other, until one has another result than `refusal`; that result.
-long ask_other_workers(long number, const long (&arguments)[6], long refusal) noexcept;
+// The same of one after the other, until one has another result than `refusal`; that result. One
+// that waits for its child of vfork is asked last, and not if it is not worth to wait for.
+struct Call;
+long ask_other_workers(const Call& call, long refusal,
+                       bool (*is_worth_waiting_for)(const Call& call,
+                                                    const rt::Worker& worker)) noexcept;
 void take_part_in_call() noexcept;
 void skip_earlier_calls(WorkerState* fresh) noexcept;
 
