@@ -33,6 +33,9 @@ struct FilteredCall {
   unsigned architecture = 0;
 };
 
+// For a kernel thread of its own, by another thread: see own_kernel_thread.hpp.
+enum class Wish : uint8_t { kNone, kOpen, kRefused };
+
 // Instead of the number of a system call. (-1 is one that programs may make.)
 inline constexpr long kNoCall = LONG_MIN;
 
@@ -62,7 +65,8 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   Scheduling scheduling;  // guarded by ThreadTable::lock
   // Somebody has set what takes a kernel thread of its own. Set by any thread, cleared by its own.
   std::atomic<bool> scheduling_to_carry_out{false};
-  bool bound_for_scheduling = false;  // and for nothing else; own only
+  std::atomic<Wish> wish{Wish::kNone};  // opened by any thread, under ThreadTable::lock
+  bool bound_for_scheduling = false;    // and for nothing else; own only
 
   char name[16] = {};  // prctl(PR_SET_NAME)
   // Of the latest call that came by the trap or from a patched site, as every futex call of the C

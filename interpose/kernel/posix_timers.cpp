@@ -17,11 +17,11 @@ PosixTimers::Entry* PosixTimers::find(int timer) noexcept {
   return nullptr;
 }
 
-bool PosixTimers::add(int timer, int tid) noexcept {
+bool PosixTimers::add(int timer, int tid, int clock_tid) noexcept {
   auto* entry = rt::runtime_new<Entry>();
   if (entry == nullptr) return false;
   rt::SpinGuard guard(lock_);
-  *entry = {timer, tid, /*signal=*/0, /*overruns=*/0, first_};
+  *entry = {timer, tid, clock_tid, /*signal=*/0, /*overruns=*/0, first_};
   first_ = entry;
   if (timer < first_made_) first_made_ = timer;
   return true;
@@ -33,13 +33,19 @@ int PosixTimers::target(int timer) noexcept {
   return is_older(timer) ? 0 : kGone;
 }
 
+int PosixTimers::clock_of(int timer) noexcept {
+  rt::SpinGuard guard(lock_);
+  const Entry* entry = find(timer);
+  return entry != nullptr ? entry->clock_tid : 0;
+}
+
 void PosixTimers::note_arrival(int timer, int signal) noexcept {
   rt::SpinGuard guard(lock_);
   Entry* entry = find(timer);
   if (entry == nullptr && is_older(timer)) {  // it is known from now on
     entry = rt::runtime_new<Entry>();
     if (entry == nullptr) return;
-    *entry = {timer, /*tid=*/0, signal, /*overruns=*/0, first_};
+    *entry = {timer, /*tid=*/0, /*clock_tid=*/0, signal, /*overruns=*/0, first_};
     first_ = entry;
   }
   if (entry != nullptr) entry->signal = signal;

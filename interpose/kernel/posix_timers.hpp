@@ -1,7 +1,7 @@
 // What the Linux kernel does not know of the program's POSIX timers, by its timer ids: the green
-// thread that one notifies, and the overruns of the signal that the program was given last. The
-// kernel's own count is that of the signal that *we* were given last, which may still be pending
-// here.
+// thread that one notifies, the one whose CPU time it goes by, and the overruns of the signal that
+// the program was given last. The kernel's own count is that of the signal that *we* were given
+// last, which may still be pending here.
 #pragma once
 
 #include <climits>
@@ -13,13 +13,15 @@ namespace tendril::kernel {
 
 class PosixTimers {
  public:
-  // `tid`: the thread that it notifies; 0: the process. False when out of memory.
-  bool add(int timer, int tid) noexcept;
+  // `tid`: the thread that it notifies; 0: the process. `clock_tid`: whose CPU time it goes by; 0:
+  // another clock. False when out of memory.
+  bool add(int timer, int tid, int clock_tid) noexcept;
   void remove(int timer) noexcept;
   // The same of a timer that has sent a signal; kGone: it has been deleted, and what it has sent is
   // nobody's any more.
   static constexpr int kGone = -1;
   int target(int timer) noexcept;
+  int clock_of(int timer) noexcept;
 
   // The kernel has given us a signal of it. From here on we count.
   void note_arrival(int timer, int signal) noexcept;
@@ -36,6 +38,7 @@ class PosixTimers {
   struct Entry {
     int timer;
     int tid;
+    int clock_tid;
     int signal;  // what it sends; 0: none has come
     int overruns;
     Entry* next;

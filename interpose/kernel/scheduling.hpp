@@ -52,9 +52,10 @@ void inherit_scheduling(Scheduling* child, const Scheduling& parent) noexcept;
 // Null bits: forget it. False: out of memory.
 bool remember_affinity(Scheduling* scheduling, const void* bits, size_t size) noexcept;
 
-// What was set for the running green thread asks for a kernel thread that is nobody else's: it gets
-// one, with that affinity and class. Where there are too many of them a line on stderr says so, and
-// the thread goes on as it is. May move to another worker: no lock may be held.
+// What was set for the running green thread asks for a kernel thread that is nobody else's, or
+// another thread wishes that it has one: it gets one, with that affinity and class. Where there are
+// too many of them a line on stderr says so, and the thread goes on as it is. May move to another
+// worker: no lock may be held.
 void carry_out_scheduling(GreenThread* thread) noexcept;
 
 // In a new process, on its only kernel thread: it has its maker's scheduling, not the worker's.

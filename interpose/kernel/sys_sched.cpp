@@ -8,6 +8,7 @@
 
 #include "interpose/kernel/aside.hpp"
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/own_kernel_thread.hpp"
 #include "interpose/kernel/scheduling.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
@@ -164,6 +165,7 @@ long sys_sched_setaffinity(Call& call) {
 }
 
 void carry_out_scheduling(GreenThread* thread) noexcept {
+  if (thread->wish.load(std::memory_order_relaxed) == Wish::kOpen) carry_out_wish(thread);
   if (!thread->scheduling_to_carry_out.load(std::memory_order_relaxed)) return;
   thread->scheduling_to_carry_out.exchange(false, std::memory_order_acquire);
   unsigned char bits[kMostMaskBytes];

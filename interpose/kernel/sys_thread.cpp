@@ -10,6 +10,7 @@
 
 #include "interpose/kernel/futex_table.hpp"
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/own_kernel_thread.hpp"
 #include "interpose/kernel/protection_keys.hpp"
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/robust_list.hpp"
@@ -202,7 +203,9 @@ bool leave_threads() noexcept {
   release_robust_list(thread);
   // What is pending for the process may have been waiting for this thread.
   signals().set_blocked(thread, ~uint64_t{0});
-  return threads().remove(thread);
+  const bool was_last = threads().remove(thread);
+  give_up_wish(thread);
+  return was_last;
 }
 
 void end_thread() noexcept {
