@@ -62,7 +62,7 @@ void SignalState::update_kernel_mask() noexcept {
 void SignalState::withhold(uint64_t set) noexcept {
   withheld_.store(set, std::memory_order_relaxed);
   if (set == 0) return kick_other_workers();
-  call_on_other_workers(SYS_getpid, {});
+  call_on_other_workers(SYS_sched_yield, {});
 }
 
 // Precondition: lock_. The kernel takes a signal with its whole description from the main thread

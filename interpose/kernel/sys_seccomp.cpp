@@ -8,6 +8,7 @@
 #include "interpose/kernel/report.hpp"
 #include "interpose/kernel/seccomp_filter.hpp"
 #include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/thread_limit.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/kernel/worker_state.hpp"
 #include "runtime/memory/allocator.hpp"
@@ -63,16 +64,21 @@ long install_filter(Call& call, sock_fprog& program, long flags) noexcept {
   mark_instead_of_killing(program);
   constexpr long kListener = SECCOMP_FILTER_FLAG_NEW_LISTENER;
   if (alone && (flags & kListener) == 0) flags |= SECCOMP_FILTER_FLAG_TSYNC;
-  if ((flags & SECCOMP_FILTER_FLAG_TSYNC) == 0 && !bind_thread()) return -EAGAIN;
+  // Where there can be no second kernel thread, the one that there is is the thread's own.
+  const bool has_own = alone && threads_are_forbidden();
+  if ((flags & SECCOMP_FILTER_FLAG_TSYNC) == 0 && !has_own && !bind_thread()) return -EAGAIN;
   workers().retire_watchdog();
+  // (With a listener a positive result is that one's descriptor.)
+  const bool tells_a_thread = (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0 && (flags & kListener) == 0;
+  const bool as_error = tells_a_thread && (flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH) != 0;
+  if (as_error) flags &= ~static_cast<long>(SECCOMP_FILTER_FLAG_TSYNC_ESRCH);  // we have to know
   Call own = call;
   own.number = SYS_seccomp;
   own.arguments[0] = SECCOMP_SET_MODE_FILTER;
   own.arguments[1] = flags;
   own.arguments[2] = reinterpret_cast<long>(&program);
-  // (With a listener a positive result is that one's descriptor.)
-  const bool tells_a_thread = (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0 && (flags & kListener) == 0;
-  return tells_a_thread ? install_for_all(own) : pass(own);
+  const long result = tells_a_thread ? install_for_all(own) : pass(own);
+  return as_error && result > 0 ? -ESRCH : result;
 }
 
 long install(Call& call, long flags) noexcept {

@@ -93,5 +93,20 @@ int main(int argc, char** argv) {
   }
   CHECK_EXITED(0, child);
   pass("before the first thread");
+
+  // Its children are to be in another namespace: it can have no second thread.
+  child = fork();
+  CHECK_OK(child);
+  if (child == 0) {
+    be_threaded();
+    if (unshare(CLONE_NEWUSER | CLONE_NEWPID) == -1) _exit(0);  // not allowed here
+    const int listener =
+        filter(SYS_sysinfo, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+    CHECK_OK(listener);
+    CHECK(fcntl(listener, F_GETFD) != -1);
+    _exit(0);
+  }
+  CHECK_EXITED(0, child);
+  pass("without a second thread");
   return 0;
 }
