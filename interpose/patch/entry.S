@@ -15,7 +15,7 @@
 #define RETURN_ADDRESS_IS 0x16, 0x10
 #define RECORD_IN_R11 3, 0x7b, 0, 0x06                // breg11 0, deref
 #define RECORD_AT_RBP_MINUS_8 4, 0x76, 0x78, 0x06, 0x06  // breg6 -8, deref, deref
-#define RECORD_AT_RSP 4, 0x77, 0, 0x06, 0x06          // breg7 0, deref, deref
+#define RECORD_ABOVE_NUMBER 4, 0x77, 8, 0x06, 0x06    // breg7 8, deref, deref
 
     .macro each_xmm what
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
@@ -264,14 +264,18 @@ tendril_patched_pass:
     .cfi_startproc
     .cfi_def_cfa %rsp, 0
     .cfi_escape RETURN_ADDRESS_IS, RECORD_IN_R11
-    leaq -136(%rsp), %rsp           // below the red zone
-    .cfi_def_cfa_offset 136
-    movq %r11, (%rsp)
-    .cfi_escape RETURN_ADDRESS_IS, RECORD_AT_RSP
+    leaq -144(%rsp), %rsp           // below the red zone: | r11 | rax |
+    .cfi_def_cfa_offset 144
+    movq %rax, (%rsp)
+    movq %r11, 8(%rsp)
+    .cfi_escape RETURN_ADDRESS_IS, RECORD_ABOVE_NUMBER
     syscall
-    movq (%rsp), %r11
+    .globl tendril_patched_pass_done
+    .hidden tendril_patched_pass_done
+tendril_patched_pass_done:          // see position.cpp
+    movq 8(%rsp), %r11
     .cfi_escape RETURN_ADDRESS_IS, RECORD_IN_R11
-    leaq 136(%rsp), %rsp
+    leaq 144(%rsp), %rsp
     .cfi_def_cfa_offset 0
     jmp *0(%r11)
     .cfi_endproc
@@ -295,10 +299,13 @@ tendril_patched_native:
     addb $0x7f, %al
     sahf
     movq (%rsp), %rax
-    movq %r11, (%rsp)
-    .cfi_escape RETURN_ADDRESS_IS, RECORD_AT_RSP
+    movq %r11, 8(%rsp)              // | r11 | rax |, as above
+    .cfi_escape RETURN_ADDRESS_IS, RECORD_ABOVE_NUMBER
     syscall
-    movq (%rsp), %r11
+    .globl tendril_patched_native_done
+    .hidden tendril_patched_native_done
+tendril_patched_native_done:        // see position.cpp
+    movq 8(%rsp), %r11
     .cfi_escape RETURN_ADDRESS_IS, RECORD_IN_R11
     leaq 144(%rsp), %rsp
     .cfi_def_cfa_offset 0

@@ -1,6 +1,13 @@
 #include "interpose/patch/position.hpp"
 
+#include <cerrno>
+
 #include "interpose/patch/trampolines.hpp"
+
+extern "C" {
+extern const char tendril_patched_pass_done[] __attribute__((visibility("hidden")));
+extern const char tendril_patched_native_done[] __attribute__((visibility("hidden")));
+}
 
 namespace tendril::patch {
 
@@ -12,6 +19,26 @@ bool settle(ucontext_t* frame) noexcept {
   const size_t done = at - reinterpret_cast<uintptr_t>(trampoline->code);
   if (done > 0 && done < trampoline->window_size) return false;
   rip = reinterpret_cast<greg_t>(done == 0 ? trampoline->window : trampoline->syscall);
+  return true;
+}
+
+bool leave_interrupted_call(ucontext_t* frame, long* number) noexcept {
+  greg_t* registers = frame->uc_mcontext.gregs;
+  const auto at = reinterpret_cast<const char*>(registers[REG_RIP]);
+  if (registers[REG_RAX] != -EINTR ||
+      (at != tendril_patched_pass_done && at != tendril_patched_native_done)) {
+    return false;
+  }
+  struct Kept {  // as entry.S leaves it
+    long number;
+    const greg_t* record;
+    char red_zone[128];
+    char program_stack[1];
+  };
+  auto* kept = reinterpret_cast<Kept*>(registers[REG_RSP]);
+  *number = kept->number;
+  registers[REG_RIP] = kept->record[1];
+  registers[REG_RSP] = reinterpret_cast<greg_t>(kept->program_stack);
   return true;
 }
 

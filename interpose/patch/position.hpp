@@ -13,4 +13,7 @@ namespace tendril::patch {
 // of a window of several instructions there is no such place.
 bool settle(ucontext_t* frame) noexcept;
 
+// See trap/observers.hpp.
+bool leave_interrupted_call(ucontext_t* frame, long* number) noexcept;
+
 }  // namespace tendril::patch

@@ -4,6 +4,9 @@
 #include <sys/ucontext.h>
 
 #include "interpose/kernel/dispatch.hpp"
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/restart.hpp"
+#include "interpose/trap/delivery.hpp"
 
 namespace tendril::trap {
 
@@ -13,6 +16,10 @@ struct Observers {
   // waits for the system call that comes next.
   bool (*settle)(ucontext_t* frame) noexcept = nullptr;
 
+  // A signal has ended a call that program code made at a patched site past the runtime (-EINTR).
+  // True: *number is what it was, and the frame is at the site's `syscall` again.
+  bool (*leave_interrupted_call)(ucontext_t* frame, long* number) noexcept = nullptr;
+
   // A trapped mmap, mprotect or munmap has been done.
   void (*memory_changed)(const kernel::Call& call, long result) noexcept = nullptr;
 };
@@ -21,6 +28,22 @@ inline Observers observers;
 
 inline bool settle(ucontext_t* frame) noexcept {
   return observers.settle == nullptr || observers.settle(frame);
+}
+
+// In the handler of such a signal, which may be none of the program's: the thread goes on by the
+// trap in which signals are delivered, where the call ends or is made again.
+inline bool defer_interrupted_call(ucontext_t* frame) noexcept {
+  long number = 0;
+  if (observers.leave_interrupted_call == nullptr ||
+      !observers.leave_interrupted_call(frame, &number)) {
+    return false;
+  }
+  kernel::GreenThread* thread = kernel::current_thread();
+  thread->deferred_number = number;
+  thread->deferred_result = -kernel::kRestartSys;
+  thread->hold_delivery = true;
+  frame->uc_mcontext.gregs[REG_RAX] = kDeliverNumber;
+  return true;
 }
 
 }  // namespace tendril::trap

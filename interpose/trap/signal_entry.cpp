@@ -79,6 +79,7 @@ void receive(int signal, siginfo_t* info, void* context, bool had_handler) noexc
     inbox.throttled.store(true, std::memory_order_release);
     std::memcpy(&frame->uc_sigmask, &kHeldBack, sizeof kHeldBack);
   }
+  if (!was_in_runtime && defer_interrupted_call(frame)) return;
   if (was_in_runtime || !settle(frame)) {
     worker->ring_from_handler(frame);
     return;

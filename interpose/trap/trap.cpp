@@ -205,6 +205,7 @@ void on_kick(int, siginfo_t* info, void* context) {
   const bool in_program = !in_runtime() && !is_shim_code(frame);
   // Not in program code: it yields on its way out, see attention_needed.
   if (!in_program) {
+    if (!in_runtime()) defer_interrupted_call(frame);
     kernel::take_part_in_call();
     if (preemption != rt::Preemption::kNone) worker->preempt_on_way_out(preemption);
     kernel::set_mask_of_return(frame);
