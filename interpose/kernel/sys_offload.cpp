@@ -1,5 +1,6 @@
 // Calls whose whole green form is "on a pool thread": fsync(2), msgrcv(2), semop(2), mq_*(3),
-// io_getevents(2); and what waits of flock(2), msync(2), membarrier(2) and io_uring_enter(2)
+// io_getevents(2), io_pgetevents(2); and what waits of flock(2), msync(2) and membarrier(2)
+#include <linux/aio_abi.h>
 #include <linux/membarrier.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -10,6 +11,8 @@
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/syscalls.hpp"
+#include "interpose/kernel/temporary_mask.hpp"
+#include "interpose/kernel/user_memory.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -32,7 +35,7 @@ long sys_offloaded(Call& call) {
       return -kRestartAlways;
     case SYS_flock:
       return -kRestartSys;
-    default:  // signal(7): System V waits, io_getevents and message queues with a limit
+    default:  // signal(7): System V waits and message queues with a limit
       return result;
   }
 }
@@ -53,21 +56,43 @@ long sys_membarrier(Call& call) {
   return call.arguments[0] == MEMBARRIER_CMD_GLOBAL ? sys_offloaded(call) : pass(call);
 }
 
-long sys_io_uring_enter(Call& call) {
-  constexpr long kEnterGetEvents = 1;
-  constexpr long kEnterSqWait = 4;
-  long* a = call.arguments;  // fd, to_submit, min_complete, flags, argument, argument size
-  const bool waits = ((a[3] & kEnterGetEvents) != 0 && a[2] > 0) || (a[3] & kEnterSqWait) != 0;
-  if (!waits) return pass(call);
-  // What is submitted is submitted by this thread, with its credentials; only the wait moves.
-  const long submitted =
-      a[1] > 0 ? rt::raw_syscall(SYS_io_uring_enter, a[0], a[1], 0,
-                                 a[3] & ~(kEnterGetEvents | kEnterSqWait | 8), nullptr, 0)
-               : 0;
-  if (submitted < 0) return submitted;
-  const long result = rt::offload(SYS_io_uring_enter, a[0], 0, a[2], a[3], a[4], a[5]);
-  if (submitted > 0) return submitted;
-  return result;
+namespace {
+
+// What is there already is taken without a pool thread; that leaves fewer to wait for.
+long get_aio_events(Call& call) noexcept {
+  const long* a = call.arguments;  // context, least, most, events, time limit
+  timespec limit{1, 0};
+  if (a[4] != 0 && copy_in(&limit, reinterpret_cast<const void*>(a[4])) != 0) return -EFAULT;
+  const timespec none{};
+  long taken;
+  do {
+    taken = rt::raw_syscall(SYS_io_getevents, a[0], a[1], a[2], a[3], &none);
+  } while (taken == -EINTR);  // by a signal of the worker's
+  const bool waits = taken >= 0 && taken < a[1] && (limit.tv_sec != 0 || limit.tv_nsec != 0);
+  if (!waits) return taken;
+  const long rest = a[3] + taken * static_cast<long>(sizeof(io_event));
+  const long more = rt::offload(SYS_io_getevents, a[0], a[1] - taken, a[2] - taken, rest, a[4], 0);
+  if (taken == 0) return more;
+  return more > 0 ? taken + more : taken;
+}
+
+}  // namespace
+
+long sys_io_getevents(Call& call) { return get_aio_events(call); }
+
+// The mask holds for the green thread: a pool thread takes none of its signals.
+long sys_io_pgetevents(Call& call) {
+  struct {
+    const uint64_t* set;
+    size_t size;
+  } packed{nullptr, 0};
+  const auto* given = reinterpret_cast<const void*>(call.arguments[5]);
+  if (given != nullptr && copy_in(&packed, given) != 0) return -EFAULT;
+  TemporaryMask temporary;
+  if (const long error = temporary.set(packed.set, packed.size); error != 0) return error;
+  const long result = get_aio_events(call);
+  temporary.restore(result == -EINTR);
+  return result == -EINTR ? -kRestartNoHandler : result;
 }
 
 }  // namespace tendril::kernel

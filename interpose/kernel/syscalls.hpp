@@ -224,6 +224,12 @@ long sys_setrlimit(Call& call);
 long sys_flock(Call& call);
 long sys_msync(Call& call);
 long sys_membarrier(Call& call);
+long sys_io_getevents(Call& call);
+long sys_io_pgetevents(Call& call);
+
+// sys_io_uring.cpp
+long sys_io_uring_setup(Call& call);
 long sys_io_uring_enter(Call& call);
+long sys_io_uring_register(Call& call);
 
 }  // namespace tendril::kernel

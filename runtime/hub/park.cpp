@@ -198,7 +198,7 @@ void interrupt(Fiber* fiber) noexcept {
   if (!wake({fiber, word}, WakeReason::kInterrupted)) return;
   // It may be in a call of its own worker's, where no wake is seen.
   Worker* worker = fiber->worker;
-  if (worker != nullptr && worker->reserved) worker->interrupt_call_here();
+  if (worker != nullptr) worker->interrupt_call_here();
 }
 
 void yield() noexcept {

@@ -1,5 +1,6 @@
 // What a worker that is reserved for one fiber does otherwise than others: it sleeps alone, and its
-// fiber makes the calls that may wait itself.
+// fiber makes the calls that may wait itself. (On another worker a call that nobody else could make
+// is made so, too; the watchdog has somebody stand in for it.)
 #include <new>
 
 #include "runtime/hub/interruptible_call.hpp"
@@ -35,18 +36,23 @@ long Worker::call_here(long number, const long (&arguments)[6]) noexcept {
            !self->interrupt_pending.load(std::memory_order_seq_cst);
   };
   long result = -EINTR;
+  // Before we look whether the wait is open: who ends it looks at this afterwards.
+  in_call_here_.store(true, std::memory_order_seq_cst);
   for (;;) {
     rung_ = 0;  // before we look for what we were rung for
     if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
     if (!is_open()) break;
+    const SleepNotice notice(this);
     result = interruptible_call(&rung_, number, arguments);
     if (result != -EINTR) break;
   }
+  in_call_here_.store(false, std::memory_order_relaxed);
   if (!cancel_wait(token)) park(kForever);
   return result;
 }
 
 void Worker::interrupt_call_here() noexcept {
+  if (!in_call_here_.load(std::memory_order_seq_cst)) return;
   rung_ = 1;
   interrupt_call(os_tid);
 }

@@ -154,8 +154,8 @@ class Worker {
   // The same from a signal handler on this worker's own thread: it may be just before its sleep.
   void ring_from_handler(ucontext_t* frame) noexcept;
 
-  // A reserved worker's fiber makes a call that may wait, here: nobody else would run meanwhile. As
-  // offload otherwise.
+  // The running fiber makes a call that may wait, here: on a reserved worker nobody else would run
+  // meanwhile, on others somebody stands in after a moment. As offload otherwise.
   long call_here(long number, const long (&arguments)[6]) noexcept;
   // Ends that call, if it is in one. Any thread.
   void interrupt_call_here() noexcept;
@@ -300,6 +300,7 @@ class Worker {
   bool was_preempted_ = false;         // the hub's turn comes of it
   std::atomic<bool> sleeping_{false};  // the hub is (about to be) in epoll_wait
   volatile int rung_ = 0;              // ends that wait, see interruptible_call
+  std::atomic<bool> in_call_here_{false};
 
   void* member_ = nullptr;  // its group's record of it
 

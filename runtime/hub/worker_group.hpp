@@ -74,6 +74,10 @@ class WorkerGroup {
   // For a fiber that has not been started: pins it to a new reserved worker.
   bool bind(Fiber* fiber) noexcept;
 
+  // The running fiber goes on on the first worker, for good. Precondition: it has no worker of its
+  // own.
+  void pin_to_first() noexcept;
+
   // --- for calls that the Linux kernel takes from a process with one thread only ---
 
   // The running fiber, the only one that there is, goes on on the first worker, and the other

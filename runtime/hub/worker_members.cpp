@@ -265,18 +265,24 @@ bool WorkerGroup::has_nothing(const Worker& worker) const noexcept {
          worker.inbox.empty() && worker.timers.nearest() == kForever;
 }
 
+void WorkerGroup::pin_to_first() noexcept {
+  RuntimeSection section;
+  Worker* worker = current_worker_unchecked();
+  Fiber* self = worker->current;
+  self->pinned = true;
+  if (worker == first()) return;
+  self->worker = first();
+  self->state.store(FiberState::kYielding, std::memory_order_relaxed);
+  Worker::switch_away(self);
+}
+
 bool WorkerGroup::withdraw_to_first() noexcept {
   constexpr int kMostLooks = 5000;  // a tenth of a second and more
   RuntimeSection section;
-  Worker* worker = current_worker_unchecked();
-  if (worker != first()) {
-    Fiber* self = worker->current;
-    const bool was_pinned = std::exchange(self->pinned, true);
-    self->worker = first();
-    self->state.store(FiberState::kYielding, std::memory_order_relaxed);
-    Worker::switch_away(self);
-    self->pinned = was_pinned;
-  }
+  Fiber* self = current_worker_unchecked()->current;
+  const bool was_pinned = self->pinned;
+  pin_to_first();
+  self->pinned = was_pinned;
   withdrawing_.store(true, std::memory_order_release);
   Backoff backoff;
   for (int looks = 0; looks < kMostLooks; ++looks) {
