@@ -115,7 +115,7 @@ constinit DescriptorTable the_descriptors;
 
 DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcept {
   const uint64_t before = s.facts.load(std::memory_order_acquire);
-  uint64_t word = changed_unseen_.load(std::memory_order_relaxed) ? 0 : before;
+  uint64_t word = before;
   const uint16_t epoch = epoch_.load(std::memory_order_acquire);
   const uint16_t outside = outside_.load(std::memory_order_acquire);
   const bool origin_known = (word & kOriginKnown) != 0;
@@ -261,11 +261,6 @@ void DescriptorTable::protocol_added() noexcept {
 void DescriptorTable::connect_put_off(int fd) noexcept {
   connects_put_off_.store(true, std::memory_order_relaxed);
   limits_changed(fd);
-}
-
-void DescriptorTable::changed_unseen() noexcept {
-  changed_unseen_.store(true, std::memory_order_relaxed);
-  poller().expect_unseen_closes();
 }
 
 void DescriptorTable::passed_outside() noexcept {

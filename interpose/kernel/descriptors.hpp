@@ -94,7 +94,6 @@ class DescriptorTable {
   void refuses_nowait(rt::FdState& s, rt::Direction direction) noexcept;
   void protocol_added() noexcept;  // to some stream socket
   void connect_put_off(int fd) noexcept;
-  void changed_unseen() noexcept;  // from now on they come and go, or may, by no tracked call
   void passed_outside() noexcept;  // fork, or sent over a Unix socket: everything may be shared now
 
   // Time limit of a wait: SO_RCVTIMEO or SO_SNDTIMEO.
@@ -103,7 +102,6 @@ class DescriptorTable {
  private:
   bool still_holds(const Facts& known) const noexcept {
     if (!known.origin_known || !known.examined) return false;
-    if (changed_unseen_.load(std::memory_order_relaxed)) return false;
     if (known.kind == FdKind::kFile) return true;  // and nothing that others may do matters
     return !known.shared_outside && known.outside == outside_.load(std::memory_order_acquire) &&
            (!known.maybe_duplicated || known.epoch == epoch_.load(std::memory_order_acquire));
@@ -119,7 +117,6 @@ class DescriptorTable {
   std::atomic<uint16_t> epoch_{1};    // of changes to descriptions that may be duplicated
   std::atomic<uint16_t> outside_{0};  // times that everything was shared outside
   std::atomic<bool> protocol_added_{false};
-  std::atomic<bool> changed_unseen_{false};
   // Of some socket, since the process became green:
   std::atomic<bool> connects_put_off_{false};
   std::atomic<bool> duplicate_had_limit_{false};

@@ -11,8 +11,7 @@
 
 #include <cerrno>
 
-#include "interpose/kernel/descriptors.hpp"
-#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/temporary_mask.hpp"
 #include "interpose/kernel/user_memory.hpp"
@@ -138,7 +137,6 @@ long make_for_one_thread(const Call& call, io_uring_params params) noexcept {
 }  // namespace
 
 long sys_io_uring_setup(Call& call) {
-  descriptors().changed_unseen();  // what rings open and close
   io_uring_params params;
   const auto* given = reinterpret_cast<const void*>(call.arguments[1]);
   if (has_own_kernel_thread() || copy_in(&params, given) != 0) return pass(call);
@@ -154,7 +152,6 @@ long sys_io_uring_enter(Call& call) {
   const auto flags = static_cast<uint32_t>(a[3]);
   const bool waits = ((flags & IORING_ENTER_GETEVENTS) != 0 && static_cast<uint32_t>(a[2]) > 0) ||
                      (flags & IORING_ENTER_SQ_WAIT) != 0;
-  descriptors().changed_unseen();  // by a ring from before there were threads
   if ((flags & kEnterRegisteredRing) != 0) goes_to_first();
   if (!waits) return call_as_issuer(call);
   Call submission = call;

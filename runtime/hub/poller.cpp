@@ -101,7 +101,7 @@ FdState* Poller::make_state(int fd) noexcept {
 
 // Precondition: s.lock held. True if the set will report the descriptor's edges.
 bool Poller::ensure_registered(int fd, FdState& s) noexcept {
-  if (s.armed && !closed_unseen_.load(std::memory_order_relaxed)) return true;
+  if (s.armed) return true;
   epoll_event event{};
   event.events = s.on_demand ? kAllEvents | EPOLLONESHOT : kAllEvents;
   event.data.u64 = pack(fd, s.generation);
@@ -113,7 +113,7 @@ bool Poller::ensure_registered(int fd, FdState& s) noexcept {
   long result = control(s.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
   if (result == -EEXIST) result = control(EPOLL_CTL_MOD);
   if (result == -ENOENT) result = control(EPOLL_CTL_ADD);
-  s.always_ready = result == -EPERM;
+  if (result == -EPERM) s.always_ready = true;
   s.registered = s.armed = result == 0;
   if (!s.registered) {  // no edge will ever say that there is something again
     s.drained[0].store(0, std::memory_order_relaxed);

@@ -200,10 +200,6 @@ class Poller {
   int doorbell_fd() const noexcept { return doorbell_fd_; }
   void ring() noexcept;
 
-  // From now on descriptors may be closed without `forget`: each wait looks whether its own is
-  // still registered. Any thread.
-  void expect_unseen_closes() noexcept { closed_unseen_.store(true, std::memory_order_relaxed); }
-
   size_t waiters() const noexcept { return waiters_.load(std::memory_order_relaxed); }
 
   // In the child of fork: closes the inherited set (never changes it: it is the parent's too).
@@ -216,7 +212,6 @@ class Poller {
     return __atomic_load_n(&chunks_[index], __ATOMIC_ACQUIRE);
   }
   bool ensure_registered(int fd, FdState& s) noexcept;
-  std::atomic<bool> closed_unseen_{false};
   bool take_waiter(FdState& s, int side, WaitToken* token) noexcept;
   void prefetch_for(const epoll_event* events, long count, long at) const noexcept;
   uint32_t forget_locked(int fd, FdState& s, Registration registration) noexcept;

@@ -4,7 +4,6 @@
 #include <linux/io_uring.h>
 #include <stdbool.h>
 #include <sys/mman.h>
-#include <sys/un.h>
 
 #include "check.h"
 
@@ -179,61 +178,6 @@ static void test_not_all_submitted(void) {
   close(ring.fd);
 }
 
-struct client {
-  struct sockaddr_un address;
-  socklen_t size;
-};
-
-static void* write_after_a_while(void* argument) {
-  struct client* client = argument;
-  for (char i = 0; i < 5; ++i) {
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    CHECK_OK(fd);
-    CHECK_OK(connect(fd, (struct sockaddr*)&client->address, client->size));
-    settle();
-    CHECK_EQ(1, write(fd, &i, 1));
-    char answer;
-    read_all(fd, &answer, 1);
-    close(fd);
-  }
-  return NULL;
-}
-
-// The ring makes the connections and closes them, all of one number; reads that wait are the
-// program's.
-static void test_made_and_closed_by_ring(void) {
-  struct ring ring;
-  if (!make_ring(&ring, 0)) return;
-  struct client client = {.address = {.sun_family = AF_UNIX}, .size = sizeof(sa_family_t)};
-  int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-  CHECK_OK(listener);
-  CHECK_OK(bind(listener, (struct sockaddr*)&client.address, client.size));
-  client.size = sizeof client.address;
-  CHECK_OK(getsockname(listener, (struct sockaddr*)&client.address, &client.size));
-  CHECK_OK(listen(listener, 5));
-  pthread_t thread = start_thread(write_after_a_while, &client);
-  for (char i = 0; i < 5; ++i) {
-    struct io_uring_sqe entry = read_of(listener, NULL, 0);
-    entry.opcode = IORING_OP_ACCEPT;
-    add(&ring, entry);
-    CHECK_EQ(1, enter(ring.fd, 1, 1, IORING_ENTER_GETEVENTS));
-    int fd = take(&ring);
-    CHECK(fd >= 0);
-    char byte = -1;
-    CHECK_EQ(1, read(fd, &byte, 1));
-    CHECK_EQ(i, byte);
-    CHECK_EQ(1, write(fd, &byte, 1));
-    entry = read_of(fd, NULL, 0);
-    entry.opcode = IORING_OP_CLOSE;
-    add(&ring, entry);
-    CHECK_EQ(1, enter(ring.fd, 1, 1, IORING_ENTER_GETEVENTS));
-    CHECK_EQ(0, take(&ring));
-  }
-  join_thread(thread);
-  close(listener);
-  close(ring.fd);
-}
-
 static volatile int handled;
 static void on_signal(int signal) { handled = signal; }
 
@@ -342,8 +286,6 @@ int main(void) {
   pass("enabled by another thread");
   test_not_all_submitted();
   pass("not all submitted");
-  test_made_and_closed_by_ring();
-  pass("descriptors made and closed by a ring");
   test_masked_waits();
   pass("waits with a mask");
   return 0;
