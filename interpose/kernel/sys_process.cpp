@@ -33,7 +33,8 @@
 extern "C" {
 long tendril_clone_child(long number, const long* arguments, const gregset_t* child_registers,
                          void (*in_child)(const gregset_t*));
-long tendril_on_scratch_stack(long (*function)(void*), void* argument, void* stack);
+long tendril_on_scratch_stack(long (*function)(void* argument, void* frame), void* argument,
+                              void* stack);
 }
 
 namespace tendril::kernel {
@@ -88,40 +89,42 @@ void on_borrowed_memory(const gregset_t*) {
 struct VforkPlan {
   const Call* call;
   const gregset_t* registers;
-  char* live;   // our frames, between here and the program's stack pointer…
-  char* saved;  // …and their copy: the child runs on the same stack and overwrites them
-  size_t live_size;
+  char* saved;  // a copy of our frames: the child runs on the same stack and overwrites them
+  uintptr_t program_sp;
 };
 
-long vfork_on_scratch(void* argument) {
+// `frame` is the last of those frames. It returns to them: so they are saved from there on.
+long vfork_on_scratch(void* argument, void* frame) {
   auto* plan = static_cast<VforkPlan*>(argument);
   VforkPlan kept = *plan;  // the plan itself lies among the live frames
+  const size_t live_size = kept.program_sp - reinterpret_cast<uintptr_t>(frame);
+  std::memcpy(kept.saved, frame, live_size);
   const long result = tendril_clone_child(kept.call->number, kept.call->arguments, kept.registers,
                                           on_borrowed_stack);
-  std::memcpy(kept.live, kept.saved, kept.live_size);
+  std::memcpy(frame, kept.saved, live_size);
   return result;
 }
 
 // vfork without a stack: parent and child take turns on the same one.
 long vfork_on_shared_stack(const Call& call, const gregset_t* registers) noexcept {
   constexpr size_t kScratchSize = 16 * 1024;
+  constexpr size_t kBelow = 1024;  // of what lies below here until the stack is left
   const auto program_sp = static_cast<uintptr_t>((*registers)[REG_RSP]);
   VforkPlan plan{};
-  // Everything from below this function's frame: callees below it are done when the child runs.
-  plan.live = static_cast<char*>(__builtin_alloca(16));
-  plan.live_size = program_sp - reinterpret_cast<uintptr_t>(plan.live);
+  const size_t room =
+      (program_sp - reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) + kBelow) & ~size_t{15};
   auto* memory = static_cast<char*>(
-      rt::runtime_allocate(kScratchSize + plan.live_size + sizeof(Call) + sizeof(gregset_t)));
+      rt::runtime_allocate(kScratchSize + room + sizeof(Call) + sizeof(gregset_t)));
   if (memory == nullptr) return -ENOMEM;
   // What the child reads after it has begun must not lie on the shared stack.
-  auto* call_copy = reinterpret_cast<Call*>(memory + kScratchSize + plan.live_size);
+  auto* call_copy = reinterpret_cast<Call*>(memory + kScratchSize + room);
   auto* registers_copy = reinterpret_cast<gregset_t*>(call_copy + 1);
   std::memcpy(call_copy, &call, sizeof call);
   std::memcpy(registers_copy, registers, sizeof *registers);
   plan.call = call_copy;
   plan.registers = registers_copy;
   plan.saved = memory + kScratchSize;
-  std::memcpy(plan.saved, plan.live, plan.live_size);
+  plan.program_sp = program_sp;
   const long result = tendril_on_scratch_stack(vfork_on_scratch, &plan, memory + kScratchSize);
   rt::runtime_free(memory);
   return result;

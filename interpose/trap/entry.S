@@ -164,7 +164,9 @@ tendril_clone_child:
     .cfi_endproc
     .size tendril_clone_child, .-tendril_clone_child
 
-// long tendril_on_scratch_stack(long (*function)(void*), void* argument, void* stack)
+// long tendril_on_scratch_stack(long (*function)(void* argument, void* frame), void* argument,
+//                               void* stack)
+// The frame is this function's, the last one on the stack that is left.
     .globl tendril_on_scratch_stack
     .hidden tendril_on_scratch_stack
     .type tendril_on_scratch_stack, @function
@@ -178,6 +180,7 @@ tendril_on_scratch_stack:
     movq %rdi, %rax
     movq %rsi, %rdi
     movq %rdx, %rsp
+    movq %rbp, %rsi
     call *%rax
     leave
     .cfi_def_cfa %rsp, 8
