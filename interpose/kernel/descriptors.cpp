@@ -175,9 +175,11 @@ void DescriptorTable::created(int fd, bool shared_outside, const NewFile& file) 
 }
 
 // Type, protocol and time limits are those that the listening socket had when the connection came,
-// which is before now: so only if it never had other limits.
+// which may be long after accept was called: so only if it never had other limits, as is known now.
 NewFile DescriptorTable::accepted_from(int listener, rt::FdState& s, uint32_t generation,
-                                       const Facts& facts, int flags) noexcept {
+                                       int flags) noexcept {
+  const Facts facts = unpack(s.facts.load(std::memory_order_acquire));
+  if (!still_holds(facts) || s.generation != generation) return {};
   const bool is_socket = facts.kind == FdKind::kStream || facts.kind == FdKind::kPacket;
   const bool limits_unknown =
       facts.shared_outside || facts.had_limit ||

@@ -82,13 +82,12 @@ class DescriptorTable {
   // --- what the tracked calls report ---
   void created(int fd, bool shared_outside, const NewFile& file = {}) noexcept;
   // What a connection has from the socket that it is accepted from; `flags` of accept4.
-  NewFile accepted_from(int listener, rt::FdState& s, uint32_t generation, const Facts& facts,
-                        int flags) noexcept;
+  NewFile accepted_from(int listener, rt::FdState& s, uint32_t generation, int flags) noexcept;
   void closing(int fd) noexcept;  // it is about to be closed or replaced
   long close(int fd) noexcept;    // closes it; the kernel's result
   void duplicated(int from, int to) noexcept;
   void set_nonblocking(int fd, bool value) noexcept;
-  void limits_changed(int fd) noexcept;
+  void limits_changed(int fd) noexcept;  // or are about to be
   void seen_listening(rt::FdState& s) noexcept;
   void connecting(rt::FdState& s, const Facts& facts) noexcept;
   void refuses_nowait(rt::FdState& s, rt::Direction direction) noexcept;

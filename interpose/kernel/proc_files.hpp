@@ -39,6 +39,24 @@ size_t read_link(const char* path, char (&text)[kSize]) noexcept {
   return static_cast<size_t>(size);
 }
 
+// The number of a field ("\nPid:\t") near the beginning of a file of /proc. Negative if there is
+// none, or the file cannot be read.
+inline long number_in_file(const char* path, const char* field) noexcept {
+  const long file = rt::raw_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return file;
+  char text[512];
+  const long size = rt::raw_syscall(SYS_read, file, text, sizeof text - 1);
+  rt::raw_syscall(SYS_close, file);
+  text[size > 0 ? size : 0] = '\0';
+  const char* digit = std::strstr(text, field);
+  if (digit == nullptr) return -1;
+  digit += std::strlen(field);
+  if (*digit < '0' || *digit > '9') return -1;
+  long number = 0;
+  for (; *digit >= '0' && *digit <= '9'; ++digit) number = number * 10 + (*digit - '0');
+  return number;
+}
+
 // Whether this is what /proc calls the file of the descriptor.
 template <size_t kSize>
 bool is_file_named(int fd, const char (&name)[kSize]) noexcept {

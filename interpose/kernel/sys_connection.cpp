@@ -71,8 +71,7 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
   if (result < 0) return result;
   NewFile connection;
   if (known) {
-    connection = descriptors().accepted_from(fd, *transfer.state, transfer.generation,
-                                             transfer.facts, flags);
+    connection = descriptors().accepted_from(fd, *transfer.state, transfer.generation, flags);
   }
   descriptors().created(static_cast<int>(result), /*shared_outside=*/false, connection);
   return result;

@@ -26,20 +26,9 @@ bool is_own_process(int fd) noexcept {
   if (std::strncmp(link, kProc, sizeof kProc - 1) == 0) {
     return std::strcmp(link + sizeof kProc - 1, self) == 0;
   }
-  const ProcPath about("/proc/self/fdinfo/", fd);
-  const long file = rt::raw_syscall(SYS_openat, AT_FDCWD, about.text(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  char text[256];
-  const long size = rt::raw_syscall(SYS_read, file, text, sizeof text - 1);
-  rt::raw_syscall(SYS_close, file);
-  if (size <= 0) return false;
-  text[size] = '\0';
-  constexpr char kPid[] = "\nPid:\t";
-  const char* at = std::strstr(text, kPid);
-  if (at == nullptr) return false;
-  at += sizeof kPid - 1;
-  const size_t length = std::strlen(self);
-  return std::strncmp(at, self, length) == 0 && at[length] == '\n';
+  long own = 0;
+  for (const char* digit = self; *digit != '\0'; ++digit) own = own * 10 + (*digit - '0');
+  return number_in_file(ProcPath("/proc/self/fdinfo/", fd).text(), "\nPid:\t") == own;
 }
 
 }  // namespace

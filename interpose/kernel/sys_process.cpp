@@ -22,6 +22,7 @@
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/kernel/worker_state.hpp"
+#include "runtime/hub/fatal.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
@@ -90,6 +91,7 @@ struct VforkPlan {
   const Call* call;
   const gregset_t* registers;
   char* saved;  // a copy of our frames: the child runs on the same stack and overwrites them
+  size_t room;  // for it
   uintptr_t program_sp;
 };
 
@@ -98,6 +100,7 @@ long vfork_on_scratch(void* argument, void* frame) {
   auto* plan = static_cast<VforkPlan*>(argument);
   VforkPlan kept = *plan;  // the plan itself lies among the live frames
   const size_t live_size = kept.program_sp - reinterpret_cast<uintptr_t>(frame);
+  if (live_size > kept.room) rt::fatal("no room for the frames that a child of vfork overwrites");
   std::memcpy(kept.saved, frame, live_size);
   const long result = tendril_clone_child(kept.call->number, kept.call->arguments, kept.registers,
                                           on_borrowed_stack);
@@ -124,6 +127,7 @@ long vfork_on_shared_stack(const Call& call, const gregset_t* registers) noexcep
   plan.call = call_copy;
   plan.registers = registers_copy;
   plan.saved = memory + kScratchSize;
+  plan.room = room;
   plan.program_sp = program_sp;
   const long result = tendril_on_scratch_stack(vfork_on_scratch, &plan, memory + kScratchSize);
   rt::runtime_free(memory);

@@ -29,21 +29,8 @@ bool is_own_thread(int tid) noexcept {
 bool may_be_tracer(const Call& call, const rt::Worker& worker) noexcept {
   char path[64];
   stpcpy(stpcpy(path, ProcPath("/proc/", static_cast<int>(call.arguments[1])).text()), "/status");
-  const long file = rt::raw_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return true;
-  char text[512];
-  const long size = rt::raw_syscall(SYS_read, file, text, sizeof text - 1);
-  rt::raw_syscall(SYS_close, file);
-  if (size <= 0) return true;
-  text[size] = '\0';
-  constexpr char kTracer[] = "\nTracerPid:\t";
-  const char* digit = std::strstr(text, kTracer);
-  if (digit == nullptr) return true;
-  int tracer = 0;
-  for (digit += sizeof kTracer - 1; *digit >= '0' && *digit <= '9'; ++digit) {
-    tracer = tracer * 10 + (*digit - '0');
-  }
-  return tracer == worker.os_tid;
+  const long tracer = number_in_file(path, "\nTracerPid:\t");
+  return tracer < 0 || tracer == worker.os_tid;
 }
 
 bool exists(int pid) noexcept { return pid > 0 && rt::raw_syscall(SYS_kill, pid, 0) != -ESRCH; }

@@ -311,12 +311,15 @@ long sys_shutdown(Call& call) {
 }
 
 long sys_setsockopt(Call& call) {
-  const long result = pass(call);
   const long level = call.arguments[1];
   const long option = call.arguments[2];
   const bool limits = level == SOL_SOCKET && (option == SO_RCVTIMEO || option == SO_SNDTIMEO ||
                                               option == 66 /* …_NEW */ || option == 67);
-  if (result == 0 && limits) descriptors().limits_changed(static_cast<int>(call.arguments[0]));
+  // Before, too: a connection that comes right after it has the limit, and is not to be taken for
+  // one that has none.
+  if (limits) descriptors().limits_changed(static_cast<int>(call.arguments[0]));
+  const long result = pass(call);
+  if (limits) descriptors().limits_changed(static_cast<int>(call.arguments[0]));
   if (level == IPPROTO_TCP && option == TCP_ULP) descriptors().protocol_added();
   if (level == IPPROTO_TCP && option == TCP_FASTOPEN_CONNECT) {
     descriptors().connect_put_off(static_cast<int>(call.arguments[0]));

@@ -75,6 +75,12 @@ static void waiting_or_not(void) {
   CHECK_OK(close(listener));
 }
 
+static void* accepts_one(void* listener) {
+  int fd = accept(*(int*)listener, NULL, NULL);
+  CHECK_OK(fd);
+  return (void*)(intptr_t)fd;
+}
+
 static void limits_of_tcp(void) {
   struct sockaddr_in address;
   int listener = tcp_listener(&address, 8);
@@ -106,6 +112,19 @@ static void limits_of_tcp(void) {
   by_copy.accepted = accept(listener, NULL, NULL);
   CHECK(has_limit(by_copy.accepted));
   check_reads_are_limited(by_copy.accepted);
+
+  // While a thread waits for a connection.
+  struct sockaddr_in other;
+  int late = tcp_listener(&other, 8);
+  pthread_t accepting = start_thread(accepts_one, &late);
+  settle();
+  set_limit(late, 30000);
+  struct connection while_waiting = {tcp_connect(&other), -1};
+  while_waiting.accepted = (int)(intptr_t)join_thread(accepting);
+  CHECK(has_limit(while_waiting.accepted));
+  check_reads_are_limited(while_waiting.accepted);
+  close_both(while_waiting);
+  CHECK_OK(close(late));
 
   close_both(before);
   close_both(with);

@@ -1,5 +1,5 @@
 // clock_nanosleep on the CPU clock of another thread: until that one has computed for so long.
-#include "check.h"
+#include "thread_clock.h"
 
 static volatile int stop;
 static sem_t is_there, may_end;
@@ -8,18 +8,6 @@ static volatile sig_atomic_t handled;
 static void count_it(int signal) {
   (void)signal;
   ++handled;
-}
-
-static int64_t cpu_of(clockid_t clock) {
-  struct timespec time;
-  CHECK_OK(clock_gettime(clock, &time));
-  return to_ns(time);
-}
-
-static clockid_t clock_of(pthread_t thread) {
-  clockid_t clock;
-  CHECK_RC(pthread_getcpuclockid(thread, &clock));
-  return clock;
 }
 
 static void* computes(void* argument) {

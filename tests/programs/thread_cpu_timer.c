@@ -1,6 +1,6 @@
 // Timers on the CPU time of single threads, the caller's and others': they expire when that thread
 // has computed for so long, by a time span or at a point, and do not while it waits.
-#include "check.h"
+#include "thread_clock.h"
 
 enum { kSleepers = 6 };
 
@@ -12,18 +12,6 @@ static struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 static void on_expiry(int number) {
   (void)number;
   ++expired;
-}
-
-static int64_t cpu_of(clockid_t clock) {
-  struct timespec time;
-  CHECK_OK(clock_gettime(clock, &time));
-  return to_ns(time);
-}
-
-static clockid_t clock_of(pthread_t thread) {
-  clockid_t clock;
-  CHECK_RC(pthread_getcpuclockid(thread, &clock));
-  return clock;
 }
 
 static timer_t make_timer(clockid_t clock) {
