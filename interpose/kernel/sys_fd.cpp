@@ -32,8 +32,8 @@ long note_new(long result, const NewFile& file = {}) noexcept {
   return result;
 }
 
-NewFile socket_of_type(long type) noexcept {
-  constexpr long kFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+NewFile socket_of_type(int type) noexcept {
+  constexpr int kFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
   const bool is_stream = (type & ~kFlags) == SOCK_STREAM;
   return {is_stream ? FdKind::kStream : FdKind::kPacket, (type & SOCK_NONBLOCK) != 0};
 }
@@ -44,7 +44,7 @@ NewFile described_by(const Call& call) noexcept {
   switch (call.number) {
     case SYS_socket:
     case SYS_socketpair:
-      return socket_of_type(a[1]);
+      return socket_of_type(static_cast<int>(a[1]));  // of which Linux takes the low half
     case SYS_pipe:
       return {FdKind::kPipe};
     case SYS_pipe2:
