@@ -97,7 +97,11 @@ Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t 
   worker->turns_left_ = kTurnsPerLook;
   worker->looks_left_ = kLooksPerHubTurn;
   worker->last_hub_cycles_ = cycle_count();
-  set_gs_base(reinterpret_cast<uintptr_t>(worker));
+  if (hub_fs_base != 0) {
+    set_gs_base(reinterpret_cast<uintptr_t>(worker));
+  } else {
+    own_worker = worker;
+  }
   on_worker = true;
   *error = 0;
   return worker;
@@ -112,7 +116,7 @@ void Worker::release_this_thread() noexcept {
   if (worker->transfers != nullptr) TransferRing::destroy(worker->transfers);
   worker->transfers = nullptr;
   on_worker = false;
-  set_gs_base(0);
+  own_worker = nullptr;
   retire_context(worker->hub);
   Fiber* root = worker->root;
   root->state.store(FiberState::kDead, std::memory_order_relaxed);

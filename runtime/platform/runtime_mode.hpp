@@ -4,7 +4,8 @@
 // Green processes know two modes, by the byte that Syscall User Dispatch looks at
 // (Worker::selector, at gs:8): program code runs with 1, the runtime with 0. Code of the explicit
 // API is called by program code, so everything in it that holds a lock or switches fibers does so
-// in a section. Without interposition the byte is always 0 and sections change nothing.
+// in a section. Where no green threads run (own_worker) there is no such mode, and sections change
+// nothing.
 #pragma once
 
 #include "runtime/platform/thread_registers.hpp"
@@ -14,6 +15,7 @@ namespace tendril::rt {
 // Returns whether program mode was left; give that to leave_runtime_mode. The worker may be another
 // one by then: the byte belongs to whichever runs us.
 inline bool enter_runtime_mode_on_worker() noexcept {
+  if (own_worker != nullptr) return false;
   uint8_t selector;
   asm volatile("movb %%gs:8, %0" : "=q"(selector)::"memory");
   if (__builtin_expect(selector == 0, true)) return false;

@@ -9,6 +9,7 @@
 namespace tendril::rt {
 
 constinit thread_local bool on_worker = false;
+constinit thread_local Worker* own_worker = nullptr;
 
 bool has_fsgsbase() noexcept {
   constexpr unsigned long kHwcap2FsGsBase = 1UL << 1;

@@ -2,13 +2,18 @@
 //
 //   FS base  the thread control block: whose thread-locals, errno and pthread_self we see.
 //            Belongs to a green thread and travels with it.
-//   GS base  the Worker of this OS thread. Free for user space on x86-64 Linux; belongs to the
-//            OS thread and never travels. Read by one instruction, so that code which may be moved
-//            to another worker between two instructions never mixes two workers.
+//   GS base  the Worker of an OS thread that runs green threads. Free for user space on x86-64
+//            Linux; belongs to the OS thread and never travels. Read by one instruction, so that
+//            code which may be moved to another worker between two instructions never mixes two
+//            workers.
 //
-// An OS thread without a worker has GS base 0, which must not be dereferenced: on_worker is a
-// thread-local, so it answers by FS base. Whoever makes a green thread sets it in the new thread's
-// block (mark_on_worker).
+// The fibers of the API stay on their OS thread, with its thread-locals: there the worker is found
+// by one of them (own_worker) and the GS base stays 0. It is not free where only the kernel can
+// write it: each time such a thread is put on a CPU, which in some virtual machines takes
+// microseconds.
+//
+// Elsewhere a GS base of 0 must not be dereferenced: on_worker is a thread-local, so it answers by
+// FS base. Whoever makes a green thread sets it in the new thread's block (mark_on_worker).
 #pragma once
 
 #include <cstdint>
@@ -18,6 +23,8 @@ namespace tendril::rt {
 class Worker;
 
 extern constinit thread_local bool on_worker __attribute__((tls_model("initial-exec")));
+// Of an OS thread that runs no green threads.
+extern constinit thread_local Worker* own_worker __attribute__((tls_model("initial-exec")));
 
 // True where the CPU and the kernel let user space write segment bases (AT_HWCAP2, Linux 5.9).
 bool has_fsgsbase() noexcept;
@@ -39,8 +46,8 @@ inline void set_fs_base(uintptr_t base) noexcept {
 // Precondition: on_worker. Never cache the result over a point where this code may move to another
 // worker (a switch, or a return to program code).
 inline Worker* current_worker_unchecked() noexcept {
-  Worker* worker;
-  asm volatile("movq %%gs:0, %0" : "=r"(worker));
+  Worker* worker = own_worker;
+  if (worker == nullptr) asm volatile("movq %%gs:0, %0" : "=r"(worker));
   return worker;
 }
 
