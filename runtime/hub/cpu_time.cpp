@@ -7,12 +7,6 @@
 namespace tendril::rt {
 namespace {
 
-Nanoseconds clock_of_os_thread(int tid) noexcept {
-  timespec time{};
-  raw_syscall(SYS_clock_gettime, thread_cpu_clock(tid), &time);
-  return to_nanoseconds(time);
-}
-
 Nanoseconds own_clock() noexcept {
   timespec time{};
   raw_syscall(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &time);
@@ -28,13 +22,19 @@ bool read_account(const Fiber& fiber, Nanoseconds* time) noexcept {
   *time = fiber.cpu_time.load(std::memory_order_acquire);
   const bool runs = std::atomic_ref(worker->current).load(std::memory_order_relaxed) == &fiber;
   if (runs && account.open.load(std::memory_order_relaxed)) {
-    *time += clock_of_os_thread(worker->os_tid) - account.charged.load(std::memory_order_acquire);
+    *time += time_of_os_thread(worker->os_tid) - account.charged.load(std::memory_order_acquire);
   }
   std::atomic_thread_fence(std::memory_order_acquire);
   return account.version.load(std::memory_order_relaxed) == version;
 }
 
 }  // namespace
+
+Nanoseconds time_of_os_thread(int tid) noexcept {
+  timespec time{};
+  raw_syscall(SYS_clock_gettime, thread_cpu_clock(tid), &time);
+  return to_nanoseconds(time);
+}
 
 void charge_and_set_current(Worker& worker, Fiber& next) noexcept {
   Fiber& running = *worker.current;

@@ -1,8 +1,8 @@
-// CPU time of single fibers.
+// CPU time of OS threads, and of single fibers.
 //
-// It is counted from the moment that somebody first asks for it: from then on each switch reads the
-// worker's CPU clock, a system call. What the asker's worker had used by then is taken for the
-// asker's, so that a thread that has run alone finds its whole time.
+// A fiber's is counted from the moment that somebody first asks for it: from then on each switch
+// reads the worker's CPU clock, a system call. What the asker's worker had used by then is taken
+// for the asker's, so that a thread that has run alone finds its whole time.
 #pragma once
 
 #include <atomic>
@@ -20,6 +20,10 @@ struct CpuAccount {
   std::atomic<Nanoseconds> charged{0};  // up to here on the clock of its OS thread
   std::atomic<bool> open{false};
 };
+
+// Of an OS thread of this process. By a clock and not from /proc: a descriptor, be it open ever so
+// shortly, could take the number that the program's next open must get. Any thread.
+Nanoseconds time_of_os_thread(int tid) noexcept;
 
 // What the OS thread has used before it became a worker is the fiber's that it was. Own thread.
 void begin_cpu_account(Worker& worker, Fiber& running) noexcept;

@@ -3,6 +3,9 @@
 #include <linux/futex.h>
 #include <poll.h>
 
+#include <algorithm>
+
+#include "runtime/hub/cpu_time.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/worker.hpp"
@@ -50,6 +53,12 @@ void WakePreemption::work_came(WorkerGroup& group) noexcept {
 void WakePreemption::look_again() noexcept {
   called_ = 1;
   if (const int tid = watcher_tid_.load(std::memory_order_relaxed); tid != 0) interrupt_call(tid);
+}
+
+// For so long a hog is left alone although it is time to interrupt it.
+Nanoseconds WakePreemption::look_at_standstill(Worker& worker) noexcept {
+  return worker.standstill.look(worker.switches_so_far(), now_by_system_call(),
+                                time_of_os_thread(worker.os_tid));
 }
 
 // Of the hogs that run, the one that may be interrupted first. Null if there is none, or somebody
@@ -112,12 +121,14 @@ void WakePreemption::watch_hogs(WorkerGroup& group, Deadline end) noexcept {
     const Deadline turn = end_of_turn(group, &next);
     if (turn <= now) {
       next->hog_run.begin_turn(now);
-      next->interrupt_hog(Preemption::kSliceEnded);
+      if (look_at_standstill(*next) == 0) next->interrupt_hog(Preemption::kSliceEnded);
       continue;
     }
     const Deadline until = turn < end ? turn : end;
     const Deadline from = hog->hog_run.protected_until();
     if (from > now) {
+      hog->standstill.begin_unless_known(hog->switches_so_far(), now,
+                                         time_of_os_thread(hog->os_tid));
       const timespec pause = to_timespec((from < until ? from : until) - now);
       raw_syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, nullptr);
       continue;
@@ -125,8 +136,9 @@ void WakePreemption::watch_hogs(WorkerGroup& group, Deadline end) noexcept {
     const Deadline timer = group.nearest_timer();
     if (timer <= now || hog->anything_woken() ||
         wait_for_work(group, timer < until ? timer : until)) {
-      hog->hog_run.protect_until(now_by_system_call() + kLeastRun);
-      hog->interrupt_hog(Preemption::kGivesWay);
+      const Nanoseconds left_alone = look_at_standstill(*hog);
+      hog->hog_run.protect_until(now_by_system_call() + std::max(left_alone, kLeastRun));
+      if (left_alone == 0) hog->interrupt_hog(Preemption::kGivesWay);
     }
   }
 }

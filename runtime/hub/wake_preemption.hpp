@@ -9,7 +9,7 @@
 //
 // A hog runs for a moment at least before it is interrupted, longer if those who are woken have
 // kept it waiting: neither thousands of events a second nor threads that always have something to
-// do stop it for good.
+// do stop it for good. One that gets nowhere is left alone (standstill.hpp).
 //
 // Nothing of this costs anything while nobody has computed for a time slice.
 #pragma once
@@ -44,6 +44,7 @@ class WakePreemption {
   Worker* interruptible_hog(WorkerGroup& group) const noexcept;
   static Deadline end_of_turn(WorkerGroup& group, Worker** whose) noexcept;
   void watch_hogs(WorkerGroup& group, Deadline end) noexcept;
+  static Nanoseconds look_at_standstill(Worker& worker) noexcept;
   bool wait_for_work(WorkerGroup& group, Deadline until) noexcept;
   void look_again() noexcept;
 

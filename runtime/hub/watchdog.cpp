@@ -2,6 +2,7 @@
 
 #include <linux/futex.h>
 
+#include "runtime/hub/cpu_time.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
@@ -21,14 +22,6 @@ constexpr int kQuietLooksBeforeRest = 100;
 
 // In a look's time a thread that runs gets more of a processor than this.
 constexpr Nanoseconds kStoodStill = kBetweenLooks / 100;
-
-// The processor time of an OS thread of this process. By a clock and not from /proc: a descriptor,
-// be it open ever so shortly, could take the number that the program's next open must get.
-Nanoseconds cpu_time_of(int tid) noexcept {
-  timespec time{};
-  raw_syscall(SYS_clock_gettime, thread_cpu_clock(tid), &time);
-  return to_nanoseconds(time);
-}
 
 }  // namespace
 
@@ -92,7 +85,7 @@ bool Watchdog::look() noexcept {
       return;
     }
     awake = true;
-    const Nanoseconds cpu_time = cpu_time_of(worker.os_tid);
+    const Nanoseconds cpu_time = time_of_os_thread(worker.os_tid);
     const bool stood_still = cpu_time - worker.cpu_time_at_look < kStoodStill;
     worker.cpu_time_at_look = cpu_time;
     if (situation == WorkerGroup::Situation::kNoSwitch && stood_still) ++blocked;

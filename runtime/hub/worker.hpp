@@ -21,6 +21,7 @@
 #include "runtime/hub/cpu_time.hpp"
 #include "runtime/hub/fiber_list.hpp"
 #include "runtime/hub/hog_run.hpp"
+#include "runtime/hub/standstill.hpp"
 #include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/platform/spin_lock.hpp"
 #include "tendril/detail/sync_state.hpp"
@@ -188,7 +189,9 @@ class Worker {
   void note_wait(Fiber& self) noexcept;
 
   HogRun hog_run;
+  Standstill standstill;  // the watchdog's
   // --- by any thread ---
+  uint64_t switches_so_far() const noexcept;
   bool runs_hog() const noexcept;
   void interrupt_hog(Preemption why) noexcept;
   // A hint.

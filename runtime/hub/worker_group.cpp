@@ -24,11 +24,6 @@ constexpr int kMostQuietTicks = 6;
 // From so many waiting fibers on, an idle worker takes some without asking how long they waited.
 constexpr uint32_t kManyWaiting = 2;
 
-uint64_t switches_of(const Worker& worker) noexcept {
-  return std::atomic_ref(const_cast<uint64_t&>(worker.stats.switches))
-      .load(std::memory_order_relaxed);
-}
-
 }  // namespace
 
 void WorkerGroup::open(Worker* first, size_t limit, Prepare prepare, Retire retire) noexcept {
@@ -117,7 +112,7 @@ bool WorkerGroup::steal(Worker& thief) noexcept {
   uint32_t taken = 0;
   for_each_worker([&](Worker& victim) {
     if (&victim == &thief) return;
-    const uint64_t switches = switches_of(victim);
+    const uint64_t switches = victim.switches_so_far();
     const uint32_t waiting = victim.movable();
     const bool stuck =
         thief.watching_ && victim.watched_waiting_ && switches == victim.watched_switches_;
@@ -180,7 +175,7 @@ WorkerGroup::Situation WorkerGroup::situation_of(Worker& worker) noexcept {
   if (worker.sleeping_.load(std::memory_order_relaxed)) {
     return is_surplus(worker) ? Situation::kStandsBy : Situation::kSleeps;
   }
-  const uint64_t switches = switches_of(worker);
+  const uint64_t switches = worker.switches_so_far();
   const bool switched = switches != worker.switches_at_look_;
   worker.switches_at_look_ = switches;
   return switched ? Situation::kSwitches : Situation::kNoSwitch;

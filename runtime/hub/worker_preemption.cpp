@@ -4,10 +4,11 @@
 
 namespace tendril::rt {
 
-bool Worker::runs_hog() const noexcept {
-  return hog_run.lasts(
-      std::atomic_ref(const_cast<uint64_t&>(stats.switches)).load(std::memory_order_relaxed));
+uint64_t Worker::switches_so_far() const noexcept {
+  return std::atomic_ref(const_cast<uint64_t&>(stats.switches)).load(std::memory_order_relaxed);
 }
+
+bool Worker::runs_hog() const noexcept { return hog_run.lasts(switches_so_far()); }
 
 // True if the running fiber's slice has ended.
 bool Worker::strike() noexcept {
@@ -61,7 +62,7 @@ void Worker::give_way_if_woken() noexcept {
 
 void Worker::interrupt_hog(Preemption why) noexcept {
   SpinGuard guard(hog_run.lock());
-  const uint64_t switches = std::atomic_ref(stats.switches).load(std::memory_order_relaxed);
+  const uint64_t switches = switches_so_far();
   if (!hog_run.lasts(switches)) return;
   if (why == Preemption::kSliceEnded) {
     hog_run.ask_to_end_turn(switches);
