@@ -23,6 +23,14 @@ class HogRun {
     return at_switch_.load(std::memory_order_seq_cst) == switches;
   }
 
+  // The same from when it is begun: the worker may lose its processor before the switch, to the
+  // very thread that it has woken to watch the run.
+  bool lasts_or_begins(uint64_t switches) const noexcept {
+    const uint64_t at = at_switch_.load(std::memory_order_seq_cst);
+    return at == switches || at == switches + 1;
+  }
+  uint64_t number() const noexcept { return at_switch_.load(std::memory_order_relaxed); }
+
   // Not to be interrupted before.
   Deadline protected_until() const noexcept {
     return protected_until_.load(std::memory_order_relaxed);

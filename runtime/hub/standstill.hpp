@@ -15,7 +15,7 @@
 namespace tendril::rt {
 
 // Part of a worker, for the watchdog's OS thread alone. `used` is the processor time of the
-// worker's OS thread, a run is known by the number of the worker's switches.
+// worker's OS thread; a run has a number (HogRun).
 class Standstill {
  public:
   void begin_unless_known(uint64_t run, Deadline now, Nanoseconds used) noexcept {

@@ -57,7 +57,7 @@ void WakePreemption::look_again() noexcept {
 
 // For so long a hog is left alone although it is time to interrupt it.
 Nanoseconds WakePreemption::look_at_standstill(Worker& worker) noexcept {
-  return worker.standstill.look(worker.switches_so_far(), now_by_system_call(),
+  return worker.standstill.look(worker.hog_run.number(), now_by_system_call(),
                                 time_of_os_thread(worker.os_tid));
 }
 
@@ -127,7 +127,7 @@ void WakePreemption::watch_hogs(WorkerGroup& group, Deadline end) noexcept {
     const Deadline until = turn < end ? turn : end;
     const Deadline from = hog->hog_run.protected_until();
     if (from > now) {
-      hog->standstill.begin_unless_known(hog->switches_so_far(), now,
+      hog->standstill.begin_unless_known(hog->hog_run.number(), now,
                                          time_of_os_thread(hog->os_tid));
       const timespec pause = to_timespec((from < until ? from : until) - now);
       raw_syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, nullptr);

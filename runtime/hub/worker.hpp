@@ -192,7 +192,7 @@ class Worker {
   Standstill standstill;  // the watchdog's
   // --- by any thread ---
   uint64_t switches_so_far() const noexcept;
-  bool runs_hog() const noexcept;
+  bool runs_hog() const noexcept;  // or is about to
   void interrupt_hog(Preemption why) noexcept;
   // A hint.
   bool anything_woken() const noexcept { return woken_.seems_filled(); }

@@ -8,7 +8,7 @@ uint64_t Worker::switches_so_far() const noexcept {
   return std::atomic_ref(const_cast<uint64_t&>(stats.switches)).load(std::memory_order_relaxed);
 }
 
-bool Worker::runs_hog() const noexcept { return hog_run.lasts(switches_so_far()); }
+bool Worker::runs_hog() const noexcept { return hog_run.lasts_or_begins(switches_so_far()); }
 
 // True if the running fiber's slice has ended.
 bool Worker::strike() noexcept {
