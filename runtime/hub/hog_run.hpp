@@ -14,8 +14,10 @@ namespace tendril::rt {
 class HogRun {
  public:
   // `at_switch`: the number of switches from when it runs.
-  void begin(uint64_t at_switch, Deadline now, Deadline protected_until) noexcept {
+  // `owed`: it was kept waiting, and gives way to nobody before it is unprotected.
+  void begin(uint64_t at_switch, Deadline now, Deadline protected_until, bool owed) noexcept {
     began_.store(now, std::memory_order_relaxed);
+    owed_until_ = owed ? protected_until : 0;
     protected_until_.store(protected_until, std::memory_order_relaxed);
     at_switch_.store(at_switch, std::memory_order_seq_cst);
   }
@@ -38,6 +40,9 @@ class HogRun {
   void protect_until(Deadline when) noexcept {
     protected_until_.store(when, std::memory_order_relaxed);
   }
+
+  // 0 unless it is owed time. By its own worker.
+  Deadline owed_until() const noexcept { return owed_until_; }
 
   Deadline began() const noexcept { return began_.load(std::memory_order_relaxed); }
   void begin_turn(Deadline now) noexcept { began_.store(now, std::memory_order_relaxed); }
@@ -81,6 +86,7 @@ class HogRun {
   std::atomic<uint64_t> ends_turn_at_{kNever};
   std::atomic<Deadline> began_{0};
   std::atomic<Deadline> protected_until_{0};
+  Deadline owed_until_ = 0;
 };
 
 }  // namespace tendril::rt

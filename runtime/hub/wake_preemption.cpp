@@ -35,7 +35,7 @@ Deadline now_by_system_call() noexcept {
 
 void WakePreemption::hog_goes_on(WorkerGroup& group, Worker& worker, bool owed) noexcept {
   const Deadline now = monotonic_now();
-  worker.hog_run.begin(worker.stats.switches + 1, now, now + (owed ? kOwedRun : kLeastRun));
+  worker.hog_run.begin(worker.stats.switches + 1, now, now + (owed ? kOwedRun : kLeastRun), owed);
   if (group.anybody_sleeps()) return;  // and hears of everything
   if (watches_.load(std::memory_order_seq_cst) == 0) {
     if (watches_.exchange(1, std::memory_order_seq_cst) == 0) {

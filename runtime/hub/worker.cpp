@@ -264,6 +264,8 @@ void Worker::schedule(Fiber* fiber) noexcept {
     }
   } else if (here != nullptr && here->group == home->group && !here->reserved) {
     here->add_woken(fiber);
+    if (here->runs_hog()) [[unlikely]]
+      here->hog_has_woken();
     if (here->movable() > 1 || here->current != &here->hub) here->group->work_added(*here);
   } else {
     home->group->inject(fiber);

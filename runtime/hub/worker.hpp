@@ -61,6 +61,7 @@ enum class Preemption : uint8_t {
   kNone,
   kSliceEnded,  // others that compute are to have their turn
   kGivesWay,    // to those who were woken; it goes on before the others that compute
+  kHasWoken,    // the same, by itself: whom it gives way to is ready, nobody need look around
 };
 
 class Worker {
@@ -177,7 +178,8 @@ class Worker {
   // It came upon runtime code: later; and what that left to be done. The latter in runtime mode.
   void preempt_on_way_out(Preemption why) noexcept;
   void carry_out_preemption() noexcept;
-  // Lets the hub look around, then whoever is ready, then goes on. Runtime mode.
+  // Lets the hub look around, unless it is kHasWoken, then whoever is ready, then goes on. Runtime
+  // mode.
   void preempt_current(Preemption why) noexcept;
   // The running fiber computes and has been interrupted: whom that has woken does not wait for the
   // end of its slice. Runtime mode.
@@ -187,6 +189,9 @@ class Worker {
   // In a group only, see convoy.hpp.
   void note_return_from_outside(Fiber& self) noexcept;
   void note_wait(Fiber& self) noexcept;
+
+  // The running fiber is a hog and has made somebody ready.
+  void hog_has_woken() noexcept;
 
   HogRun hog_run;
   Standstill standstill;  // the watchdog's

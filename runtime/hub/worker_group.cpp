@@ -62,7 +62,7 @@ void WorkerGroup::timer_armed(Worker& worker) noexcept {
 
 void WorkerGroup::add_preempted(Fiber* fiber, Preemption why) noexcept {
   SpinGuard guard(preempted_lock_);
-  if (why == Preemption::kGivesWay) {
+  if (why != Preemption::kSliceEnded) {
     preempted_.push_front(fiber);
   } else {
     preempted_.push(fiber);

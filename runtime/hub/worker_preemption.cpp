@@ -1,6 +1,7 @@
 // The part of a worker that makes fibers give up the processor.
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/worker.hpp"
+#include "runtime/hub/worker_group.hpp"
 
 namespace tendril::rt {
 
@@ -45,8 +46,10 @@ void Worker::carry_out_preemption() noexcept {
 }
 
 void Worker::preempt_current(Preemption why) noexcept {
-  turns_left_ = 0;  // the hub is due: what became ready meanwhile runs first
-  looks_left_ = 0;
+  if (why != Preemption::kHasWoken) {
+    turns_left_ = 0;  // the hub is due: what became ready meanwhile runs first
+    looks_left_ = 0;
+  }
   ++stats.preemptions;
   if (hog_run.lasts(stats.switches)) computed_last_ = monotonic_now();
   preempting_ = why;
@@ -58,6 +61,17 @@ void Worker::preempt_current(Preemption why) noexcept {
 
 void Worker::give_way_if_woken() noexcept {
   if (anything_woken()) preempt_current(Preemption::kGivesWay);
+}
+
+// At the end of its system call, as the Linux kernel lets who sleeps much go before who computes.
+// Who waits for a turn of the hog's own (a lock that is handed to and fro, a queue of one) would
+// have one answer for each interruption by the watchdog's thread otherwise.
+void Worker::hog_has_woken() noexcept {
+  if (group->anybody_sleeps()) return;  // and will take it
+  const Deadline owed_until = hog_run.owed_until();
+  if (owed_until != 0 && monotonic_now() < owed_until) return;
+  const bool due = preemption_due != Preemption::kNone && preempts_at_ == stats.switches;
+  if (!due) preempt_on_way_out(Preemption::kHasWoken);
 }
 
 void Worker::interrupt_hog(Preemption why) noexcept {
