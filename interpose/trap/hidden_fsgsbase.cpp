@@ -64,7 +64,10 @@ bool is_traced() noexcept {
 
 void note_lost_base(const ucontext_t* frame) noexcept {
   constexpr int kOften = 8;
-  auto& last = kernel::state_of(rt::current_worker_unchecked())->lost_base;
+  // Looked up once: where it is a thread-local, it is out of reach again after a system call that
+  // the tracer has stopped.
+  rt::Worker* const worker = rt::current_worker_unchecked();
+  auto& last = kernel::state_of(worker)->lost_base;
   const greg_t* registers = frame->uc_mcontext.gregs;
   const bool again = last.rip == registers[REG_RIP] && last.rsp == registers[REG_RSP];
   last = {registers[REG_RIP], registers[REG_RSP], again ? last.times + 1 : 0};
@@ -74,7 +77,7 @@ void note_lost_base(const ucontext_t* frame) noexcept {
   const bool was_in_runtime = in_runtime();
   enter_runtime();
   rt::fsgsbase_usable = false;
-  rt::set_fs_base_by_kernel(rt::current_worker_unchecked()->current->fs_base);
+  rt::set_fs_base_by_kernel(worker->current->fs_base);
   if (!was_in_runtime) leave_runtime();
 }
 
