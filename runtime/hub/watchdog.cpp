@@ -18,7 +18,9 @@ constexpr size_t kStackSize = 32 * 1024;
 constexpr Nanoseconds kBetweenLooks = 10'000'000;
 // Under a seed another worker changes who runs when: only what would stand for good gets one.
 constexpr Nanoseconds kBetweenLooksUnderSeed = 2'000'000'000;
-constexpr int kQuietLooksBeforeRest = 100;
+// Few, for many an idle server has a thread that wakes a few times a second; some, for whoever
+// wakes it has to make a system call.
+constexpr int kQuietLooksBeforeRest = 3;
 
 // In a look's time a thread that runs gets more of a processor than this.
 constexpr Nanoseconds kStoodStill = kBetweenLooks / 100;
