@@ -192,6 +192,12 @@ long sys_vmsplice(Call& call);
 // sys_offload.cpp
 long sys_offloaded(Call& call);
 
+// sys_ipc.cpp
+long sys_semop(Call& call);
+long sys_msgsnd(Call& call);
+long sys_msgrcv(Call& call);
+long sys_mq_timed(Call& call);
+
 // sys_segment_bases.cpp
 long sys_arch_prctl(Call& call);
 
