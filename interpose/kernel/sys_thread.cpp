@@ -125,7 +125,7 @@ long make_thread(const Call& call, const ThreadRequest& request) noexcept {
   }
   if ((request.flags & CLONE_PARENT_SETTID) != 0) copy_out(request.parent_tid, tid);
   if ((request.flags & CLONE_CHILD_SETTID) != 0) copy_out(request.child_tid, tid);
-  rt::mark_on_worker(fs_base, true);
+  rt::mark_on_worker(fs_base);
   mark_green_thread(fs_base, true);
   parent->last_created = thread;
   if (parent->hold_next_clone) {

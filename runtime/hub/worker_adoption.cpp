@@ -86,7 +86,7 @@ Worker* Worker::adopt_this_thread(Fiber* root, Poller* shared_poller, uintptr_t 
   __builtin_strcpy(hub.name, "hub");
   if (hub_fs_base != 0) {
     hub.fs_base = hub_fs_base;
-    mark_on_worker(hub_fs_base, true);
+    mark_on_worker(hub_fs_base);
   } else {
     adopt_current_thread(hub, /*shared=*/true);
   }

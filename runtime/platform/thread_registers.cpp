@@ -37,11 +37,21 @@ uintptr_t get_fs_base() noexcept {
   return base;
 }
 
-void mark_on_worker(uintptr_t fs_base, bool value) noexcept {
-  // Initial-exec: the variable lies at the same distance from every thread's FS base.
-  const intptr_t offset =
-      reinterpret_cast<intptr_t>(&on_worker) - static_cast<intptr_t>(get_fs_base());
-  *reinterpret_cast<volatile bool*>(fs_base + static_cast<uintptr_t>(offset)) = value;
+namespace {
+
+// Initial-exec: a variable lies at the same distance from every thread's FS base.
+template <typename T>
+volatile T& of_thread(T& own, uintptr_t fs_base) noexcept {
+  const uintptr_t offset = reinterpret_cast<uintptr_t>(&own) - get_fs_base();
+  return *reinterpret_cast<volatile T*>(fs_base + offset);
+}
+
+}  // namespace
+
+void mark_on_worker(uintptr_t fs_base) noexcept {
+  of_thread(on_worker, fs_base) = true;
+  // A block that the program has made may have anything there.
+  of_thread(own_worker, fs_base) = nullptr;
 }
 
 }  // namespace tendril::rt

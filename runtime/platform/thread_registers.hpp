@@ -56,7 +56,7 @@ inline Worker* current_worker() noexcept {
   return on_worker ? current_worker_unchecked() : nullptr;
 }
 
-// Sets on_worker in the thread-local block of the thread whose FS base is given.
-void mark_on_worker(uintptr_t fs_base, bool value) noexcept;
+// Sets on_worker in the block of the green thread or the hub whose FS base is given.
+void mark_on_worker(uintptr_t fs_base) noexcept;
 
 }  // namespace tendril::rt
