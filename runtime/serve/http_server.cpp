@@ -43,7 +43,11 @@ HttpServer::HttpServer(Listener listener, Handler handler, const HttpServerOptio
 HttpServer::~HttpServer() = default;
 
 void HttpServer::start() { state_->server.start(); }
-bool HttpServer::stop(Duration grace) { return state_->server.stop(grace); }
+bool HttpServer::stop(Duration grace) {
+  // At once: others run while it waits for the acceptor's end, and who answers is to know.
+  state_->shared.stopping = true;
+  return state_->server.stop(grace);
+}
 void HttpServer::serve_forever() { state_->server.serve_forever(); }
 SocketAddress HttpServer::address() const { return state_->server.address(); }
 size_t HttpServer::connections() const { return state_->server.connections(); }
