@@ -43,22 +43,25 @@ long dispatch(Call& call) noexcept;
 // Carries the call out natively. An EINTR that is not meant for this green thread is hidden.
 long pass(const Call& call) noexcept;
 
-// The end of a call in which a thread that computes has woken another, which goes on first. It
-// costs no signal frame here, as the other ways to give the processor up on the way out do. Runtime
-// mode.
-inline void give_way_to_woken() noexcept {
-  rt::Worker* worker = rt::current_worker_unchecked();
-  if (worker->preemption_due == rt::Preemption::kHasWoken) [[unlikely]]
-    worker->carry_out_preemption();
+// True if signals may have to be delivered.
+inline bool signals_may_wait(rt::Worker* worker) noexcept {
+  return worker->current->interrupt_pending.load(std::memory_order_relaxed) ||
+         !state_of(worker)->inbox.empty();
 }
 
-// True if signals may have to be delivered, or the thread is to be preempted, before the program
-// goes on.
+// The same, or the thread is to be preempted, before the program goes on.
 inline bool attention_needed() noexcept {
   rt::Worker* worker = rt::current_worker_unchecked();
-  return worker->preemption_due != rt::Preemption::kNone ||
-         worker->current->interrupt_pending.load(std::memory_order_relaxed) ||
-         !state_of(worker)->inbox.empty();
+  return worker->preemption_due != rt::Preemption::kNone || signals_may_wait(worker);
+}
+
+// The same at the end of a call. A thread that computes and has woken another lets that one go on
+// first, here, where it costs no signal frame. Runtime mode.
+inline bool attention_needed_at_end() noexcept {
+  if (__builtin_expect(!attention_needed(), true)) return false;
+  rt::Worker* worker = rt::current_worker_unchecked();
+  if (worker->preemption_due == rt::Preemption::kHasWoken) worker->carry_out_preemption();
+  return attention_needed();  // and maybe on another worker
 }
 
 }  // namespace tendril::kernel

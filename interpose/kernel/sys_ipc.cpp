@@ -60,7 +60,8 @@ long sys_mq_timed(Call& call) {
   }
   const timespec past{};
   const long tried = rt::raw_syscall(call.number, a[0], a[1], a[2], a[3], &past);
-  return tried == -ETIMEDOUT ? sys_offloaded(call) : tried;
+  // A signal of the worker's own comes before the limit that has passed.
+  return tried == -ETIMEDOUT || tried == -EINTR ? sys_offloaded(call) : tried;
 }
 
 }  // namespace tendril::kernel

@@ -1,5 +1,5 @@
-// Calls whose whole green form is "on a pool thread", as fsync(2);
-// and what waits of flock(2), msync(2), membarrier(2), io_getevents(2) and io_pgetevents(2)
+// Calls whose whole green form is "on a pool thread", as fsync(2); and what waits of flock(2),
+// msync(2), membarrier(2), io_getevents(2) and io_pgetevents(2)
 #include <linux/aio_abi.h>
 #include <linux/membarrier.h>
 #include <sys/file.h>

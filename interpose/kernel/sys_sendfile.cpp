@@ -26,7 +26,7 @@ long send_to_file(const Call& call) noexcept {
   Call rest = call;
   const long total = call.arguments[3];
   long done = pass(call);
-  while (done > 0 && done < total && !attention_needed()) {
+  while (done > 0 && done < total && !signals_may_wait(rt::current_worker_unchecked())) {
     rest.arguments[3] = total - done;
     const long more = pass(rest);
     if (more <= 0) break;

@@ -146,8 +146,7 @@ extern "C" __attribute__((visibility("hidden"))) int tendril_patched_call(
   kernel::current_thread()->call_site = {
       frame->record[0], reinterpret_cast<uint64_t>(frame->program_stack), frame->rbp};
   const long result = kernel::dispatch(call);
-  kernel::give_way_to_woken();
-  const bool deliver = kernel::is_restart_code(result) || kernel::attention_needed();
+  const bool deliver = kernel::attention_needed_at_end() || kernel::is_restart_code(result);
   kernel::GreenThread* thread = kernel::current_thread();
   thread->held_flags &= ~static_cast<uint32_t>(frame->flags);  // the entry gives those back
   if (deliver) {

@@ -54,8 +54,7 @@ long run_green(bool trying, Call&& call, bool* attention) {
   thread->trying = false;
   if (thread->filtered.happened) [[unlikely]]
     result = kernel::leave_filtered_call_to_trap();
-  kernel::give_way_to_woken();
-  *attention = kernel::attention_needed() || thread->held_flags != 0;
+  *attention = kernel::attention_needed_at_end() || thread->held_flags != 0;
   thread->hold_delivery = *attention || kernel::is_restart_code(result);
   trap::leave_runtime();
   return result;

@@ -264,7 +264,7 @@ void Worker::schedule(Fiber* fiber) noexcept {
     }
   } else if (here != nullptr && here->group == home->group && !here->reserved) {
     here->add_woken(fiber);
-    if (here->runs_hog()) [[unlikely]]
+    if (here->hog_run.lasts(here->stats.switches)) [[unlikely]]
       here->hog_has_woken();
     if (here->movable() > 1 || here->current != &here->hub) here->group->work_added(*here);
   } else {
