@@ -1,4 +1,5 @@
 // Assembly of the trap front end.
+#include "interpose/trap/fs_base.h"
 #include "interpose/trap/registers.h"
 
 // ---- The allowed range: `syscall` here never traps, whatever the selector says. It is the whole
@@ -40,14 +41,27 @@ tendril_restore_rt:
     .cfi_endproc
     .size tendril_restore_rt, .-tendril_restore_rt
 
-    // How the shim's own code makes system calls, see runtime/platform/syscall.hpp.
+    // How the shim's own code makes system calls, see runtime/platform/syscall.hpp. A call may have
+    // had its thread off the CPU (a send wakes the receiver, who takes its place), so what a kernel
+    // forgets in the meantime is put back here, see runtime/platform/forgotten_fs_base.hpp: the
+    // fault that would notice it costs more than such a call.
     .globl tendril_syscall_gate
     .hidden tendril_syscall_gate
     .type tendril_syscall_gate, @function
 tendril_syscall_gate:
     .cfi_startproc
     syscall
+    movq tendril_kernel_forgets_fs_base@GOTPCREL(%rip), %rcx  // which the kernel has taken already
+    cmpb $0, (%rcx)
+    jne 1f
     ret
+1:  rdfsbase %rcx
+    cmpq $UNREACHABLE_FS_BASE, %rcx
+    jne 2f
+    movq %gs:RUNNING_FIBER_IN_WORKER, %rcx
+    movq FS_BASE_IN_FIBER(%rcx), %rcx
+    wrfsbase %rcx
+2:  ret
     .cfi_endproc
     .size tendril_syscall_gate, .-tendril_syscall_gate
 

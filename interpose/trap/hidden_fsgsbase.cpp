@@ -8,6 +8,7 @@
 #include "interpose/kernel/signal_queue.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
+#include "interpose/trap/fs_base.h"
 #include "interpose/trap/selector.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/platform/forgotten_fs_base.hpp"
@@ -18,6 +19,10 @@ extern "C" void tendril_restore_rt();
 
 namespace tendril::trap {
 namespace {
+
+static_assert(UNREACHABLE_FS_BASE == rt::kUnreachableFsBase &&
+              RUNNING_FIBER_IN_WORKER == rt::kRunningFiberInWorker &&
+              FS_BASE_IN_FIBER == rt::kFsBaseInFiber);
 
 constexpr unsigned long kSaRestorer = 0x04000000;
 constexpr size_t kSetSize = 8;

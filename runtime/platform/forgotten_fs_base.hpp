@@ -8,8 +8,8 @@
 // So the kernel is given a base that nothing can be reached by, once for each worker, and switches
 // use `wrfsbase`. A kernel thread that was off its CPU goes on with the unreachable base: what it
 // asks of its thread-locals next is a fault, whose handler (interpose/trap) puts the base of the
-// running fiber back, and the instruction runs again. Where a worker has just slept it looks
-// beforehand.
+// running fiber back, and the instruction runs again. After a system call, in which it may have
+// slept or made way for whom it has woken, a worker looks beforehand.
 //
 // It follows that a worker must never have SIGSEGV blocked in the kernel while it may need
 // thread-locals. Where it has to (around fork and exec), it tells the kernel its base first.
@@ -28,7 +28,7 @@ inline constexpr uintptr_t kUnreachableFsBase = 0x11000;
 
 // Whether the kernel is one of these. Set once, before any worker is made, by whoever has installed
 // that handler.
-extern bool kernel_forgets_fs_base;
+extern bool kernel_forgets_fs_base asm("tendril_kernel_forgets_fs_base");
 
 // Makes that page; what debuggers find is like the thread whose FS base is given. False where
 // something else lies there, or it cannot be had: then the kernel is to be asked for every switch.
