@@ -115,6 +115,7 @@ Outcome apply() noexcept {
   if (impossible != nullptr) return outcome;
   for (size_t i = 0; i < object_count; ++i) patch_object(objects[i], &outcome);
   trap::observers.settle = settle;
+  trap::observers.leave_passed_call = leave_passed_call;
   trap::observers.leave_interrupted_call = leave_interrupted_call;
   if (loader.begin() != nullptr) watch_loader(loader);
   return outcome;

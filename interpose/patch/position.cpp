@@ -10,6 +10,24 @@ extern const char tendril_patched_native_done[] __attribute__((visibility("hidde
 }
 
 namespace tendril::patch {
+namespace {
+
+struct Kept {  // as entry.S leaves it on the stack
+  long number;
+  const greg_t* record;
+  char red_zone[128];
+  char program_stack[1];
+};
+
+// Null if it is not just behind the system call of one that passes.
+Kept* passed_call(const ucontext_t* frame) noexcept {
+  const greg_t* registers = frame->uc_mcontext.gregs;
+  const auto at = reinterpret_cast<const char*>(registers[REG_RIP]);
+  if (at != tendril_patched_pass_done && at != tendril_patched_native_done) return nullptr;
+  return reinterpret_cast<Kept*>(registers[REG_RSP]);
+}
+
+}  // namespace
 
 bool settle(ucontext_t* frame) noexcept {
   greg_t& rip = frame->uc_mcontext.gregs[REG_RIP];
@@ -22,20 +40,20 @@ bool settle(ucontext_t* frame) noexcept {
   return true;
 }
 
+bool leave_passed_call(ucontext_t* frame) noexcept {
+  Kept* kept = passed_call(frame);
+  if (kept == nullptr) return false;
+  greg_t* registers = frame->uc_mcontext.gregs;
+  registers[REG_R11] = reinterpret_cast<greg_t>(kept->record);
+  registers[REG_RIP] = kept->record[0];
+  registers[REG_RSP] = reinterpret_cast<greg_t>(kept->program_stack);
+  return true;
+}
+
 bool leave_interrupted_call(ucontext_t* frame, long* number) noexcept {
   greg_t* registers = frame->uc_mcontext.gregs;
-  const auto at = reinterpret_cast<const char*>(registers[REG_RIP]);
-  if (registers[REG_RAX] != -EINTR ||
-      (at != tendril_patched_pass_done && at != tendril_patched_native_done)) {
-    return false;
-  }
-  struct Kept {  // as entry.S leaves it
-    long number;
-    const greg_t* record;
-    char red_zone[128];
-    char program_stack[1];
-  };
-  auto* kept = reinterpret_cast<Kept*>(registers[REG_RSP]);
+  Kept* kept = passed_call(frame);
+  if (kept == nullptr || registers[REG_RAX] != -EINTR) return false;
   *number = kept->number;
   registers[REG_RIP] = kept->record[1];
   registers[REG_RSP] = reinterpret_cast<greg_t>(kept->program_stack);

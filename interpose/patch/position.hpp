@@ -14,6 +14,7 @@ namespace tendril::patch {
 bool settle(ucontext_t* frame) noexcept;
 
 // See trap/observers.hpp.
+bool leave_passed_call(ucontext_t* frame) noexcept;
 bool leave_interrupted_call(ucontext_t* frame, long* number) noexcept;
 
 }  // namespace tendril::patch

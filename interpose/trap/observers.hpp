@@ -16,7 +16,11 @@ struct Observers {
   // waits for the system call that comes next.
   bool (*settle)(ucontext_t* frame) noexcept = nullptr;
 
-  // A signal has ended a call that program code made at a patched site past the runtime (-EINTR).
+  // A signal struck a call that program code made at a patched site past the runtime, just when the
+  // kernel was done with it. True: the frame is where the program goes on.
+  bool (*leave_passed_call)(ucontext_t* frame) noexcept = nullptr;
+
+  // The same, and the signal has ended the call (-EINTR).
   // True: *number is what it was, and the frame is at the site's `syscall` again.
   bool (*leave_interrupted_call)(ucontext_t* frame, long* number) noexcept = nullptr;
 
@@ -30,8 +34,12 @@ inline bool settle(ucontext_t* frame) noexcept {
   return observers.settle == nullptr || observers.settle(frame);
 }
 
-// In the handler of such a signal, which may be none of the program's: the thread goes on by the
-// trap in which signals are delivered, where the call ends or is made again.
+inline bool leave_passed_call(ucontext_t* frame) noexcept {
+  return observers.leave_passed_call != nullptr && observers.leave_passed_call(frame);
+}
+
+// In the handler of a signal that has ended such a call, which may be none of the program's: the
+// thread goes on by the trap in which signals are delivered, where the call ends or is made again.
 inline bool defer_interrupted_call(ucontext_t* frame) noexcept {
   long number = 0;
   if (observers.leave_interrupted_call == nullptr ||

@@ -202,10 +202,13 @@ void on_kick(int, siginfo_t* info, void* context) {
   if (rt::current_worker() == nullptr) return;
   rt::Worker* worker = rt::current_worker_unchecked();
   const rt::Preemption preemption = worker->preemption_at_kick(info->si_code == SI_TIMER);
-  const bool in_program = !in_runtime() && !is_shim_code(frame);
+  bool in_program = !in_runtime() && !is_shim_code(frame);
+  // What was sent from another processor to one that makes many calls arrives at the end of one.
+  if (!in_program && !in_runtime()) {
+    in_program = !defer_interrupted_call(frame) && leave_passed_call(frame);
+  }
   // Not in program code: it yields on its way out, see attention_needed.
   if (!in_program) {
-    if (!in_runtime()) defer_interrupted_call(frame);
     kernel::take_part_in_call();
     if (preemption != rt::Preemption::kNone) worker->preempt_on_way_out(preemption);
     kernel::set_mask_of_return(frame);
