@@ -56,8 +56,11 @@ inline bool attention_needed() noexcept {
 }
 
 // The same at the end of a call. A thread that computes and has woken another lets that one go on
-// first, here, where it costs no signal frame. Runtime mode.
+// first, here, where it costs no signal frame; so does one whose calls have long not waited.
+// Runtime mode.
 inline bool attention_needed_at_end() noexcept {
+  if (rt::current_worker_unchecked()->turn_may_be_over()) [[unlikely]]
+    rt::current_worker_unchecked()->end_turn();
   if (__builtin_expect(!attention_needed(), true)) return false;
   rt::Worker* worker = rt::current_worker_unchecked();
   if (worker->preemption_due == rt::Preemption::kHasWoken) worker->carry_out_preemption();

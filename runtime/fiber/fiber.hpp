@@ -67,6 +67,11 @@ struct alignas(64) Fiber : Context, ListLink {  // ListLink: the process's list 
   void* api =
       nullptr;  // the explicit API: its FiberRecord; written by the fiber itself or before it runs
 
+  // How many of its turns have ended, see Worker::end_turn, in the run that began with the wait of
+  // that number; its worker's.
+  uint32_t ended_turns = 0;
+  uint64_t ended_turns_after = 0;
+
   std::atomic<int64_t> cpu_time{0};  // nanoseconds that were charged to it, see hub/cpu_time.hpp
   uint64_t id = 0;
   char name[32] = {};
@@ -84,6 +89,7 @@ inline void reset_fiber(Fiber* fiber) noexcept {
   fiber->pinned = false;
   fiber->was_stolen = false;
   fiber->struck = false;
+  fiber->ended_turns = 0;
   fiber->cpu_time.store(0, std::memory_order_relaxed);
   fiber->owner = nullptr;
   fiber->name[0] = '\0';

@@ -207,6 +207,11 @@ void yield() noexcept {
   if (!worker->waits_plainly || !worker->yield_plainly()) Worker::yield_current(worker);
 }
 
+void end_turn() noexcept {
+  RuntimeSection section;
+  current_worker_unchecked()->end_turn();
+}
+
 void pin_current_fiber() noexcept {
   RuntimeSection section;
   Worker* worker = current_worker_unchecked();

@@ -61,6 +61,9 @@ void interrupt(Fiber* fiber) noexcept;
 // Lets others run. Returns at once if nothing else is ready.
 void yield() noexcept;
 
+// After a call that did not wait, where Worker::turn_may_be_over.
+void end_turn() noexcept;
+
 // In a group: the fiber moves to the first worker, which alone has a libuv loop and a C library's
 // thread control block, and stays there. Elsewhere nothing changes.
 void pin_current_fiber() noexcept;

@@ -135,7 +135,8 @@ class Worker {
   // thread, runtime mode. Returns at once if nothing else is ready.
   static void yield_current(Worker* worker) noexcept;
 
-  Nanoseconds cpu_time_at_look = 0;  // the watchdog's
+  Nanoseconds cpu_time_at_look = 0;  // the watchdog's, as the next
+  uint64_t switches_at_glance = 0;
 
   // Set when the hub has nothing left to do but what the clock or a descriptor of the group may
   // bring: the switches made by then, plus 1. It still is that number if there has been nothing to
@@ -165,6 +166,11 @@ class Worker {
   // forget_rings. Own thread, runtime mode.
   long call_unless_rung(long number, const long (&arguments)[6]) noexcept;
   void forget_rings() noexcept { rung_ = 0; }
+
+  // A fiber whose calls never wait makes no switches: whether it has done so for long enough to let
+  // others go on, at the end of a call; and that. Own thread, runtime mode.
+  bool turn_may_be_over() noexcept { return ++ended_calls_ % kCallsPerLook == 0 && turn_is_over(); }
+  void end_turn() noexcept;
 
   // --- preemption, see worker_preemption.cpp; own thread ---
 
@@ -252,6 +258,7 @@ class Worker {
   };
 
   bool strike() noexcept;
+  bool turn_is_over() noexcept;
   void switch_to(Fiber* next, Fiber* self) noexcept;
   [[gnu::cold, gnu::noinline]] void switch_with_duties(Fiber* next, Fiber* self,
                                                        uint8_t duties) noexcept;
@@ -282,7 +289,10 @@ class Worker {
   static constexpr int kLooksPerHubTurn = 256;  // at most 16,384 turns without the hub
   static constexpr int kLooksPerSeededHubTurn = 16;
   static constexpr uint64_t kCyclesPerHubTurn = 500'000;  // or about 200 µs
-  static constexpr int kWokenInARow = 64;                 // then one that yielded
+  static constexpr uint8_t kCallsPerLook = 16;            // calls that did not wait
+  static constexpr uint64_t kCyclesPerTurn = 1'000'000;   // or about 400 µs
+  static constexpr uint32_t kTurnsPerSlice = 20;
+  static constexpr int kWokenInARow = 64;  // then one that yielded
   // Or for so long, then one that yielded or computes.
   static constexpr Nanoseconds kWokenTime = 10'000'000;
 
@@ -298,6 +308,9 @@ class Worker {
   bool hub_due_ = false;  // the hub runs because its budget is used up, and must look around
   int turns_left_ = kTurnsPerLook;
   int looks_left_ = kLooksPerHubTurn;
+  uint8_t ended_calls_ = 0;
+  uint64_t turn_at_ = 0;  // the number of switches at the last look at a turn
+  uint64_t turn_began_ = 0;
   uint64_t last_hub_cycles_ = 0;
   Nanoseconds last_hub_time_ = 0;
   int woken_streak_ = 0;

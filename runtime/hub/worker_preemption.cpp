@@ -1,5 +1,6 @@
 // The part of a worker that makes fibers give up the processor.
 #include "runtime/hub/interruptible_call.hpp"
+#include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/hub/worker_group.hpp"
 
@@ -57,6 +58,36 @@ void Worker::preempt_current(Preemption why) noexcept {
   Fiber* self = current;
   self->state.store(FiberState::kYielding, std::memory_order_relaxed);
   switch_away(self);
+}
+
+// A turn is counted from the first look at it.
+bool Worker::turn_is_over() noexcept {
+  const uint64_t now = cycle_count();
+  if (turn_at_ != stats.switches) {
+    turn_at_ = stats.switches;
+    turn_began_ = now;
+  }
+  return now - turn_began_ > kCyclesPerTurn;
+}
+
+// To the end of the queue of those that were woken. Who answers a client on the same core finds the
+// next request whenever it looks for it, and never waits. No tick finds it running as the one
+// before did, so its slice is counted here.
+void Worker::end_turn() noexcept {
+  if (current == &hub || reserved || seeded_schedule().is_on() || hog_run.lasts(stats.switches))
+    return;
+  Fiber& self = *current;
+  const uint64_t waits = wait_word::epoch(self.wait_word.load(std::memory_order_relaxed));
+  self.ended_turns = self.ended_turns_after == waits ? self.ended_turns + 1 : 1;
+  self.ended_turns_after = waits;
+  if (group != nullptr && self.ended_turns >= kTurnsPerSlice) {
+    self.ended_turns = 0;
+    return preempt_current(Preemption::kSliceEnded);
+  }
+  turns_left_ = 0;
+  looks_left_ = 0;
+  self.state.store(FiberState::kWakePending, std::memory_order_relaxed);
+  switch_away(&self);
 }
 
 void Worker::give_way_if_woken() noexcept {

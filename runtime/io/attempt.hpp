@@ -8,6 +8,7 @@
 #include <system_error>
 #include <type_traits>
 
+#include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/transfer_ring.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -102,6 +103,8 @@ long retry(int fd, Direction direction, Duration timeout, const char* what, Atte
           rt::Poller::note_short_read(fd, *state, generation, seen);
         }
         me->poller->pass_on(*state, direction);
+        if (me->turn_may_be_over()) [[unlikely]]
+          rt::end_turn();
         return result;
       }
       if (!rt::Poller::is_nothing_there(fd, *state, direction)) continue;

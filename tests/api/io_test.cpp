@@ -60,6 +60,33 @@ TEST_CASE("a large write goes through a small pipe") {
   writer.join();
 }
 
+TEST_CASE("who always finds something to read or write lets others go on") {
+  Clean clean;
+  constexpr int kMost = 50'000'000;  // a sleep of 1 ms ends long before
+  const int zeros = ::open("/dev/zero", O_RDWR | O_CLOEXEC);
+  REQUIRE(zeros >= 0);
+  for (const bool reads : {true, false}) {
+    bool slept = false;
+    int calls = 0;
+    auto busy = tendril::spawn([&] {
+      char c = 0;
+      for (; !slept && calls < kMost; ++calls) {
+        if (reads) {
+          io::read(zeros, &c, 1);
+        } else {
+          io::write(zeros, &c, 1);
+        }
+      }
+    });
+    tendril::sleep(1ms);
+    slept = true;
+    busy.join();
+    CHECK(calls > 0);
+    CHECK(calls < kMost);
+  }
+  ::close(zeros);
+}
+
 TEST_CASE("timeouts and kills end a wait for a descriptor; it works on") {
   Clean clean;
   Pipe pipe;
