@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/hub/cpu_time.hpp"
 #include "runtime/hub/interruptible_call.hpp"
@@ -22,6 +23,11 @@ constexpr Nanoseconds kOwedRun = 4'000'000;
 // Then it is another hog's turn: what the Linux kernel gives as well, and threads that wait for
 // each other by spinning need. A tick of CPU time is three times as long.
 constexpr Nanoseconds kTurn = 3'000'000;
+
+// How often to look whether the last sleeper has been woken, who would have to say so each time,
+// and may be back in a moment.
+constexpr Nanoseconds kBetweenGlances = 500'000;
+constexpr int kMostQuietGlances = 8;
 
 // monotonic_now for the watchdog's OS thread: the vDSO reads the time stamp counter, which a thread
 // that this one was cloned from may have forbidden itself, and nobody would handle the fault here.
@@ -75,6 +81,38 @@ Worker* WakePreemption::interruptible_hog(WorkerGroup& group) const noexcept {
   return first;
 }
 
+// Whether somebody runs a hog beside others who have done something lately.
+bool WakePreemption::others_come_and_go(WorkerGroup& group) noexcept {
+  bool hog = false;
+  uint64_t switches = 0;
+  group.for_each_worker([&](Worker& worker) {
+    if (worker.runs_hog()) {
+      hog = true;
+    } else {
+      switches += worker.switches_so_far();
+    }
+  });
+  const bool quiet = std::exchange(switches_of_others_, switches) == switches;
+  quiet_glances_ = quiet ? quiet_glances_ + 1 : 0;
+  return hog && quiet_glances_ < kMostQuietGlances;
+}
+
+// On a worker that has made no switch since the last glance, and runs no hog. Not asked more often;
+// while all run hogs there is nothing to see.
+bool WakePreemption::somebody_waits_behind_others(WorkerGroup& group, Deadline now) noexcept {
+  if (now < next_glance_) return false;
+  next_glance_ = now + kTurn;
+  bool found = false;
+  group.for_each_worker([&](Worker& worker) {
+    if (worker.reserved || worker.runs_hog()) return;
+    next_glance_ = now + kBetweenGlances;
+    const uint64_t switches = worker.switches_so_far();
+    const bool goes_on = std::exchange(worker.switches_at_glance, switches) == switches;
+    if (goes_on && worker.movable() != 0) found = true;
+  });
+  return found;
+}
+
 void WakePreemption::watch(WorkerGroup& group, int own_tid, Nanoseconds length) noexcept {
   watcher_tid_.store(own_tid, std::memory_order_relaxed);
   const Deadline end = now_by_system_call() + length;
@@ -88,7 +126,9 @@ void WakePreemption::watch(WorkerGroup& group, int own_tid, Nanoseconds length) 
     }
     now = now_by_system_call();
     if (now >= end) break;
-    const timespec pause = to_timespec(end - now);
+    const Nanoseconds left = end - now;
+    const timespec pause =
+        to_timespec(others_come_and_go(group) ? std::min(left, kBetweenGlances) : left);
     raw_syscall(SYS_futex, &watches_, FUTEX_WAIT_PRIVATE, 0, &pause, nullptr, 0);
   }
 }
@@ -134,8 +174,8 @@ void WakePreemption::watch_hogs(WorkerGroup& group, Deadline end) noexcept {
       continue;
     }
     const Deadline timer = group.nearest_timer();
-    if (timer <= now || hog->anything_woken() ||
-        wait_for_work(group, timer < until ? timer : until)) {
+    if (timer <= now || hog->anything_woken() || somebody_waits_behind_others(group, now) ||
+        wait_for_work(group, std::min({timer, until, next_glance_}))) {
       const Nanoseconds left_alone = look_at_standstill(*hog);
       hog->hog_run.protect_until(now_by_system_call() + std::max(left_alone, kLeastRun));
       if (left_alone == 0) hog->interrupt_hog(Preemption::kGivesWay);

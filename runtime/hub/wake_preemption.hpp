@@ -5,7 +5,9 @@
 // in the set of the group, so nobody sees readiness or the clock before a slice ends. Here the
 // watchdog's OS thread does, for as long as a hog runs and no worker sleeps: it waits until the set
 // has something to tell or a timer is due, and interrupts a hog's worker, whose hub looks around.
-// The hog is then the first to go on when nobody else wants to any more.
+// The hog is then the first to go on when nobody else wants to any more. The same when a fiber that
+// is ready stands behind one that goes on and on, though that is none that computes: the hog's
+// worker takes it over.
 //
 // A hog runs for a moment at least before it is interrupted, longer if those who are woken have
 // kept it waiting: neither thousands of events a second nor threads that always have something to
@@ -42,6 +44,8 @@ class WakePreemption {
 
  private:
   Worker* interruptible_hog(WorkerGroup& group) const noexcept;
+  bool others_come_and_go(WorkerGroup& group) noexcept;
+  bool somebody_waits_behind_others(WorkerGroup& group, Deadline now) noexcept;
   static Deadline end_of_turn(WorkerGroup& group, Worker** whose) noexcept;
   void watch_hogs(WorkerGroup& group, Deadline end) noexcept;
   static Nanoseconds look_at_standstill(Worker& worker) noexcept;
@@ -51,6 +55,9 @@ class WakePreemption {
   std::atomic<uint32_t> watches_{0};  // futex: 0 while it rests
   std::atomic<Deadline> watches_until_{0};
   std::atomic<int> watcher_tid_{0};
+  uint64_t switches_of_others_ = 0;  // the watchdog's, as the next
+  int quiet_glances_ = 0;
+  Deadline next_glance_ = 0;
   volatile int called_ = 0;  // ends the wait, see interruptible_call
 };
 

@@ -107,15 +107,15 @@ bool WorkerGroup::anything_waits_elsewhere(const Worker& worker) const noexcept 
 }
 
 // Takes half of what waits on others: of a worker that has many, or, when watching, of one that has
-// not switched since the last tick.
+// not switched since the last tick, or, in place of one that computes, of any.
 bool WorkerGroup::steal(Worker& thief) noexcept {
   uint32_t taken = 0;
   for_each_worker([&](Worker& victim) {
     if (&victim == &thief) return;
     const uint64_t switches = victim.switches_so_far();
     const uint32_t waiting = victim.movable();
-    const bool stuck =
-        thief.watching_ && victim.watched_waiting_ && switches == victim.watched_switches_;
+    const bool stuck = thief.was_preempted_ || (thief.watching_ && victim.watched_waiting_ &&
+                                                switches == victim.watched_switches_);
     if (thief.watching_) {
       victim.watched_switches_ = switches;
       victim.watched_waiting_ = waiting != 0;
