@@ -309,7 +309,7 @@ class Worker {
   int turns_left_ = kTurnsPerLook;
   int looks_left_ = kLooksPerHubTurn;
   uint8_t ended_calls_ = 0;
-  uint64_t turn_at_ = 0;  // the number of switches at the last look at a turn
+  uint64_t turn_at_ = UINT64_MAX;  // the number of switches at the last look at a turn
   uint64_t turn_began_ = 0;
   uint64_t last_hub_cycles_ = 0;
   Nanoseconds last_hub_time_ = 0;

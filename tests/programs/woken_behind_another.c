@@ -1,6 +1,7 @@
-// A thread that is woken together with one that then works for a while, beside one that computes all
-// the time, on two processors: it does not wait until the work is done, for the one that computes
-// gives way to it. Counted, not timed: it sleeps for a third of the time that a piece of work takes.
+// A thread that is woken together with one that then works for a while, beside one that computes
+// all the time, on two processors: it does not wait until the work is done, for the one that
+// computes gives way to it. Counted, not timed: it sleeps for a third of the time that a piece of
+// work takes.
 #include <stdatomic.h>
 
 #include "check.h"
