@@ -8,8 +8,8 @@
 // So the kernel is given a base that nothing can be reached by, once for each worker, and switches
 // use `wrfsbase`. A kernel thread that was off its CPU goes on with the unreachable base: what it
 // asks of its thread-locals next is a fault, whose handler (interpose/trap) puts the base of the
-// running fiber back, and the instruction runs again. After a system call, in which it may have
-// slept or made way for whom it has woken, a worker looks beforehand.
+// running fiber back, and the instruction runs again. After its sleeps, and after the system calls
+// that the shim makes for the program, in which it may have made way, a worker looks beforehand.
 //
 // It follows that a worker must never have SIGSEGV blocked in the kernel while it may need
 // thread-locals. Where it has to (around fork and exec), it tells the kernel its base first.
