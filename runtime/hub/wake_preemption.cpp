@@ -24,9 +24,7 @@ constexpr Nanoseconds kOwedRun = 4'000'000;
 // each other by spinning need. A tick of CPU time is three times as long.
 constexpr Nanoseconds kTurn = 3'000'000;
 
-// How often to look whether the last sleeper has been woken, who would have to say so each time,
-// and may be back in a moment.
-constexpr Nanoseconds kBetweenGlances = 500'000;
+// After so many glances without a sign of others they are taken for quiet.
 constexpr int kMostQuietGlances = 8;
 
 // monotonic_now for the watchdog's OS thread: the vDSO reads the time stamp counter, which a thread
@@ -105,7 +103,7 @@ bool WakePreemption::somebody_waits_behind_others(WorkerGroup& group, Deadline n
   bool found = false;
   group.for_each_worker([&](Worker& worker) {
     if (worker.reserved || worker.runs_hog()) return;
-    next_glance_ = now + kBetweenGlances;
+    next_glance_ = now + between_glances_;
     const uint64_t switches = worker.switches_so_far();
     const bool goes_on = std::exchange(worker.switches_at_glance, switches) == switches;
     if (goes_on && worker.movable() != 0) found = true;
@@ -115,21 +113,24 @@ bool WakePreemption::somebody_waits_behind_others(WorkerGroup& group, Deadline n
 
 void WakePreemption::watch(WorkerGroup& group, int own_tid, Nanoseconds length) noexcept {
   watcher_tid_.store(own_tid, std::memory_order_relaxed);
-  const Deadline end = now_by_system_call() + length;
-  for (Deadline now = 0; (now = now_by_system_call()) < end;) {
-    watch_hogs(group, end);
+  Deadline now = now_by_system_call();
+  const Deadline end = now + length;
+  while (now < end) {
+    if (watch_hogs(group, end)) between_glances_ = kBetweenGlances;
     watches_.store(0, std::memory_order_seq_cst);
     if (interruptible_hog(group) != nullptr) {  // began meanwhile, or goes on until the next look
       watches_.store(1, std::memory_order_seq_cst);
-      if (now_by_system_call() >= end) break;
+      now = now_by_system_call();
       continue;
     }
     now = now_by_system_call();
     if (now >= end) break;
     const Nanoseconds left = end - now;
     const timespec pause =
-        to_timespec(others_come_and_go(group) ? std::min(left, kBetweenGlances) : left);
+        to_timespec(others_come_and_go(group) ? std::min(left, between_glances_) : left);
     raw_syscall(SYS_futex, &watches_, FUTEX_WAIT_PRIVATE, 0, &pause, nullptr, 0);
+    between_glances_ = std::min(between_glances_ * 2, kBetweenIdleGlances);
+    now = now_by_system_call();
   }
 }
 
@@ -147,16 +148,17 @@ Deadline WakePreemption::end_of_turn(WorkerGroup& group, Worker** whose) noexcep
   return first;
 }
 
-// Returns when there is no hog to be interrupted, or at the end.
-void WakePreemption::watch_hogs(WorkerGroup& group, Deadline end) noexcept {
+// Returns when there is no hog to be interrupted, or at the end: whether one was.
+bool WakePreemption::watch_hogs(WorkerGroup& group, Deadline end) noexcept {
+  bool interrupted = false;
   for (;;) {
     called_ = 0;
     // From here on who arms a timer calls; what was armed before, we see.
     watches_until_.store(end, std::memory_order_seq_cst);
     const Deadline now = now_by_system_call();
-    if (now >= end) return;
+    if (now >= end) return interrupted;
     Worker* hog = interruptible_hog(group);
-    if (hog == nullptr) return;
+    if (hog == nullptr) return interrupted;
     Worker* next = nullptr;
     const Deadline turn = end_of_turn(group, &next);
     if (turn <= now) {
@@ -178,7 +180,9 @@ void WakePreemption::watch_hogs(WorkerGroup& group, Deadline end) noexcept {
         wait_for_work(group, std::min({timer, until, next_glance_}))) {
       const Nanoseconds left_alone = look_at_standstill(*hog);
       hog->hog_run.protect_until(now_by_system_call() + std::max(left_alone, kLeastRun));
-      if (left_alone == 0) hog->interrupt_hog(Preemption::kGivesWay);
+      if (left_alone != 0) continue;
+      hog->interrupt_hog(Preemption::kGivesWay);
+      interrupted = true;
     }
   }
 }
