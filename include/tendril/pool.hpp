@@ -42,8 +42,8 @@ class Pool {
   bool wait_available(Duration timeout = kForever) { return places_->wait(timeout); }
 
   bool join(Duration timeout = kForever) { return group_.join(timeout); }
-  bool kill(std::exception_ptr exception = nullptr, Duration timeout = kForever) {
-    return group_.kill(std::move(exception), timeout);
+  bool kill(const std::exception_ptr& exception = nullptr, Duration timeout = kForever) {
+    return group_.kill(exception, timeout);
   }
   std::vector<FiberHandle> members() const { return group_.members(); }
 

@@ -42,6 +42,7 @@
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
+#include "runtime/hub/shared_futex.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/stack_pool.hpp"
@@ -266,6 +267,8 @@ bool activate() noexcept {
   if (is_filtered) {
     rt::process().hooks.on_lost_thread = die_of_lost_thread;
     workers().expect_losses();
+  } else if (settings.io_uring) {
+    rt::allow_shared_futex_ring();
   }
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);
   rt::process().add_fiber(fiber);
@@ -296,6 +299,7 @@ uint64_t deactivate_in_child() noexcept {
   rt::Worker::retired_workers_lock().reset_after_fork();
   rt::process().reset_after_fork();
   rt::offload_reset_after_fork();
+  rt::shared_futexes_reset_after_fork();
   worker->poller->abandon_after_fork();
   worker->forget_after_fork();
   workers().reset_after_fork();

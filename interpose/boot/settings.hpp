@@ -1,5 +1,5 @@
 // Settings of the shim, from the environment: TENDRIL_WORKERS, TENDRIL_STACK_SIZE, TENDRIL_STATS,
-// TENDRIL_VERBOSE, TENDRIL_SLICE_US, TENDRIL_PATCH, TENDRIL_SEED,
+// TENDRIL_VERBOSE, TENDRIL_SLICE_US, TENDRIL_PATCH, TENDRIL_IO_URING, TENDRIL_SEED,
 // TENDRIL_ON_DEADLOCK. The launcher has checked them; a shim that is preloaded by hand reads them
 // too.
 #pragma once
@@ -15,7 +15,8 @@ struct Settings {
   int slice_microseconds = 10'000;  // after this a green thread yields to others that are ready
   bool seeded = false;              // the schedule follows from the seed: one worker, no slices
   uint64_t seed = 0;
-  bool patch = true;  // TENDRIL_PATCH=0: symbols and trap only
+  bool patch = true;     // TENDRIL_PATCH=0: symbols and trap only
+  bool io_uring = true;  // TENDRIL_IO_URING=0: waits for shared futexes are offloaded
   bool exit_on_deadlock = false;
   bool statistics = false;
   bool verbose = false;

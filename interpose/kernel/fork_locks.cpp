@@ -11,6 +11,7 @@
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/process.hpp"
+#include "runtime/hub/shared_futex.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/memory/stack_pool.hpp"
@@ -36,20 +37,22 @@ rt::SpinLock& lock_number(size_t i) noexcept {
     case 6:
       return rt::offload_lock();
     case 7:
-      return workers().growth_lock();
+      return rt::shared_futex_lock();
     case 8:
-      return rt::Worker::retired_workers_lock();
+      return workers().growth_lock();
     case 9:
-      return rt::Worker::hub_stacks().lock();
+      return rt::Worker::retired_workers_lock();
     case 10:
-      return rt::default_stacks().lock();
+      return rt::Worker::hub_stacks().lock();
     case 11:
+      return rt::default_stacks().lock();
+    case 12:
       return rt::fiber_pool_lock();
     default:
       return rt::runtime_allocator_lock();
   }
 }
-constexpr size_t kLocks = 13;
+constexpr size_t kLocks = 14;
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "runtime/hub/hidden_descriptors.hpp"
+#include "runtime/memory/pages.hpp"
 #include "runtime/platform/spin_lock.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -82,10 +83,11 @@ bool scan_maps(uintptr_t wanted) noexcept {
   return shared;
 }
 
-}  // namespace
+// Pages that were shared when they were asked for last, each at a place that its number says.
+constexpr size_t kRemembered = 16;
+constinit std::atomic<uintptr_t> shared_pages[kRemembered] = {};
 
-bool is_shared_mapping(const void* address) noexcept {
-  const auto wanted = reinterpret_cast<uintptr_t>(address);
+bool ask(uintptr_t wanted) noexcept {
   ProcmapQuery query{};
   query.size = sizeof query;
   query.query_addr = wanted;
@@ -94,6 +96,18 @@ bool is_shared_mapping(const void* address) noexcept {
     return (query.vma_flags & kVmaShared) != 0;
   }
   return scan_maps(wanted);
+}
+
+}  // namespace
+
+bool is_shared_mapping(const void* address) noexcept {
+  const auto wanted = reinterpret_cast<uintptr_t>(address);
+  const uintptr_t page = wanted / rt::kPageSize;
+  std::atomic<uintptr_t>& remembered = shared_pages[page % kRemembered];
+  if (remembered.load(std::memory_order_relaxed) == page) return true;
+  const bool shared = ask(wanted);
+  if (shared) remembered.store(page, std::memory_order_relaxed);
+  return shared;
 }
 
 void mappings_reset_after_fork() noexcept {

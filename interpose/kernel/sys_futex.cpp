@@ -14,6 +14,7 @@
 #include "interpose/kernel/user_memory.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/park.hpp"
+#include "runtime/hub/shared_futex.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -37,6 +38,15 @@ long check_limit(const timespec* timeout) noexcept {
   return is_valid(limit) ? 0 : -EINVAL;
 }
 
+// Another process may be on the other side: the Linux kernel has to know who waits.
+long wait_in_kernel(uint32_t* word, int operation, uint32_t value, const timespec* timeout,
+                    uint32_t bitset, rt::Deadline deadline) noexcept {
+  const long result = rt::wait_for_shared_futex(word, value, bitset, deadline);
+  if (result != -ENOSYS) return result;
+  return rt::offload(SYS_futex, reinterpret_cast<long>(word), operation, static_cast<long>(value),
+                     reinterpret_cast<long>(timeout), 0, static_cast<long>(bitset));
+}
+
 long wait(uint32_t* word, int operation, uint32_t value, const timespec* timeout, uint32_t bitset,
           bool absolute) noexcept {
   if (bitset == 0) return -EINVAL;
@@ -53,10 +63,7 @@ long wait(uint32_t* word, int operation, uint32_t value, const timespec* timeout
   }
   if ((operation & FUTEX_PRIVATE_FLAG) == 0 && !threads().is_tid_word(word, value) &&
       is_shared_mapping(word)) {
-    // Another process may be on the other side: wait in the kernel.
-    const long result =
-        rt::offload(SYS_futex, reinterpret_cast<long>(word), operation, static_cast<long>(value),
-                    reinterpret_cast<long>(timeout), 0, static_cast<long>(bitset));
+    const long result = wait_in_kernel(word, operation, value, timeout, bitset, deadline);
     return result == -EINTR && timeout == nullptr ? -kRestartSys : result;
   }
   const long result = futexes().wait(word, is_private(operation), value, bitset, deadline);
@@ -76,6 +83,7 @@ long wake(uint32_t* word, int operation, int count, uint32_t bitset) noexcept {
     const long in_kernel =
         rt::raw_syscall(SYS_futex, word, FUTEX_WAKE_BITSET | flag, count - static_cast<int>(woken),
                         nullptr, nullptr, bitset);
+    rt::collect_shared_futexes();
     if (in_kernel > 0) woken += in_kernel;
     if (in_kernel == -EFAULT && woken == 0) return in_kernel;
   }
@@ -159,8 +167,7 @@ long wait_requeue_pi(uint32_t* word, int operation, uint32_t value, const timesp
     return result == -EINTR ? -kRestartAlways : result;
   }
   const long plain = FUTEX_WAIT_BITSET | (on_realtime ? FUTEX_CLOCK_REALTIME : 0);
-  result = rt::offload(SYS_futex, reinterpret_cast<long>(word), plain, static_cast<long>(value),
-                       reinterpret_cast<long>(timeout), 0, FUTEX_BITSET_MATCH_ANY);
+  result = wait_in_kernel(word, plain, value, timeout, FUTEX_BITSET_MATCH_ANY, deadline);
   if (result != 0) return result == -EINTR ? -kRestartAlways : result;
   result = poll_pi(lock, operation, tid, deadline);
   return result == -EINTR ? -EAGAIN : result;

@@ -66,6 +66,8 @@ const char* wait_kind_name(WaitKind kind) noexcept {
       return "poll";
     case WaitKind::kFutex:
       return "futex";
+    case WaitKind::kSharedFutex:
+      return "shared futex";
     case WaitKind::kJoin:
       return "join";
     case WaitKind::kEvent:

@@ -35,6 +35,7 @@ enum class WaitKind : uint8_t {
   kWritable,
   kPoll,
   kFutex,
+  kSharedFutex,
   kJoin,
   kEvent,
   kLock,

@@ -118,7 +118,7 @@ void note_return(Fiber& self) noexcept {
   if (worker->group == nullptr || worker->reserved) return;
   const WaitKind from = self.wait_kind;
   if (from == WaitKind::kReadable || from == WaitKind::kPoll || from == WaitKind::kWritable ||
-      from == WaitKind::kSleep) {
+      from == WaitKind::kSleep || from == WaitKind::kSharedFutex) {
     worker->note_return_from_outside(self);
   }
 }

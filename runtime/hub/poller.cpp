@@ -75,8 +75,7 @@ void Poller::destroy(Poller* poller) noexcept {
 
 bool Poller::watch_internal(int fd, Internal tag) noexcept {
   epoll_event event{};
-  // The doorbell is edge-triggered, so that each ring wakes one sleeper, and is never read.
-  event.events = tag == Internal::kDoorbell ? EPOLLIN | EPOLLET : EPOLLIN;
+  event.events = tag == Internal::kLoop ? EPOLLIN : EPOLLIN | EPOLLET;
   event.data.u64 = uint64_t{kInternalFd} | static_cast<uint64_t>(tag) << 32;
   return raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0;
 }
@@ -442,10 +441,10 @@ Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeou
     const uint64_t data = events[i].data.u64;
     if (static_cast<uint32_t>(data) != kInternalFd) {
       on_event(data, events[i].events);
-    } else if (static_cast<Internal>(data >> 32) == Internal::kLoop) {
-      outcome.loop_has_work = true;
     } else {
-      outcome.rung = true;
+      const auto tag = static_cast<Internal>(data >> 32);
+      outcome.loop_has_work = outcome.loop_has_work || tag == Internal::kLoop;
+      outcome.rung = outcome.rung || tag == Internal::kDoorbell;
     }
   }
   return outcome;

@@ -191,8 +191,9 @@ class Poller {
   };
   Outcome poll(const volatile int* interrupted, Nanoseconds timeout) noexcept;
 
-  // Watches an internal descriptor (wake-up, libuv's back end), level-triggered, by a tag.
-  enum class Internal : uint64_t { kDoorbell = 1, kLoop = 2 };
+  // Watches an internal descriptor by a tag: libuv's back end level-triggered, the others, which
+  // are not read, so that each event of theirs wakes one sleeper.
+  enum class Internal : uint64_t { kDoorbell = 1, kLoop = 2, kSharedFutexes = 3 };
   bool watch_internal(int fd, Internal tag) noexcept;
 
   // The set's own descriptors, which the program must not touch.

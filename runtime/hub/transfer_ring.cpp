@@ -1,9 +1,7 @@
 #include "runtime/hub/transfer_ring.hpp"
 
 #include <fcntl.h>
-#include <linux/io_uring.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <atomic>
@@ -12,7 +10,6 @@
 #include <new>
 
 #include "runtime/hub/fatal.hpp"
-#include "runtime/hub/hidden_descriptors.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/memory/pages.hpp"
@@ -29,17 +26,6 @@ constexpr uint32_t kCompletions = 4096;  // what does not fit the kernel keeps
 // Whom a completion is for: a fiber, or one of these.
 constexpr uint64_t kNobody = 0;
 constexpr uint64_t kThePoller = 1;
-
-uint32_t load(const uint32_t* word) noexcept { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
-void store(uint32_t* word, uint32_t value) noexcept {
-  __atomic_store_n(word, value, __ATOMIC_RELEASE);
-}
-
-void* map_ring(int fd, size_t size, off_t offset) noexcept {
-  const long address = raw_syscall(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE,
-                                   MAP_SHARED | MAP_POPULATE, fd, offset);
-  return address < 0 && address > -4096 ? nullptr : reinterpret_cast<void*>(address);
-}
 
 }  // namespace
 
@@ -60,61 +46,25 @@ TransferRing* TransferRing::create_if_wanted(Poller& poller) noexcept {
 }
 
 TransferRing* TransferRing::create(Poller& poller, long* error) noexcept {
-  io_uring_params parameters{};
+  void* pages = map_pages(round_up_to_page(sizeof(TransferRing)));
+  *error = ENOMEM;
+  if (pages == nullptr) return nullptr;
+  auto* ring = new (pages) TransferRing(poller);
   // One OS thread hands over and collects, and the kernel does its part of the work while that one
   // is in there: no interrupts of the fibers that run.
-  parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                     IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
-  parameters.cq_entries = kCompletions;
-  const long fd = raw_syscall(SYS_io_uring_setup, kEntries, &parameters);
-  *error = fd < 0 ? -fd : ENOMEM;
-  if (fd < 0) return nullptr;
-  void* pages = map_pages(round_up_to_page(sizeof(TransferRing)));
-  if (pages == nullptr) {
-    raw_syscall(SYS_close, fd);
-    return nullptr;
-  }
-  auto* ring = new (pages) TransferRing(poller);
-  ring->fd_ = hide_descriptor(static_cast<int>(fd));
-  if (!ring->map(parameters)) {
-    destroy(ring);
+  *error = -ring->ring_.open(kEntries, kCompletions,
+                             IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL);
+  if (*error != 0) {
+    unmap_pages(pages, round_up_to_page(sizeof(TransferRing)));
     return nullptr;
   }
   ring->watch_poller();
   return ring;
 }
 
-bool TransferRing::map(const io_uring_params& p) noexcept {
-  const size_t entries_end = p.sq_off.array + p.sq_entries * sizeof(uint32_t);
-  const size_t completions_end = p.cq_off.cqes + p.cq_entries * sizeof(io_uring_cqe);
-  rings_size_ = entries_end > completions_end ? entries_end : completions_end;
-  entries_size_ = p.sq_entries * sizeof(io_uring_sqe);
-  rings_ = static_cast<char*>(map_ring(fd_, rings_size_, IORING_OFF_SQ_RING));
-  entries_ = static_cast<io_uring_sqe*>(map_ring(fd_, entries_size_, IORING_OFF_SQES));
-  if (rings_ == nullptr || entries_ == nullptr) return false;
-  const auto word = [&](uint32_t offset) { return reinterpret_cast<uint32_t*>(rings_ + offset); };
-  entry_count_ = p.sq_entries;
-  entry_mask_ = *word(p.sq_off.ring_mask);
-  entry_head_ = word(p.sq_off.head);
-  entry_tail_ = word(p.sq_off.tail);
-  entry_flags_ = word(p.sq_off.flags);
-  completion_mask_ = *word(p.cq_off.ring_mask);
-  completion_head_ = word(p.cq_off.head);
-  completion_tail_ = word(p.cq_off.tail);
-  completions_ = reinterpret_cast<io_uring_cqe*>(rings_ + p.cq_off.cqes);
-  uint32_t* const order = word(p.sq_off.array);
-  for (uint32_t i = 0; i < entry_count_; ++i) order[i] = i;
-  return true;
-}
-
-void TransferRing::unmap() noexcept {
-  if (rings_ != nullptr) raw_syscall(SYS_munmap, rings_, rings_size_);
-  if (entries_ != nullptr) raw_syscall(SYS_munmap, entries_, entries_size_);
-}
-
 void TransferRing::destroy(TransferRing* ring) noexcept {
-  ring->unmap();
-  close_hidden_descriptor(ring->fd_);
+  ring->ring_.close();
   unmap_pages(ring, round_up_to_page(sizeof(TransferRing)));
 }
 
@@ -123,19 +73,15 @@ TransferRing* TransferRing::replace_after_fork(TransferRing* ring, Poller& polle
   return create_if_wanted(poller);
 }
 
-uint32_t TransferRing::queued() const noexcept { return tail_ - load(entry_head_); }
-
 void TransferRing::submit() noexcept {
-  const uint32_t count = queued();
-  if (count != 0) raw_syscall(SYS_io_uring_enter, fd_, count, 0, 0, nullptr, 0);
+  const uint32_t count = ring_.queued();
+  if (count != 0) raw_syscall(SYS_io_uring_enter, ring_.fd(), count, 0, 0, nullptr, 0);
 }
 
-// Zeroed. The caller stores tail_ when it is filled in.
+// To be published when it is filled in.
 io_uring_sqe* TransferRing::next_entry() noexcept {
-  while (queued() == entry_count_) submit();
-  io_uring_sqe* entry = &entries_[tail_ & entry_mask_];
-  *entry = {};
-  return entry;
+  while (ring_.is_full()) submit();
+  return ring_.next_entry();
 }
 
 void TransferRing::watch_poller() noexcept {
@@ -145,7 +91,7 @@ void TransferRing::watch_poller() noexcept {
   entry->len = IORING_POLL_ADD_MULTI;
   entry->poll32_events = POLLIN;
   entry->user_data = kThePoller;
-  store(entry_tail_, ++tail_);
+  ring_.publish();
 }
 
 TransferRing::Outcome TransferRing::transfer(const io_uring_sqe& wanted, int fd, FdState& s,
@@ -166,7 +112,7 @@ TransferRing::Outcome TransferRing::transfer(const io_uring_sqe& wanted, int fd,
   *entry = wanted;
   entry->fd = fd;
   entry->user_data = reinterpret_cast<uint64_t>(self);
-  store(entry_tail_, ++tail_);
+  ring_.publish();
   const WakeReason why = park(deadline);
   if (self->transfer.under_way) {
     entry = next_entry();
@@ -174,7 +120,7 @@ TransferRing::Outcome TransferRing::transfer(const io_uring_sqe& wanted, int fd,
     entry->flags = IOSQE_CQE_SKIP_SUCCESS;
     entry->addr = reinterpret_cast<uint64_t>(self);
     entry->user_data = kNobody;
-    store(entry_tail_, ++tail_);
+    ring_.publish();
     begin_wait_of(self, kind, object, /*shielded=*/true);
     park(kForever);
     require(!self->transfer.under_way, "a fiber went on while the kernel has its buffer");
@@ -226,8 +172,8 @@ void TransferRing::enter(const volatile int* interrupted, Nanoseconds timeout) n
   const timespec limit = to_timespec(timeout == kForever ? 0 : timeout);
   io_uring_getevents_arg how{};
   if (timeout != kForever) how.ts = reinterpret_cast<uint64_t>(&limit);
-  const long arguments[6] = {fd_,
-                             queued(),
+  const long arguments[6] = {ring_.fd(),
+                             ring_.queued(),
                              timeout != 0 ? 1 : 0,
                              IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
                              reinterpret_cast<long>(&how),
@@ -238,23 +184,23 @@ void TransferRing::enter(const volatile int* interrupted, Nanoseconds timeout) n
 Poller::Outcome TransferRing::poll(const volatile int* interrupted, Nanoseconds timeout) noexcept {
   if (poller_has_events_) timeout = 0;
   constexpr uint32_t kWork = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
-  if (timeout != 0 || queued() != 0 || (load(entry_flags_) & kWork) != 0) {
+  if (timeout != 0 || ring_.queued() != 0 || (ring_.flags() & kWork) != 0) {
     enter(interrupted, timeout);
   }
-  const uint32_t tail = load(completion_tail_);
-  uint32_t head = *completion_head_;
+  const uint32_t tail = ring_.end_of_completions();
+  uint32_t head = ring_.first_completion();
   for (; head != tail; ++head) {
     constexpr uint32_t kAhead = 4;
     if (tail - head > kAhead) {
-      const uint64_t next = completions_[(head + kAhead) & completion_mask_].user_data;
+      const uint64_t next = ring_.completion(head + kAhead).user_data;
       if (next > kThePoller) {
         prefetch(reinterpret_cast<const Fiber*>(next));
         prefetch(&reinterpret_cast<const Fiber*>(next)->wait_word);
       }
     }
-    on_completion(completions_[head & completion_mask_]);
+    on_completion(ring_.completion(head));
   }
-  store(completion_head_, head);
+  ring_.consume_up_to(head);
   Poller::Outcome outcome;
   if (poller_has_events_) {
     // Until it has none: a level-triggered event that stays is not told again.

@@ -14,11 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/hub/io_uring.hpp"
 #include "runtime/hub/poller.hpp"
-
-struct io_uring_sqe;
-struct io_uring_cqe;
-struct io_uring_params;
 
 namespace tendril::rt {
 
@@ -54,10 +51,7 @@ class TransferRing {
  private:
   static TransferRing* create(Poller& poller, long* error) noexcept;
   explicit TransferRing(Poller& poller) noexcept : poller_(poller) {}
-  bool map(const io_uring_params& parameters) noexcept;
-  void unmap() noexcept;
   io_uring_sqe* next_entry() noexcept;
-  uint32_t queued() const noexcept;
   void submit() noexcept;
   void enter(const volatile int* interrupted, Nanoseconds timeout) noexcept;
   void watch_poller() noexcept;
@@ -66,22 +60,7 @@ class TransferRing {
                    Deadline deadline) noexcept;
 
   Poller& poller_;
-  int fd_ = -1;
-  char* rings_ = nullptr;  // both, as the kernel lays them out
-  size_t rings_size_ = 0;
-  io_uring_sqe* entries_ = nullptr;
-  size_t entries_size_ = 0;
-  uint32_t entry_mask_ = 0;
-  uint32_t entry_count_ = 0;
-  uint32_t completion_mask_ = 0;
-  uint32_t tail_ = 0;  // of the entries; ours to write
-  // In rings_.
-  uint32_t* entry_head_ = nullptr;  // the kernel's
-  uint32_t* entry_tail_ = nullptr;
-  uint32_t* entry_flags_ = nullptr;  // the kernel's
-  uint32_t* completion_head_ = nullptr;
-  uint32_t* completion_tail_ = nullptr;  // the kernel's
-  io_uring_cqe* completions_ = nullptr;
+  IoUring ring_;
   // The poller's set has events. It says so once for what has come since it had none.
   bool poller_has_events_ = false;
 };

@@ -8,6 +8,7 @@
 #include "runtime/hub/prefetch_following.hpp"
 #include "runtime/hub/process.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
+#include "runtime/hub/shared_futex.hpp"
 #include "runtime/hub/switch_duties.hpp"
 #include "runtime/hub/transfer_ring.hpp"
 #include "runtime/hub/worker_group.hpp"
@@ -195,7 +196,8 @@ void Worker::note_return_from_outside(Fiber& self) noexcept {
 }
 
 void Worker::note_wait(Fiber& self) noexcept {
-  const bool at_lock = self.wait_kind == WaitKind::kFutex;
+  const bool at_lock =
+      self.wait_kind == WaitKind::kFutex || self.wait_kind == WaitKind::kSharedFutex;
   if (self.was_stolen) {
     self.was_stolen = false;
     if (strange_runs_.end_stolen(at_lock)) group->strange_runs_judged(strange_runs_.judge());
@@ -358,6 +360,7 @@ void Worker::hub_turn() noexcept {
   rung_ = 0;  // before we look for what we were rung for
   if (process().hooks.on_hub_turn != nullptr) process().hooks.on_hub_turn(this);
   drain_inbox();
+  collect_shared_futexes();
   Deadline now = monotonic_now();
   if (now - last_hub_time_ > stats.longest_without_hub) {
     stats.longest_without_hub = now - last_hub_time_;
@@ -409,6 +412,7 @@ void Worker::hub_turn() noexcept {
   }
   if (outcome.rung && group != nullptr) group->was_rung(*this);
   drain_inbox();
+  collect_shared_futexes();
 
   now = monotonic_now();
   note_turns(now);
