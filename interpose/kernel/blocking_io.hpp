@@ -45,8 +45,10 @@ inline bool is_short(const Destination& to, long got) noexcept {
   return thread->stack_bottom <= frame && frame <= begin && end <= thread->stack_top;
 }
 
-// Looks the descriptor up. 0 or -EBADF.
-inline long begin_transfer(int fd, rt::Direction direction, Transfer* transfer) noexcept {
+// Looks the descriptor up. 0 or -EBADF. Attempts::kNeverWait: whatever the descriptor's flags are.
+enum class Attempts : bool { kMayWait, kNeverWait };
+inline long begin_transfer(int fd, rt::Direction direction, Transfer* transfer,
+                           Attempts attempts = Attempts::kMayWait) noexcept {
   rt::FdState* s = descriptors().state(fd);
   if (s == nullptr) return -EBADF;
   transfer->fd = fd;
@@ -54,7 +56,19 @@ inline long begin_transfer(int fd, rt::Direction direction, Transfer* transfer) 
   transfer->direction = direction;
   transfer->generation = s->generation;
   transfer->deadline = rt::kForever;
-  return descriptors().facts(fd, *s, &transfer->facts);
+  return attempts == Attempts::kNeverWait
+             ? descriptors().facts_for_attempt(fd, *s, &transfer->facts)
+             : descriptors().facts(fd, *s, &transfer->facts);
+}
+
+// The attempt has found nothing, and whether the call waits another process may have decided. 0: it
+// does.
+[[gnu::cold, gnu::noinline]] inline long confirm(Transfer& transfer) noexcept {
+  if (const long error = descriptors().facts(transfer.fd, *transfer.state, &transfer.facts);
+      error != 0) {
+    return error;
+  }
+  return transfer.facts.nonblocking ? -EAGAIN : 0;
 }
 
 inline bool is_blocking_socket(const Facts& facts) noexcept {
@@ -67,6 +81,9 @@ inline long wait_for_readiness(Transfer& transfer, uint32_t seen) noexcept {
   if (thread->trying) {
     thread->tried = true;
     return -kWouldWait;
+  }
+  if (transfer.facts.unconfirmed) [[unlikely]] {
+    if (const long result = confirm(transfer); result != 0) return result;
   }
   const bool limited = transfer.direction == rt::Direction::kRead ? transfer.facts.read_limit
                                                                   : transfer.facts.write_limit;

@@ -34,6 +34,7 @@ enum : uint64_t {
   kPutsOffConnect = 1 << 18,
   kHadLimit = 1 << 19,
   kListens = 1 << 20,
+  kUnconfirmed = 1 << 21,
 };
 constexpr int kEpochShift = 32;
 constexpr int kOutsideShift = 48;
@@ -46,7 +47,8 @@ static_assert(unpack(kNonblocking).nonblocking && unpack(kSharedOutside).shared_
               unpack(kNoNowaitWrite).no_nowait_write && unpack(kOriginKnown).origin_known &&
               unpack(kExamined).examined && unpack(kDuplicated).duplicated &&
               unpack(kPutsOffConnect).puts_off_connect && unpack(kHadLimit).had_limit &&
-              unpack(kListens).listens && unpack(uint64_t{1} << kEpochShift).epoch == 1 &&
+              unpack(kListens).listens && unpack(kUnconfirmed).unconfirmed &&
+              unpack(uint64_t{1} << kEpochShift).epoch == 1 &&
               unpack(uint64_t{1} << kOutsideShift).outside == 1);
 #endif
 

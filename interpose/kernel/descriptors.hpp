@@ -4,7 +4,8 @@
 // Knowledge is per descriptor number and lives in FdState::facts; it is gathered at the first wait
 // and kept true by the tracked calls (fcntl, ioctl, setsockopt, dup, close, fork). Where the open
 // file description may be shared, somebody else may change it: with another number in this process
-// (then an epoch says whether anything changed), or with another process (then we ask each time).
+// (then an epoch says whether anything changed), or with another process (then we ask each time,
+// but for attempts that do not wait whatever the answer: those ask before they wait).
 #pragma once
 
 #include <atomic>
@@ -43,7 +44,8 @@ struct Facts {
   bool puts_off_connect : 1;  // TCP_FASTOPEN_CONNECT is set
   bool had_limit : 1;         // SO_RCVTIMEO or SO_SNDTIMEO was set once
   bool listens : 1;           // it is a socket that was seen to, and has not been connected since
-  uint16_t : 11;
+  bool unconfirmed : 1;       // never kept: see facts_for_attempt
+  uint16_t : 10;
   uint16_t epoch : 16;    // of changes to what may be duplicated, when this was learnt
   uint16_t outside : 16;  // how often everything had been shared outside by then
 };
@@ -71,6 +73,23 @@ class DescriptorTable {
     const Found found = find_out(fd, s);
     *facts = found.facts;
     return found.error;
+  }
+
+  // The same for an attempt that does not wait even if the descriptor is blocking. What another
+  // process may have changed is not asked: `unconfirmed`, and taken for blocking. Who has tried and
+  // would have to wait asks by facts().
+  long facts_for_attempt(int fd, rt::FdState& s, Facts* facts) noexcept {
+    const auto known = std::bit_cast<Facts>(s.facts.load(std::memory_order_acquire));
+    if (still_holds(known)) [[likely]] {
+      *facts = known;
+      return 0;
+    }
+    if (!others_may_have_changed(known)) return this->facts(fd, s, facts);
+    *facts = known;
+    facts->shared_outside = true;
+    facts->nonblocking = false;
+    facts->unconfirmed = true;
+    return 0;
   }
 
   // A stream on top of which nobody has put another protocol.
@@ -103,6 +122,13 @@ class DescriptorTable {
     if (!known.origin_known || !known.examined) return false;
     if (known.kind == FdKind::kFile) return true;  // and nothing that others may do matters
     return !known.shared_outside && known.outside == outside_.load(std::memory_order_acquire) &&
+           (!known.maybe_duplicated || known.epoch == epoch_.load(std::memory_order_acquire));
+  }
+  // A socket or pipe of which nothing but what another process may have changed is unknown.
+  bool others_may_have_changed(const Facts& known) const noexcept {
+    const bool takes_attempts = known.kind == FdKind::kStream || known.kind == FdKind::kPacket ||
+                                known.kind == FdKind::kPipe;
+    return known.origin_known && known.examined && takes_attempts && !known.puts_off_connect &&
            (!known.maybe_duplicated || known.epoch == epoch_.load(std::memory_order_acquire));
   }
   // Nobody has another descriptor of the same open file, as far as tracked calls tell.

@@ -105,7 +105,8 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
                     long size) noexcept {
   Transfer transfer;
   const auto native = [&] { return rt::raw_syscall_uninterrupted(number, fd, data, size); };
-  if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0) return native();
+  if (begin_transfer(fd, rt::Direction::kRead, &transfer, Attempts::kNeverWait) != 0)
+    return native();
   const Facts& facts = transfer.facts;
   if (facts.kind == FdKind::kFile) return native();
   const SignalWatch watch(facts.kind == FdKind::kAnonymous);
@@ -161,7 +162,8 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
                      long size) noexcept {
   Transfer transfer;
   const auto native = [&] { return rt::raw_syscall_uninterrupted(number, fd, data, size); };
-  if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) return native();
+  if (begin_transfer(fd, rt::Direction::kWrite, &transfer, Attempts::kNeverWait) != 0)
+    return native();
   const Facts& facts = transfer.facts;
   if (facts.kind == FdKind::kDevice) {
     if (const long refused = may_transfer(fd, /*reading=*/false); refused != 0) return refused;
@@ -195,7 +197,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
 
 long sys_read(int fd, void* buffer, size_t count) {
   Transfer transfer;
-  if (begin_transfer(fd, rt::Direction::kRead, &transfer) != 0 ||
+  if (begin_transfer(fd, rt::Direction::kRead, &transfer, Attempts::kNeverWait) != 0 ||
       (is_never_waited_for(transfer.facts) && !may_be_signal_descriptor(transfer.facts))) {
     return rt::raw_syscall_uninterrupted(SYS_read, fd, buffer, count);
   }
@@ -207,7 +209,7 @@ long sys_read(int fd, void* buffer, size_t count) {
 
 long sys_write(int fd, const void* buffer, size_t count) {
   Transfer transfer;
-  if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0 ||
+  if (begin_transfer(fd, rt::Direction::kWrite, &transfer, Attempts::kNeverWait) != 0 ||
       is_never_waited_for(transfer.facts)) {
     return rt::raw_syscall_uninterrupted(SYS_write, fd, buffer, count);
   }

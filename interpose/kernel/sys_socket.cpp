@@ -35,9 +35,11 @@ bool never_waits(int fd, int flags) noexcept {
 
 // True if the call must go to the kernel as it is: it will not block, or it will fail.
 bool is_native(int fd, int flags, rt::Direction direction, Transfer* transfer) noexcept {
+  // One that connects first may wait for that.
+  const Attempts attempts = (flags & MSG_FASTOPEN) != 0 ? Attempts::kMayWait : Attempts::kNeverWait;
   return (flags & MSG_DONTWAIT) != 0 ||
          (direction == rt::Direction::kRead && never_waits(fd, flags)) ||
-         begin_transfer(fd, direction, transfer) != 0 || transfer->facts.nonblocking ||
+         begin_transfer(fd, direction, transfer, attempts) != 0 || transfer->facts.nonblocking ||
          (transfer->facts.kind != FdKind::kStream && transfer->facts.kind != FdKind::kPacket);
 }
 
