@@ -267,7 +267,9 @@ bool activate() noexcept {
   if (is_filtered) {
     rt::process().hooks.on_lost_thread = die_of_lost_thread;
     workers().expect_losses();
-  } else if (settings.io_uring) {
+  }
+  if (settings.io_uring == boot::IoUring::kAlways ||
+      (settings.io_uring == boot::IoUring::kUnlessFiltered && !is_filtered)) {
     rt::allow_shared_futex_ring();
   }
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);

@@ -34,7 +34,9 @@ Settings read() noexcept {
   const size_t slice = number("SLICE_US", 10'000);
   if (slice >= 50 && slice <= 10'000'000) s.slice_microseconds = static_cast<int>(slice);
   s.patch = kernel::tendril_variable("PATCH") == nullptr || is_set("PATCH");
-  s.io_uring = kernel::tendril_variable("IO_URING") == nullptr || is_set("IO_URING");
+  if (kernel::tendril_variable("IO_URING") != nullptr) {
+    s.io_uring = is_set("IO_URING") ? IoUring::kAlways : IoUring::kNever;
+  }
   const char* on_deadlock = kernel::tendril_variable("ON_DEADLOCK");
   s.exit_on_deadlock = on_deadlock != nullptr && std::strcmp(on_deadlock, "exit") == 0;
   s.statistics = is_set("STATS");

@@ -103,7 +103,10 @@ long wait_for_completions(const Call& call, uint32_t flags) noexcept {
   const long least = call.arguments[2];
   WaitArguments wait;
   long result = wait.take(call.arguments[4], call.arguments[5], flags);
-  if (result != 0) return result;
+  if (result != 0) {  // the kernel looks at the ring first
+    const long refused = rt::raw_syscall(call.number, ring, 0, 0, flags & ~kOfWaits, nullptr, 0);
+    return refused < 0 ? refused : result;
+  }
   if (has_own_kernel_thread() || !wait.need_not_wait(ring, least, flags)) {
     const long a[6] = {ring, 0, least, flags, wait.argument(), wait.size()};
     bool here = (flags & kEnterRegisteredRing) != 0;

@@ -103,7 +103,14 @@ long sys_clock_nanosleep(int clock, int flags, const timespec* request, timespec
 }
 
 long sys_sched_yield() {
+  const rt::Worker* worker = rt::current_worker_unchecked();
+  const uint64_t before = worker->stats.switches;
   rt::yield();
+  // If nobody else was ready here, it may wait for somebody who has no processor: a thread on
+  // another worker, or another process.
+  if (rt::current_worker_unchecked() == worker && worker->stats.switches == before) {
+    rt::raw_syscall(SYS_sched_yield);
+  }
   return 0;
 }
 

@@ -58,11 +58,8 @@ Ring open_ring() noexcept {
 }
 
 // Precondition: the lock.
-void collect() noexcept {
+void take_completions() noexcept {
   IoUring& ring = waits().ring;
-  if ((ring.flags() & IORING_SQ_CQ_OVERFLOW) != 0) {
-    raw_syscall(SYS_io_uring_enter, ring.fd(), 0, 0, IORING_ENTER_GETEVENTS, nullptr, 0);
-  }
   const uint32_t end = ring.end_of_completions();
   uint32_t next = ring.first_completion();
   if (next == end) return;
@@ -75,6 +72,18 @@ void collect() noexcept {
     wake(wait->token);
   }
   ring.consume_up_to(end);
+}
+
+// Precondition: the lock.
+void collect() noexcept {
+  const IoUring& ring = waits().ring;
+  take_completions();
+  while ((ring.flags() & IORING_SQ_CQ_OVERFLOW) != 0) {  // the kernel keeps some back
+    const long error = raw_syscall_uninterrupted(SYS_io_uring_enter, ring.fd(), 0, 0,
+                                                 IORING_ENTER_GETEVENTS, nullptr, 0);
+    if (error < 0) return;  // a filter forbids it
+    take_completions();
+  }
 }
 
 // Precondition: the lock; the entry is filled in. False: the kernel did not take it.

@@ -65,6 +65,10 @@ std::vector<Fault> make() {
   add(kTransfers, kFile, {SYS_read, SYS_readv, SYS_pread64}, {EIO});
   add(kTransfers, kFile, {SYS_fsync, SYS_fdatasync}, {EIO, ENOSPC});
 
+  add(kRings, kAnything, {SYS_io_uring_setup}, {EMFILE, ENOMEM, EPERM});
+  add(kRings, kAnything, {SYS_io_uring_register}, {EINVAL});
+  add_where(kRings, SYS_io_uring_enter, {EAGAIN, EBUSY, EINTR}, 1, kAll, 1 /* submission */);
+
   add(kShort, kPipe | kStream | kFile, {SYS_read, SYS_recvfrom}, {0});
   add(kShort, kPipe | kStreams | kFile, {SYS_write, SYS_sendto}, {0});
   return all;
@@ -125,6 +129,9 @@ const char* call_name(int call) {
       {SYS_pread64, "pread64"},
       {SYS_fsync, "fsync"},
       {SYS_fdatasync, "fdatasync"},
+      {SYS_io_uring_setup, "io_uring_setup"},
+      {SYS_io_uring_register, "io_uring_register"},
+      {SYS_io_uring_enter, "io_uring_enter"},
   };
   for (const auto& entry : kNames) {
     if (entry.call == call) return entry.name;

@@ -18,6 +18,7 @@ enum Group : unsigned {
   kTransfers = 4,   // no buffers, full disks, connections aborted before they are accepted
   kShort = 8,       // less transferred than asked for
   kResets = 16,     // connections reset
+  kRings = 32,      // no ring, or one that takes nothing now: the runtime does without
 };
 
 // What a descriptor must be for the fault to be one that the kernel could give.

@@ -5,7 +5,7 @@
 //
 //   --seed S        the choices follow from it, and from the order in which the calls come
 //   --one-in N      how rare a fault is among the calls that could have one (default 50)
-//   --faults LIST   resources,interrupts,transfers,short,resets
+//   --faults LIST   resources,interrupts,transfers,short,resets,rings
 //   --calls LIST    only calls of these names
 //   --runtime       only calls that Tendril's libraries make; without it, all calls from the first
 //                   thread on (the loader has no way to deal with a fault)
@@ -78,6 +78,7 @@ unsigned group_of(const std::string& name) {
   if (name == "transfers") return kTransfers;
   if (name == "short") return kShort;
   if (name == "resets") return kResets;
+  if (name == "rings") return kRings;
   usage("no such faults: " + name);
 }
 
