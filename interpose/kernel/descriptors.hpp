@@ -122,14 +122,18 @@ class DescriptorTable {
     if (!known.origin_known || !known.examined) return false;
     if (known.kind == FdKind::kFile) return true;  // and nothing that others may do matters
     return !known.shared_outside && known.outside == outside_.load(std::memory_order_acquire) &&
-           (!known.maybe_duplicated || known.epoch == epoch_.load(std::memory_order_acquire));
+           unchanged_here(known);
+  }
+  // Not by another descriptor of this process.
+  bool unchanged_here(const Facts& known) const noexcept {
+    return !known.maybe_duplicated || known.epoch == epoch_.load(std::memory_order_acquire);
   }
   // A socket or pipe of which nothing but what another process may have changed is unknown.
   bool others_may_have_changed(const Facts& known) const noexcept {
     const bool takes_attempts = known.kind == FdKind::kStream || known.kind == FdKind::kPacket ||
                                 known.kind == FdKind::kPipe;
     return known.origin_known && known.examined && takes_attempts && !known.puts_off_connect &&
-           (!known.maybe_duplicated || known.epoch == epoch_.load(std::memory_order_acquire));
+           unchanged_here(known);
   }
   // Nobody has another descriptor of the same open file, as far as tracked calls tell.
   bool is_last_of_its_file(int fd) noexcept;

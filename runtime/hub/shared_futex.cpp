@@ -126,6 +126,7 @@ void take_back(const Wait* wait) noexcept {
 }
 
 long result_of(const Wait& wait, WakeReason why) noexcept {
+  if (wait.result == -ENOMEM) return -ENOSYS;  // no call of futex says that, and glibc would abort
   if (wait.result != -ECANCELED) return wait.result;
   if (why == WakeReason::kWoken) return 0;  // the OS thread that had handed it over has ended
   return why == WakeReason::kTimeout ? -ETIMEDOUT : -EINTR;
@@ -138,17 +139,21 @@ long wait_for_shared_futex(const uint32_t* word, uint32_t expected, uint32_t bit
   if (current_worker_unchecked()->reserved) return -ENOSYS;  // sleeps alone, in a call of its own
   RuntimeSection section;
   Wait wait;
+  bool handed_over;
   {
     SpinGuard guard(waits().lock);
     if (waits().state == Ring::kAllowed) waits().state = open_ring();
     if (waits().state != Ring::kOpen) return -ENOSYS;
     wait.token = begin_wait(WaitKind::kSharedFutex, word);
-    if (!begin(&wait, word, expected, bitset)) {
-      if (!cancel_wait(wait.token)) park(kForever);
-      return -ENOSYS;
+    handed_over = begin(&wait, word, expected, bitset);
+    if (handed_over) {
+      shared_futex_waits.fetch_add(1, std::memory_order_relaxed);
+      collect();  // what the word forbids has ended
     }
-    shared_futex_waits.fetch_add(1, std::memory_order_relaxed);
-    collect();  // what the word forbids has ended
+  }
+  if (!handed_over) {
+    if (!cancel_wait(wait.token)) park(kForever);  // an interrupt, which stays pending
+    return -ENOSYS;
   }
   const WakeReason why = park(deadline);
   if (why != WakeReason::kWoken) {
