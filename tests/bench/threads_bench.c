@@ -1,6 +1,7 @@
 // What POSIX threads cost. Plain pthreads, run native and, unmodified, under tendril.
 //
-//   threads_bench yield | condvar | mutex | semaphore | pipe | create_join | create_join_batch
+//   threads_bench yield | condvar | mutex | semaphore | shared_semaphore | pipe | create_join |
+//                 create_join_batch
 //   threads_bench once                     one thread that ends at once
 //   threads_bench alive N
 //
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +46,7 @@ struct pair {
   pthread_mutex_t mutex;
   pthread_cond_t changed;
   sem_t semaphores[2];
+  sem_t* shared;  // two, in memory that another process could have, too
   int pipes[2][2];
   int turn;
   atomic_int over;
@@ -78,12 +81,22 @@ static void* second_of_pair(void* argument) {
   return NULL;
 }
 
+static void pass_by_shared_semaphore(struct pair* pair, int me) {
+  sem_post(&pair->shared[!me]);
+  while (sem_wait(&pair->shared[me]) < 0) {
+  }
+}
+
 static void ping_pong(const char* metric, void (*pass)(struct pair*, int)) {
   static struct pair pair = {.mutex = PTHREAD_MUTEX_INITIALIZER,
                              .changed = PTHREAD_COND_INITIALIZER};
   pair.pass = pass;
+  pair.shared = mmap(NULL, 2 * sizeof *pair.shared, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (pair.shared == MAP_FAILED) die("mmap", errno);
   for (int i = 0; i < 2; i++) {
     sem_init(&pair.semaphores[i], 0, 0);
+    sem_init(&pair.shared[i], 1, 0);
     if (pipe(pair.pipes[i]) < 0) die("pipe", errno);
   }
   pthread_t second = start(second_of_pair, &pair);
@@ -101,6 +114,7 @@ static void ping_pong(const char* metric, void (*pass)(struct pair*, int)) {
   pthread_cond_broadcast(&pair.changed);
   pthread_mutex_unlock(&pair.mutex);
   sem_post(&pair.semaphores[1]);
+  sem_post(&pair.shared[1]);
   if (write(pair.pipes[1][1], "", 1) != 1) die("write", errno);
   pthread_join(second, NULL);
   printf("%s=%.1f\n", metric, (ended - began) / (2.0 * trips));
@@ -244,6 +258,8 @@ int main(int argc, char** argv) {
     ping_pong("condvar_handover_ns", pass_by_condvar);
   } else if (strcmp(what, "semaphore") == 0) {
     ping_pong("semaphore_handover_ns", pass_by_semaphore);
+  } else if (strcmp(what, "shared_semaphore") == 0) {
+    ping_pong("shared_semaphore_handover_ns", pass_by_shared_semaphore);
   } else if (strcmp(what, "pipe") == 0) {
     ping_pong("pipe_handover_ns", pass_by_pipe);
   } else if (strcmp(what, "mutex") == 0) {
@@ -258,8 +274,8 @@ int main(int argc, char** argv) {
     alive(atol(argv[2]));
   } else {
     fprintf(stderr,
-            "usage: threads_bench yield|condvar|mutex|semaphore|pipe|create_join|"
-            "create_join_batch|once|alive N\n");
+            "usage: threads_bench yield|condvar|mutex|semaphore|shared_semaphore|pipe|"
+            "create_join|create_join_batch|once|alive N\n");
     return 2;
   }
   return 0;
