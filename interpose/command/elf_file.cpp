@@ -7,11 +7,11 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
-#include <filesystem>
 #include <optional>
 #include <vector>
 
 #include "interpose/command/file.hpp"
+#include "interpose/command/path.hpp"
 #include "interpose/command/refusal.hpp"
 #include "runtime/platform/elf_sections.hpp"
 
@@ -86,9 +86,7 @@ std::optional<std::string> interpreter_string(int fd, const Elf64_Ehdr& header,
 }
 
 bool is_loader_itself(int fd) {
-  std::error_code error;
-  auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error);
-  return !error && path.filename() == kGlibcLoader;
+  return file_name(link_target("/proc/self/fd/" + std::to_string(fd))) == kGlibcLoader;
 }
 
 }  // namespace
@@ -115,7 +113,7 @@ std::string dynamic_loader(int fd, const std::string& subject) {
     throw Refusal(kCannotRunStatus, subject +
                                         ": is statically linked, so the shim cannot be loaded "
                                         "into it; link it dynamically, or run it without tendril");
-  if (std::filesystem::path(*loader).filename() != kGlibcLoader)
+  if (file_name(*loader) != kGlibcLoader)
     throw Refusal(kCannotRunStatus, subject + ": is loaded by " + *loader +
                                         ", which is not glibc's; build it for glibc, or run it "
                                         "without tendril");

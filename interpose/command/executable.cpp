@@ -2,12 +2,12 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <optional>
 
 #include "interpose/command/elf_file.hpp"
 #include "interpose/command/file.hpp"
 #include "interpose/command/locate.hpp"
+#include "interpose/command/path.hpp"
 #include "interpose/command/privilege.hpp"
 #include "interpose/command/refusal.hpp"
 #include "interpose/command/script.hpp"
@@ -58,7 +58,7 @@ class Chain {
       current = shebang->interpreter;
       about = interpreter_of(subject, current);
       require_executable(current, about);
-      if (std::filesystem::path(current).filename() == "env") {
+      if (file_name(current) == "env") {
         follow_env(*shebang, subject, about);
         return false;
       }

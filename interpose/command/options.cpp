@@ -1,9 +1,10 @@
 #include "interpose/command/options.hpp"
 
-#include <CLI/CLI.hpp>
-#include <array>
+#include <getopt.h>
+
 #include <cctype>
 #include <charconv>
+#include <cstring>
 
 #include "interpose/command/refusal.hpp"
 
@@ -15,8 +16,19 @@ constexpr size_t kPage = 4096;
 constexpr size_t kMinStack = 16 * 1024;  // PTHREAD_STACK_MIN of glibc on x86-64
 constexpr size_t kMaxStack = size_t{64} << 30;
 
-constexpr char kDescription[] = "Runs an unmodified program with its threads as green threads.";
-constexpr char kFooter[] =
+constexpr char kHelp[] =
+    "Runs an unmodified program with its threads as green threads.\n"
+    "Usage: tendril [options] [--] program [arguments...]\n"
+    "       tendril check [program...]\n\n"
+    "Options:\n"
+    "  -h, --help          Print this and exit\n"
+    "  --version           Print the version and exit\n"
+    "  --workers N         OS threads that run green threads (default: one a usable core)\n"
+    "  --stack-size SIZE   Stack of a green thread: 64K, 1M… (default: the program's)\n"
+    "  --seed S            Run a schedule that can be repeated (one worker)\n"
+    "  --on-deadlock WHAT  When nothing can wake any thread: report (default), or exit with 98\n"
+    "  --stats             One line of figures on stderr at the end\n"
+    "  --verbose           Say on stderr what is interposed and what not\n\n"
     "Options end at the program's name; what follows is the program's own. The variables\n"
     "TENDRIL_WORKERS, TENDRIL_STACK_SIZE, TENDRIL_SEED, TENDRIL_ON_DEADLOCK, TENDRIL_STATS=1 and\n"
     "TENDRIL_VERBOSE=1 are the defaults of the options; TENDRIL_LIBRARY is the shim to preload.\n"
@@ -25,19 +37,39 @@ constexpr char kFooter[] =
     "random choice at every system call and lock operation. A run that fails prints its seed.\n\n"
     "The exit status is the program's own; 2: bad usage, 98: deadlock, with --on-deadlock=exit,\n"
     "126: the program cannot be run green, 127: it is not found. 'tendril check' ends with 0 if\n"
-    "this machine and every program named are ready, else with 1.";
+    "this machine and every program named are ready, else with 1.\n";
 
-class HelpFormatter : public CLI::Formatter {
- public:
-  std::string make_usage(const CLI::App*, std::string) const override {
-    return "Usage: tendril [options] [--] program [arguments...]\n"
-           "       tendril check [program...]\n";
-  }
-  std::string make_footer(const CLI::App*) const override { return std::string(kFooter) + "\n"; }
+// getopt_long's: what it returns for a long option, and for one whose value is missing.
+enum Option : int {
+  kHelpOption = 'h',
+  kMissingValue = ':',
+  kVersionOption = 256,
+  kWorkersOption,
+  kStackSizeOption,
+  kSeedOption,
+  kOnDeadlockOption,
+  kStatsOption,
+  kVerboseOption,
 };
 
-constexpr std::array<std::string_view, 4> kValueOptions = {"--workers", "--stack-size", "--seed",
-                                                           "--on-deadlock"};
+constexpr option kOptions[] = {
+    {"help", no_argument, nullptr, kHelpOption},
+    {"version", no_argument, nullptr, kVersionOption},
+    {"workers", required_argument, nullptr, kWorkersOption},
+    {"stack-size", required_argument, nullptr, kStackSizeOption},
+    {"seed", required_argument, nullptr, kSeedOption},
+    {"on-deadlock", required_argument, nullptr, kOnDeadlockOption},
+    {"stats", no_argument, nullptr, kStatsOption},
+    {"verbose", no_argument, nullptr, kVerboseOption},
+    {nullptr, 0, nullptr, 0},
+};
+
+// As written on the line; those that are given several times, the last.
+struct Line {
+  std::optional<std::string_view> workers, stack_size, seed, on_deadlock;
+  bool stats = false;
+  bool verbose = false;
+};
 
 [[noreturn]] void misuse(const std::string& text) { throw Refusal(kUsageStatus, text); }
 
@@ -57,29 +89,34 @@ bool flag_variable(const Environment& environment, std::string_view name) {
   misuse(std::string(name) + ": " + quoted(*value) + " is neither 0 nor 1; set one of them");
 }
 
-// CLI11 would take the next word, the program's name perhaps, for the value of "--workers=".
-void refuse_empty_values(const std::vector<std::string>& arguments) {
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    const std::string& word = arguments[i];
-    if (!word.starts_with("--") || word == "--") return;
-    for (std::string_view option : kValueOptions) {
-      if (word == option) ++i;
-      if (word == std::string(option) + "=" || i == arguments.size())
-        misuse(std::string(option) + ": a value is missing; see tendril --help");
-    }
-  }
+const option* known_option(int value) {
+  const option* known = kOptions;
+  while (known->name != nullptr && known->val != value) ++known;
+  return known->name == nullptr ? nullptr : known;
 }
 
-// What CLI11 could not place: misspelled options first, then perhaps "--", then the words.
-void take_words(const std::vector<std::string>& rest, Options& options) {
-  auto word = rest.begin();
-  bool separated = word != rest.end() && *word == "--";
-  if (separated) {
-    ++word;
-  } else if (word != rest.end() && word->starts_with("-")) {
-    misuse(*word + ": unknown option; see tendril --help");
-  }
-  options.words.assign(word, rest.end());
+// getopt_long takes "--stat" for --stats, until there is a --status as well.
+void refuse_abbreviation(std::string_view word, const option& known) {
+  if (word.starts_with("--") && word.substr(2, word.find('=') - 2) != known.name)
+    misuse(std::string(word) + ": unknown option; is it --" + known.name + "? see tendril --help");
+}
+
+[[noreturn]] void refuse_option(const std::string& word) {
+  const option* known = optopt == 0 ? nullptr : known_option(optopt);
+  if (known != nullptr && known->has_arg == no_argument)
+    misuse(word + ": --" + known->name + " takes no value; see tendril --help");
+  misuse(word + ": unknown option; see tendril --help");
+}
+
+std::string_view value_of(const option& known) {
+  if (optarg == nullptr || *optarg == '\0')
+    misuse("--" + std::string(known.name) + ": a value is missing; see tendril --help");
+  return optarg;
+}
+
+// The program's words, or those of check. `separated`: by "--" from the options.
+void take_words(std::vector<std::string> words, bool separated, Options& options) {
+  options.words = std::move(words);
   if (options.words.empty()) misuse("no program given; say tendril program, or tendril --help");
   if (separated || options.words.front() != "check") return;
 
@@ -90,6 +127,63 @@ void take_words(const std::vector<std::string>& rest, Options& options) {
     options.words.erase(options.words.begin());
   } else if (options.words.front().starts_with("-")) {
     misuse(options.words.front() + ": check takes programs only; see tendril --help");
+  }
+}
+
+// False if there is nothing to run but a text to print.
+bool take_option(int value, const std::string& word, Line& line, Options& options) {
+  const option* known = known_option(value == kMissingValue ? optopt : value);
+  if (known == nullptr) refuse_option(word);
+  refuse_abbreviation(word, *known);
+  switch (known->val) {
+    case kHelpOption:
+      options = {.action = Action::kPrint, .settings = {}, .words = {}, .text = kHelp};
+      return false;
+    case kVersionOption:
+      options = {.action = Action::kPrint,
+                 .settings = {},
+                 .words = {},
+                 .text = "tendril " TENDRIL_VERSION "\n"};
+      return false;
+    case kWorkersOption:
+      line.workers = value_of(*known);
+      break;
+    case kStackSizeOption:
+      line.stack_size = value_of(*known);
+      break;
+    case kSeedOption:
+      line.seed = value_of(*known);
+      break;
+    case kOnDeadlockOption:
+      line.on_deadlock = value_of(*known);
+      break;
+    case kStatsOption:
+      line.stats = true;
+      break;
+    case kVerboseOption:
+      line.verbose = true;
+      break;
+  }
+  return true;
+}
+
+// False if there is nothing to run but a text to print.
+bool take_line(const std::vector<std::string>& arguments, Line& line, Options& options) {
+  std::vector<char*> words = {const_cast<char*>("tendril")};
+  for (const std::string& word : arguments) words.push_back(const_cast<char*>(word.c_str()));
+  const int count = static_cast<int>(words.size());
+  words.push_back(nullptr);
+
+  opterr = 0;
+  optind = 0;  // glibc's: start afresh
+  for (int at = 1;; at = optind) {
+    // '+': options end at the first word that is none; ':': a missing value is told apart.
+    const int value = getopt_long(count, words.data(), "+:h", kOptions, nullptr);
+    if (value == -1) {
+      take_words({words.begin() + optind, words.end() - 1}, optind != at, options);
+      return true;
+    }
+    if (!take_option(value, words[at], line, options)) return false;
   }
 }
 
@@ -153,85 +247,39 @@ size_t parse_stack_size(std::string_view text, std::string_view source) {
   return (size + kPage - 1) / kPage * kPage;
 }
 
+// The option, else the variable, else nothing.
+template <typename Value>
+std::optional<Value> setting(std::optional<std::string_view> given, const char* option,
+                             const Environment& environment, const char* name,
+                             Value (*parse)(std::string_view text, std::string_view source)) {
+  if (given) return parse(*given, option);
+  if (std::optional<std::string_view> value = variable(environment, name))
+    return parse(*value, name);
+  return std::nullopt;
+}
+
 Options parse_options(const std::vector<std::string>& arguments, const Environment& environment) {
   Options options;
+  Line line;
+  if (!take_line(arguments, line, options)) return options;
+
   Settings& settings = options.settings;
-  std::string workers, stack_size, seed, on_deadlock;
-  refuse_empty_values(arguments);
-
-  CLI::App app(kDescription, "tendril");
-  app.formatter(std::make_shared<HelpFormatter>());
-  app.prefix_command();
-  app.set_help_flag("-h,--help", "Print this and exit");
-  app.set_version_flag("--version", "tendril " TENDRIL_VERSION, "Print the version and exit");
-  auto* workers_option =
-      app.add_option("--workers", workers,
-                     "OS threads that run green threads (default: one a usable core)")
-          ->type_name("N")
-          ->take_last();
-  auto* stack_option = app.add_option("--stack-size", stack_size,
-                                      "Stack of a green thread: 64K, 1M… (default: the program's)")
-                           ->type_name("SIZE")
-                           ->take_last();
-  auto* seed_option =
-      app.add_option("--seed", seed, "Run a schedule that can be repeated (one worker)")
-          ->type_name("S")
-          ->take_last();
-  auto* deadlock_option =
-      app.add_option("--on-deadlock", on_deadlock,
-                     "When nothing can wake any thread: report (default), or exit with 98")
-          ->type_name("WHAT")
-          ->take_last();
-  auto* stats_flag =
-      app.add_flag("--stats", settings.stats, "One line of figures on stderr at the end");
-  auto* verbose_flag =
-      app.add_flag("--verbose", settings.verbose, "Say on stderr what is interposed and what not");
-
-  // CLI11 wants the words last to first.
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-  try {
-    app.parse(std::move(reversed));
-  } catch (const CLI::CallForHelp&) {
-    options.action = Action::kPrint;
-    options.text = app.help();
-    return options;
-  } catch (const CLI::CallForVersion& version) {
-    options.action = Action::kPrint;
-    options.text = std::string(version.what()) + "\n";
-    return options;
-  } catch (const CLI::ParseError& error) {
-    misuse(std::string(error.what()) + "; see tendril --help");
-  }
-  take_words(app.remaining(), options);
-
-  if (workers_option->count() > 0) {
-    settings.workers = parse_workers(workers, "--workers");
-  } else if (auto value = variable(environment, "TENDRIL_WORKERS")) {
-    settings.workers = parse_workers(*value, "TENDRIL_WORKERS");
-  }
-  if (stack_option->count() > 0) {
-    settings.stack_bytes = parse_stack_size(stack_size, "--stack-size");
-  } else if (auto value = variable(environment, "TENDRIL_STACK_SIZE")) {
-    settings.stack_bytes = parse_stack_size(*value, "TENDRIL_STACK_SIZE");
-  }
-  if (seed_option->count() > 0) {
-    settings.seed = parse_seed(seed, "--seed");
-  } else if (auto value = variable(environment, "TENDRIL_SEED")) {
-    settings.seed = parse_seed(*value, "TENDRIL_SEED");
-  }
+  settings.workers =
+      setting(line.workers, "--workers", environment, "TENDRIL_WORKERS", parse_workers);
+  settings.stack_bytes =
+      setting(line.stack_size, "--stack-size", environment, "TENDRIL_STACK_SIZE", parse_stack_size);
+  settings.seed = setting(line.seed, "--seed", environment, "TENDRIL_SEED", parse_seed);
   if (settings.seed) {
     if (settings.workers.value_or(1) != 1)
       misuse("a schedule that can be repeated has one worker, not " +
              std::to_string(*settings.workers) + "; leave --workers or --seed out");
     settings.workers = 1;
   }
-  if (deadlock_option->count() > 0) {
-    settings.exit_on_deadlock = parse_on_deadlock(on_deadlock, "--on-deadlock");
-  } else if (auto value = variable(environment, "TENDRIL_ON_DEADLOCK")) {
-    settings.exit_on_deadlock = parse_on_deadlock(*value, "TENDRIL_ON_DEADLOCK");
-  }
-  if (stats_flag->count() == 0) settings.stats = flag_variable(environment, "TENDRIL_STATS");
-  if (verbose_flag->count() == 0) settings.verbose = flag_variable(environment, "TENDRIL_VERBOSE");
+  settings.exit_on_deadlock = setting(line.on_deadlock, "--on-deadlock", environment,
+                                      "TENDRIL_ON_DEADLOCK", parse_on_deadlock)
+                                  .value_or(false);
+  settings.stats = line.stats || flag_variable(environment, "TENDRIL_STATS");
+  settings.verbose = line.verbose || flag_variable(environment, "TENDRIL_VERBOSE");
   return options;
 }
 

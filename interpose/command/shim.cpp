@@ -8,15 +8,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 
 #include "interpose/command/elf_file.hpp"
+#include "interpose/command/path.hpp"
 #include "interpose/command/refusal.hpp"
 
 namespace tendril::command {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr char kSelf[] = "/proc/self/exe";
 constexpr char kShimName[] = "libtendril-interpose.so";
@@ -24,35 +22,31 @@ constexpr std::array kLibraryDirectories = {"lib", "lib/x86_64-linux-gnu"};
 
 [[noreturn]] void refuse(const std::string& text) { throw Refusal(kCannotRunStatus, text); }
 
-fs::path beside_executable() {
-  std::error_code error;
-  fs::path self = fs::read_symlink(kSelf, error);
-  if (error)
-    refuse(std::string("cannot find the shim, as ") + kSelf + " is unreadable (" + error.message() +
-           "); mount /proc or set TENDRIL_LIBRARY");
-  fs::path prefix = self.parent_path().parent_path();
+std::string beside_executable() {
+  const std::string self = link_target(kSelf);
+  if (self.empty())
+    refuse(std::string("cannot find the shim, as ") + kSelf + " is unreadable (" +
+           std::strerror(errno) + "); mount /proc or set TENDRIL_LIBRARY");
+  const std::string prefix = directory_of(directory_of(self)) + "/";
   for (const char* directory : kLibraryDirectories) {
-    fs::path shim = prefix / directory / kShimName;
-    if (fs::exists(shim, error)) return shim;
+    std::string shim = prefix + directory + "/" + kShimName;
+    if (::access(shim.c_str(), F_OK) == 0) return shim;
   }
-  refuse(std::string(kShimName) + ": not found in " + (prefix / kLibraryDirectories[0]).string() +
+  refuse(std::string(kShimName) + ": not found in " + prefix + kLibraryDirectories[0] +
          "; build or install it, or set TENDRIL_LIBRARY");
 }
 
 // The directory resolved and the name kept, which says more than that of a versioned file.
-fs::path settled(const fs::path& path) {
-  std::error_code error;
-  fs::path absolute = fs::absolute(path, error);
-  if (error) return path;
-  fs::path directory = fs::canonical(absolute.parent_path(), error);
-  return error ? absolute : directory / absolute.filename();
+std::string settled(const std::string& path) {
+  const std::string directory = resolved(directory_of(path));
+  return directory.empty() ? path : directory + "/" + std::string(file_name(path));
 }
 
 }  // namespace
 
 std::string find_shim(const Environment& environment) {
   std::string_view given = lookup(environment, "TENDRIL_LIBRARY").value_or("");
-  std::string shim = settled(given.empty() ? beside_executable() : fs::path(given)).string();
+  std::string shim = settled(given.empty() ? beside_executable() : std::string(given));
   const char* advice = given.empty() ? "; build or install it again"
                                      : "; set TENDRIL_LIBRARY to libtendril-interpose.so";
   if (std::string defect = shared_object_defect(shim); !defect.empty())

@@ -109,6 +109,11 @@ TEST_CASE("options that do not exist and lines without a program are refused") {
   CHECK(misuse_of({"--bogus", "ls"}).starts_with("--bogus: unknown option"));
   CHECK(misuse_of({"-x", "ls"}).starts_with("-x: unknown option"));
   CHECK(misuse_of({"--stat", "ls"}).starts_with("--stat: unknown option"));
+  CHECK(misuse_of({"--work=2", "ls"}).starts_with("--work=2: unknown option"));
+  CHECK(misuse_of({"--s", "ls"}).starts_with("--s: unknown option"));
+  CHECK(misuse_of({"-", "ls"}) == "accepted");  // a program's name, if there is one
+  CHECK(misuse_of({"--stats=1", "ls"}).starts_with("--stats=1: --stats takes no value"));
+  CHECK(misuse_of({"-xh", "ls"}).starts_with("-xh: unknown option"));
   CHECK(misuse_of({}).starts_with("no program given"));
   CHECK(misuse_of({"--stats"}).starts_with("no program given"));
   CHECK(misuse_of({"--"}).starts_with("no program given"));
@@ -129,6 +134,14 @@ TEST_CASE("variables are the defaults of the options") {
   // An option outdoes a bad variable; an empty one is none.
   CHECK(misuse_of({"--workers", "4", "ls"}, {"TENDRIL_WORKERS=x"}) == "accepted");
   CHECK(parse_options({"ls"}, {"TENDRIL_STACK_SIZE="}).settings.stack_bytes == std::nullopt);
+}
+
+TEST_CASE("the value of an option may look like anything") {
+  CHECK(misuse_of({"--workers", "--", "ls"}).starts_with("--workers: '--'"));
+  CHECK(misuse_of({"--seed", "--stats", "ls"}).starts_with("--seed: '--stats'"));
+  Options options = parse_options({"--workers", "2", "--", "--stats"}, {});
+  CHECK(options.settings.workers == 2);
+  CHECK(options.words == Words{"--stats"});
 }
 
 TEST_CASE("the last of several counts") {
