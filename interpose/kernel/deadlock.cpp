@@ -12,9 +12,9 @@
 #include "interpose/kernel/standstill.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/worker_state.hpp"
+#include "runtime/hub/embedded_loop.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/process.hpp"
-#include "runtime/hub/uv_requests.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -136,13 +136,13 @@ void report_standstill(const Standstill& threads) noexcept {
 bool other_os_threads_exist() noexcept {
   struct stat tasks;
   if (rt::raw_syscall(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &tasks, 0) != 0) return true;
-  size_t ours = rt::offload_threads() + rt::uv_pool_threads() + workers().watchdog_threads();
+  size_t ours = rt::offload_threads() + rt::embedded_loop_threads() + workers().watchdog_threads();
   workers().for_each_worker([&](const rt::Worker&) { ++ours; });
   constexpr size_t kLinksOfAnEmptyDirectory = 2;
   return tasks.st_nlink != ours + kLinksOfAnEmptyDirectory;
 }
 
-bool libuv_has_work() noexcept {
+bool embedded_loop_has_work() noexcept {
   bool found = false;
   workers().for_each_worker([&](const rt::Worker& w) { found = found || w.loop_is_alive(); });
   return found;
@@ -154,7 +154,7 @@ bool libuv_has_work() noexcept {
 void look() noexcept {
   const uint64_t switches = all_switches();
   if (!workers().everybody_sleeps() || workers().nearest_timer() != rt::kForever ||
-      !may_be_standstill() || libuv_has_work() || other_os_threads_exist()) {
+      !may_be_standstill() || embedded_loop_has_work() || other_os_threads_exist()) {
     return;
   }
   Standstill threads;

@@ -185,7 +185,7 @@ class Poller {
   // wait is an interruptible call under the flag. Several workers may poll the same set: an event
   // wakes one of those who wait, the latest to come first.
   struct Outcome {
-    bool loop_has_work = false;  // the libuv loop has something to do
+    bool loop_has_work = false;  // the embedded loop has something to do
     bool rung = false;
     long events = 0;  // how many, of any kind
   };

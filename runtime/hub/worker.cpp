@@ -1,7 +1,6 @@
 #include "runtime/hub/worker.hpp"
 
-#include <uv.h>
-
+#include "runtime/hub/embedded_loop.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/poller.hpp"
@@ -335,13 +334,9 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
   if (const Deadline nearest = nearest_timer(); nearest != kForever) {
     timeout = nearest > now ? nearest - now : 0;
   }
-  // A loop without active handles has no timeout: for it, 0 means that uv_run would return.
+  // One without anything to wait for may have a timeout of 0: it would have nothing to run.
   if (loop_is_alive()) {
-    uv_update_time(loop_);  // it counts from the time it last saw
-    const int milliseconds = uv_backend_timeout(loop_);
-    if (milliseconds >= 0 && milliseconds * Nanoseconds{1'000'000} < timeout) {
-      timeout = milliseconds * Nanoseconds{1'000'000};
-    }
+    timeout = std::min(timeout, loop_->timeout());
   }
   return timeout;
 }
@@ -420,8 +415,7 @@ void Worker::hub_turn() noexcept {
   last_hub_cycles_ = cycle_count();
   timers.fire_due(now);
   if (loop_ != nullptr && (outcome.loop_has_work || loop_is_alive())) {
-    uv_update_time(loop_);
-    if (outcome.loop_has_work || uv_backend_timeout(loop_) == 0) uv_run(loop_, UV_RUN_NOWAIT);
+    if (outcome.loop_has_work || loop_->timeout() == 0) loop_->run();
   }
 }
 
@@ -461,9 +455,7 @@ void Worker::hub_main() noexcept {
   }
 }
 
-bool Worker::loop_is_alive() const noexcept {
-  return loop_ != nullptr && uv_loop_alive(loop_) != 0;
-}
+bool Worker::loop_is_alive() const noexcept { return loop_ != nullptr && loop_->is_alive(); }
 
 void Worker::forget_after_fork() noexcept {
   woken_.clear();
@@ -475,7 +467,7 @@ void Worker::forget_after_fork() noexcept {
   inbox.clear();
   timers.clear_after_fork();
   if (transfers != nullptr) transfers = TransferRing::replace_after_fork(transfers, *poller);
-  // uv handles of the parent stay the program's to close; a new loop is made on demand.
+  // The handles of the parent's stay the program's to close; a new one is made on demand.
   loop_ = nullptr;
   stats = {};
   idle_after = 0;

@@ -26,10 +26,9 @@
 #include "runtime/platform/spin_lock.hpp"
 #include "tendril/detail/sync_state.hpp"
 
-struct uv_loop_s;
-
 namespace tendril::rt {
 
+class EmbeddedLoop;
 class Poller;
 class StackPool;
 class TransferRing;
@@ -211,8 +210,10 @@ class Worker {
   // The hub has been round within the time that it is due in.
   bool hub_is_near() const noexcept { return cycle_count() - last_hub_cycles_ < kCyclesPerHubTurn; }
 
-  // The embedded libuv loop, made at first use. Own thread only. Null when out of descriptors.
-  uv_loop_s* loop() noexcept;
+  // What runs beside the fibers; null if nothing does. Own thread only.
+  EmbeddedLoop* loop() const noexcept { return loop_; }
+  // False when out of descriptors; there must be none yet.
+  bool embed(EmbeddedLoop* loop) noexcept;
   bool loop_is_alive() const noexcept;  // true if it has handles or requests to wait for
 
   bool anything_ready() const noexcept { return !woken_.empty() || !yielded_.empty(); }
@@ -341,7 +342,7 @@ class Worker {
   uint64_t watched_switches_ = 0;
   bool watched_waiting_ = false;
 
-  uv_loop_s* loop_ = nullptr;
+  EmbeddedLoop* loop_ = nullptr;
   Worker* next_retired_ = nullptr;
 };
 

@@ -7,7 +7,7 @@
 #include <system_error>
 
 #include "runtime/hub/interposed.hpp"
-#include "runtime/hub/uv_requests.hpp"
+#include "runtime/loop/uv_requests.hpp"
 #include "runtime/sync/attention.hpp"
 #include "tendril/errors.hpp"
 #include "tendril/event.hpp"

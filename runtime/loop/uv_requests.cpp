@@ -1,14 +1,14 @@
-#include "runtime/hub/uv_requests.hpp"
+#include "runtime/loop/uv_requests.hpp"
 
 #include <uv.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
 
-#include "runtime/hub/worker.hpp"
+#include "runtime/hub/embedded_loop.hpp"
+#include "runtime/loop/uv_loop.hpp"
 #include "runtime/memory/allocator.hpp"
 
 namespace tendril::rt {
@@ -31,16 +31,14 @@ struct Free {
   }
 };
 
-std::atomic<size_t> pool_threads{0};
-
 // libuv makes them all at the first request.
 void note_pool() noexcept {
-  if (pool_threads.load(std::memory_order_relaxed) != 0) return;
+  if (embedded_loop_threads() != 0) return;
   const char* wanted = std::getenv("UV_THREADPOOL_SIZE");
   constexpr int kDefault = 4;
   constexpr int kMost = 1024;
   const int count = wanted != nullptr ? std::atoi(wanted) : kDefault;
-  pool_threads.store(static_cast<size_t>(std::clamp(count, 1, kMost)), std::memory_order_relaxed);
+  set_embedded_loop_threads(static_cast<size_t>(std::clamp(count, 1, kMost)));
 }
 
 // libuv's own numbers for what getaddrinfo says.
@@ -79,7 +77,7 @@ int eai_of(int status) noexcept {
 
 int queue_work(WorkRequest* request) noexcept {
   std::unique_ptr<WorkRequest> owned(request);
-  uv_loop_t* loop = current_worker_unchecked()->loop();
+  uv_loop_t* loop = uv_loop_here();
   if (loop == nullptr) return EMFILE;
   auto* work = runtime_new<Work>(uv_work_t{}, std::move(owned));
   if (work == nullptr) return ENOMEM;
@@ -98,7 +96,7 @@ int queue_work(WorkRequest* request) noexcept {
 int look_up(LookupRequest* request, const char* node, const char* service,
             const addrinfo& hints) noexcept {
   std::unique_ptr<LookupRequest> owned(request);
-  uv_loop_t* loop = current_worker_unchecked()->loop();
+  uv_loop_t* loop = uv_loop_here();
   if (loop == nullptr) return EMFILE;
   auto* lookup = runtime_new<Lookup>(uv_getaddrinfo_t{}, std::move(owned));
   if (lookup == nullptr) return ENOMEM;
@@ -114,9 +112,5 @@ int look_up(LookupRequest* request, const char* node, const char* service,
   note_pool();
   return -error;
 }
-
-size_t uv_pool_threads() noexcept { return pool_threads.load(std::memory_order_relaxed); }
-
-void uv_requests_reset_after_fork() noexcept { pool_threads.store(0, std::memory_order_relaxed); }
 
 }  // namespace tendril::rt

@@ -6,8 +6,6 @@
 
 #include <netdb.h>
 
-#include <cstddef>
-
 namespace tendril::rt {
 
 struct WorkRequest {
@@ -28,10 +26,5 @@ struct LookupRequest {
 // As getaddrinfo; takes the request over as queue_work does.
 int look_up(LookupRequest* request, const char* node, const char* service,
             const addrinfo& hints) noexcept;
-
-// OS threads that libuv keeps for these requests. They have work only while the loop that asked for
-// it is alive.
-size_t uv_pool_threads() noexcept;
-void uv_requests_reset_after_fork() noexcept;
 
 }  // namespace tendril::rt

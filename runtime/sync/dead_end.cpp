@@ -16,10 +16,10 @@
 #include <cstdio>
 #include <string>
 
+#include "runtime/hub/embedded_loop.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/process.hpp"
-#include "runtime/hub/uv_requests.hpp"
 #include "runtime/hub/worker_group.hpp"
 #include "runtime/platform/syscall.hpp"
 #include "runtime/sync/attention.hpp"
@@ -58,7 +58,7 @@ uint64_t others_sleep(const rt::Worker* me) noexcept {
 // OS threads that are neither workers nor the runtime's own may do anything.
 bool strangers_exist(const rt::Worker* me, size_t ending) noexcept {
   size_t expected =
-      ending + harmless_threads.load() + rt::offload_threads() + rt::uv_pool_threads();
+      ending + harmless_threads.load() + rt::offload_threads() + rt::embedded_loop_threads();
   if (me != nullptr && me->group != nullptr) expected += me->group->watchdog_threads();
   for_each_worker(me, [&expected](const rt::Worker&) { ++expected; });
 #if defined(__SANITIZE_THREAD__)

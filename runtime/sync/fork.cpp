@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/hub/embedded_loop.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interposed.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/park.hpp"
-#include "runtime/hub/uv_requests.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/sync/attention.hpp"
 #include "runtime/sync/inspection.hpp"
@@ -107,7 +107,7 @@ void in_child() {
   rt::fiber_pool_reset_after_fork();
   rt::default_stacks().reset_after_fork();
   rt::offload_reset_after_fork();
-  rt::uv_requests_reset_after_fork();
+  rt::set_embedded_loop_threads(0);
   stack_pools_reset_after_fork();
   identities_reset_after_fork();
   inspection_reset_after_fork();

@@ -4,6 +4,7 @@
 #include <system_error>
 #include <unordered_set>
 
+#include "runtime/loop/uv_loop.hpp"
 #include "runtime/sync/inspection.hpp"
 #include "runtime/sync/report.hpp"
 #include "runtime/sync/thread.hpp"
@@ -100,7 +101,7 @@ const char* name_of(FiberState state) noexcept {
 
 uv_loop_s* Hub::loop() const {
   detail::current_record();  // pins a green thread to the worker whose loop it is given
-  uv_loop_s* loop = detail::this_worker()->loop();
+  uv_loop_s* loop = rt::uv_loop_here();
   if (loop == nullptr) throw std::system_error(EMFILE, std::generic_category(), "tendril: no loop");
   return loop;
 }

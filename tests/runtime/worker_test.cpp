@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "on_worker.hpp"
+#include "runtime/loop/uv_loop.hpp"
 
 TEST_CASE("fibers run in turn; what woke from a wait comes before what yielded") {
   OnWorker here;
@@ -63,12 +64,12 @@ TEST_CASE("the embedded libuv loop runs its timers and cross-thread wake-ups") {
   static bool fired = false;
   static bool woken = false;
   uv_timer_t timer;
-  uv_timer_init(here.worker()->loop(), &timer);
+  uv_timer_init(rt::uv_loop_here(), &timer);
   uv_timer_start(
       &timer, [](uv_timer_t*) { fired = true; }, 1, 0);
   while (!fired) rt::sleep_until(rt::deadline_after(500'000));
   uv_async_t async;
-  uv_async_init(here.worker()->loop(), &async, [](uv_async_t*) { woken = true; });
+  uv_async_init(rt::uv_loop_here(), &async, [](uv_async_t*) { woken = true; });
   std::thread thread([&] { uv_async_send(&async); });
   while (!woken) rt::sleep_until(rt::deadline_after(500'000));
   thread.join();
