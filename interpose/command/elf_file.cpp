@@ -106,6 +106,7 @@ std::string dynamic_loader(int fd, const std::string& subject) {
                   subject + ": is an ELF file, but not a program; name the linked program");
 
   std::optional<std::string> loader = interpreter_string(fd, *header, damaged);
+  if (!loader && rt::is_tendril_command(fd, *header)) return {};
   if (!loader && is_loader_itself(fd))
     throw Refusal(kCannotRunStatus,
                   subject + ": is the dynamic loader; name the program that it would load");

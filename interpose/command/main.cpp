@@ -1,41 +1,35 @@
 // The `tendril` command: checks a program and executes it in place of itself with the shim
 // preloaded, so that its status and the signal that it dies of are its own.
 
-#include <fcntl.h>
+#include <elf.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <exception>
 
-#include "interpose/command/check.hpp"
 #include "interpose/command/environment.hpp"
 #include "interpose/command/executable.hpp"
+#include "interpose/command/installation.hpp"
 #include "interpose/command/machine.hpp"
 #include "interpose/command/message.hpp"
 #include "interpose/command/options.hpp"
 #include "interpose/command/refusal.hpp"
 #include "interpose/command/shim.hpp"
 
-// By this the shim knows, if it is preloaded here, that TENDRIL_* are to be left to the command.
-extern "C" {
-extern __attribute__((visibility("default"))) const char tendril_command_marker;
-__attribute__((used)) const char tendril_command_marker = 1;
-}
+// By this a green program that executes the command knows that it takes TENDRIL_* and a preloaded
+// shim, though it is static: an ELF note, of no type in particular.
+namespace {
+struct Note {
+  Elf64_Nhdr header;
+  char name[8];
+};
+__attribute__((section(".note.tendril"), used, aligned(4))) constexpr Note kNote = {
+    {.n_namesz = sizeof "Tendril", .n_descsz = 0, .n_type = 1}, "Tendril"};
+}  // namespace
 
 namespace tendril::command {
 namespace {
-
-constexpr int kNotReadyStatus = 1;  // of check; and when stdout cannot be written
-
-// Returns the exit status.
-int print(const std::string& text, int status) {
-  bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
-  if (std::fflush(stdout) == 0 && written) return status;
-  say(std::string("standard output: ") + std::strerror(errno) + "; check where it goes");
-  return kNotReadyStatus;
-}
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
   std::vector<char*> result;
@@ -71,15 +65,23 @@ std::string announcement(const Executable& executable, const std::string& shim,
                     "); try it without tendril to see whether it runs at all");
 }
 
+// By a program that the loader loads as it will those to be checked (interpose/check).
+[[noreturn]] void run_check(const Options& options, const Environment& environment) {
+  const std::string program = installed_file("tendril-check");
+  std::vector<std::string> arguments = {program, "--"};
+  arguments.insert(arguments.end(), options.words.begin(), options.words.end());
+  ::execve(program.c_str(), pointers(arguments).data(), pointers(environment).data());
+  throw Refusal(kCannotRunStatus, program + ": cannot be executed (" + std::strerror(errno) +
+                                      "); build or install it again");
+}
+
 int act(const std::vector<std::string>& arguments, const Environment& environment) {
   Options options = parse_options(arguments, environment);
   switch (options.action) {
     case Action::kPrint:
       return print(options.text, 0);
-    case Action::kCheck: {
-      Report report = check(options.words, environment);
-      return print(report.text, report.ready ? 0 : kNotReadyStatus);
-    }
+    case Action::kCheck:
+      run_check(options, environment);
     case Action::kRun:
       run(options, environment);
   }

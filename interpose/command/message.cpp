@@ -2,6 +2,12 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "interpose/command/refusal.hpp"
+
 namespace tendril::command {
 
 std::string one_line(std::string_view text) {
@@ -23,6 +29,13 @@ std::string one_line(std::string_view text) {
 void say(std::string_view text) {
   std::string line = "tendril: " + one_line(text) + "\n";
   [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+int print(const std::string& text, int status) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (std::fflush(stdout) == 0 && written) return status;
+  say(std::string("standard output: ") + std::strerror(errno) + "; check where it goes");
+  return kNotReadyStatus;
 }
 
 }  // namespace tendril::command

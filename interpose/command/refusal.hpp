@@ -7,6 +7,7 @@
 
 namespace tendril::command {
 
+inline constexpr int kNotReadyStatus = 1;     // of check; and when stdout cannot be written
 inline constexpr int kUsageStatus = 2;        // a bad option, no program
 inline constexpr int kCannotRunStatus = 126;  // found, but cannot be run, or not green
 inline constexpr int kNotFoundStatus =

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "interpose/command/elf_file.hpp"
+#include "interpose/command/installation.hpp"
 #include "interpose/command/path.hpp"
 #include "interpose/command/refusal.hpp"
 
@@ -18,23 +19,8 @@ namespace {
 
 constexpr char kSelf[] = "/proc/self/exe";
 constexpr char kShimName[] = "libtendril-interpose.so";
-constexpr std::array kLibraryDirectories = {"lib", "lib/x86_64-linux-gnu"};
 
 [[noreturn]] void refuse(const std::string& text) { throw Refusal(kCannotRunStatus, text); }
-
-std::string beside_executable() {
-  const std::string self = link_target(kSelf);
-  if (self.empty())
-    refuse(std::string("cannot find the shim, as ") + kSelf + " is unreadable (" +
-           std::strerror(errno) + "); mount /proc or set TENDRIL_LIBRARY");
-  const std::string prefix = directory_of(directory_of(self)) + "/";
-  for (const char* directory : kLibraryDirectories) {
-    std::string shim = prefix + directory + "/" + kShimName;
-    if (::access(shim.c_str(), F_OK) == 0) return shim;
-  }
-  refuse(std::string(kShimName) + ": not found in " + prefix + kLibraryDirectories[0] +
-         "; build or install it, or set TENDRIL_LIBRARY");
-}
 
 // The directory resolved and the name kept, which says more than that of a versioned file.
 std::string settled(const std::string& path) {
@@ -46,7 +32,7 @@ std::string settled(const std::string& path) {
 
 std::string find_shim(const Environment& environment) {
   std::string_view given = lookup(environment, "TENDRIL_LIBRARY").value_or("");
-  std::string shim = settled(given.empty() ? beside_executable() : std::string(given));
+  std::string shim = settled(given.empty() ? installed_file(kShimName) : std::string(given));
   const char* advice = given.empty() ? "; build or install it again"
                                      : "; set TENDRIL_LIBRARY to libtendril-interpose.so";
   if (std::string defect = shared_object_defect(shim); !defect.empty())
@@ -72,8 +58,8 @@ std::string shim_load_error(const std::string& shim, const Environment& environm
   std::vector<char*> variables;
   for (std::string& variable : green) variables.push_back(variable.data());
   variables.push_back(nullptr);
-  std::string self = kSelf, option = "--version";
-  std::array<char*, 3> arguments = {self.data(), option.data(), nullptr};
+  std::string self = kSelf, trial = kTrial;
+  std::array<char*, 3> arguments = {self.data(), trial.data(), nullptr};
 
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);

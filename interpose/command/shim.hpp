@@ -17,7 +17,9 @@ std::string find_shim(const Environment& environment);
 void require_switchpoints(const std::string& shim);
 
 // Empty if the loader really preloads `shim`, its libraries and symbols included; else what the
-// loader says. Runs this executable once more, with --version and `shim` in `environment`.
+// loader says. Runs this executable, which must be a dynamic one, once more, with kTrial, on which
+// it ends at once, and `shim` in `environment`.
+inline constexpr char kTrial[] = "--trial";
 std::string shim_load_error(const std::string& shim, const Environment& environment);
 
 }  // namespace tendril::command

@@ -71,6 +71,7 @@ const char* why_not_elf(const File& file, const Elf64_Ehdr& header) noexcept {
     }
     return rt::has_go_code(file.fd, header) ? "is a Go program" : nullptr;
   }
+  if (rt::is_tendril_command(file.fd, header)) return nullptr;
   // What has no interpreter is static, unless it is a loader, called as a program.
   return header.e_type == ET_DYN && !is_position_independent_program(file, dynamic)
              ? nullptr

@@ -57,4 +57,10 @@ inline bool has_go_code(int fd, const Elf64_Ehdr& header) noexcept {
   return has_elf_section(fd, header, ".go.buildinfo");
 }
 
+// The command is static, but takes a preloaded shim and TENDRIL_* for what it starts. It has this
+// note.
+inline bool is_tendril_command(int fd, const Elf64_Ehdr& header) noexcept {
+  return has_elf_section(fd, header, ".note.tendril");
+}
+
 }  // namespace tendril::rt

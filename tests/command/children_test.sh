@@ -50,4 +50,10 @@ expect "TENDRIL_CHILDREN=0" 0 \
 expect "a setting that a program makes for a child" 3 \
   "$("$tendril" env TENDRIL_WORKERS=3 TENDRIL_VERBOSE=0 "$tendril" --verbose true 2>&1 |
     sed -n 's/.*workers \([0-9]*\),.*/\1/p')"
+# The command is static, but it is for what it starts that they are meant.
+expect "tendril in a green shell has the settings of the one outside" 3 \
+  "$("$tendril" --workers 3 sh -c '"$1" --verbose true' sh "$tendril" 2>&1 |
+    sed -n 's/.*workers \([0-9]*\),.*/\1/p')"
+expect "tendril check in a green shell" "ok   true" \
+  "$("$tendril" sh -c '"$1" check true' sh "$tendril" | sed -n '/^no/p; s/\(ok   true\):.*/\1/p')"
 exit $failed

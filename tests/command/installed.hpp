@@ -12,6 +12,7 @@ class Installed : public Sandbox {
  public:
   Installed() {
     command_ = copy(TENDRIL_COMMAND, "bin/tendril");
+    copy(TENDRIL_CHECK, "lib/tendril-check");
     shim_ = copy(DUMMY_SHIM, "lib/libtendril-interpose.so", 0644);
     probe_ = copy(PROBE, "programs/probe");
     start_.environment = {"PATH=" + path("programs") + ":/usr/bin:/bin"};

@@ -3,7 +3,7 @@
 set -euo pipefail
 build=$1
 libraries=(core interpose switchpoints serve)
-for file in bin/tendril lib/libtendril.so "${libraries[@]/#/lib/libtendril-}" lib/tendril-stacks; do
+for file in bin/tendril lib/libtendril.so "${libraries[@]/#/lib/libtendril-}" lib/tendril-{check,stacks}; do
   [[ $file != lib/libtendril-* ]] || file+=.so
   [[ -e $build/$file ]] || { echo "missing: $file"; exit 1; }
 done
