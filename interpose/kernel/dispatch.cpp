@@ -43,7 +43,7 @@ struct Bind<Function> {
 };
 
 template <auto Function>
-constexpr auto bind() noexcept -> long (*)(Call&) {
+constexpr SyscallFunction bind() noexcept {
   if constexpr (std::is_null_pointer_v<decltype(Function)>) {
     return nullptr;
   } else {
@@ -57,15 +57,19 @@ namespace {
 
 constexpr long kRows = 512;
 
+// Apart, and nothing else in them: the loader has to relocate each pointer in every program that is
+// started, and so writes to each page that has one.
 struct Table {
-  SyscallRow rows[kRows];
+  SyscallFunction functions[kRows] = {};
+  Verdict verdicts[kRows] = {};
 };
 
 constexpr Table make_table() noexcept {
-  Table table{};
-  for (auto& row : table.rows) row = {"unknown", Verdict::kPass, nullptr, "not in the table"};
+  Table table;
+  for (Verdict& verdict : table.verdicts) verdict = Verdict::kPass;
 #define ROW(number, name, verdict, function, reason) \
-  table.rows[number] = {#name, Verdict::verdict, bind<function>(), reason};
+  table.functions[number] = bind<function>();        \
+  table.verdicts[number] = Verdict::verdict;
 #include "interpose/kernel/syscalls.def"
 #undef ROW
   return table;
@@ -73,11 +77,16 @@ constexpr Table make_table() noexcept {
 
 constexpr Table kTable = make_table();
 
+constexpr bool is_row(long number) noexcept { return number >= 0 && number < kRows; }
+
 }  // namespace
 
-const SyscallRow& syscall_row(long number) noexcept {
-  static constexpr SyscallRow kUnknown{"unknown", Verdict::kPass, nullptr, "not in the table"};
-  return number >= 0 && number < kRows ? kTable.rows[number] : kUnknown;
+Verdict verdict_of(long number) noexcept {
+  return is_row(number) ? kTable.verdicts[number] : Verdict::kPass;
+}
+
+SyscallFunction function_of(long number) noexcept {
+  return is_row(number) ? kTable.functions[number] : nullptr;
 }
 
 long pass(const Call& call) noexcept {
@@ -118,7 +127,7 @@ long dispatch(Call& call) noexcept {
   const GreenThread* thread = current_thread();
   if (thread->hold_delivery && is_transfer(call.number)) return -kRestartSys;
   long result;
-  if (const auto function = syscall_row(call.number).function; function != nullptr) {
+  if (const SyscallFunction function = function_of(call.number); function != nullptr) {
     result = function(call);
   } else {
     ++rt::current_worker_unchecked()->stats.calls_passed;

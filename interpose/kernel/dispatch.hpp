@@ -27,15 +27,10 @@ enum class Verdict : uint8_t {
   kRefused,  // not available in a green process: an errno
 };
 
-struct SyscallRow {
-  const char* name;
-  Verdict verdict;
-  long (*function)(Call& call);  // null for kPass
-  const char* reason;
-};
-
-// The row of a number; unknown ones pass.
-const SyscallRow& syscall_row(long number) noexcept;
+// What the table says of a number; unknown ones pass.
+Verdict verdict_of(long number) noexcept;
+using SyscallFunction = long (*)(Call& call);
+SyscallFunction function_of(long number) noexcept;  // null for kPass
 
 // Precondition: runtime code, on a green thread.
 long dispatch(Call& call) noexcept;

@@ -53,7 +53,6 @@ bool has_avx512bw() noexcept {
 }
 
 uint8_t class_of(long number) noexcept {
-  const kernel::SyscallRow& row = kernel::syscall_row(number);
   switch (number) {
     case SYS_clone:
     case SYS_clone3:
@@ -65,8 +64,8 @@ uint8_t class_of(long number) noexcept {
     default:
       break;
   }
-  if (row.function != nullptr) return CALL_GREEN;
-  if (row.verdict != kernel::Verdict::kPass) return CALL_TRAP;
+  if (kernel::function_of(number) != nullptr) return CALL_GREEN;
+  if (kernel::verdict_of(number) != kernel::Verdict::kPass) return CALL_TRAP;
   return rt::seeded_schedule().is_on() ? CALL_GREEN : CALL_NATIVE;  // there it is a switch point
 }
 
