@@ -18,6 +18,7 @@
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/job_control.hpp"
 #include "interpose/kernel/mappings.hpp"
+#include "interpose/kernel/nonblocking_moment.hpp"
 #include "interpose/kernel/posix_timers.hpp"
 #include "interpose/kernel/protection_keys.hpp"
 #include "interpose/kernel/report.hpp"
@@ -308,6 +309,7 @@ uint64_t deactivate_in_child() noexcept {
   rt::cpu_times_reset_after_fork(*worker, *survivor->fiber);
   worker_calls_lock().reset_after_fork();
   job_control_lock().reset_after_fork();
+  nonblocking_moments_reset_after_fork();
   scheduling_calls_reset_after_fork();
   credentials_reset_after_fork();
   threads().reset_after_fork();

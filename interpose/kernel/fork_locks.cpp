@@ -5,6 +5,7 @@
 
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/job_control.hpp"
+#include "interpose/kernel/nonblocking_moment.hpp"
 #include "interpose/kernel/posix_timers.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
@@ -21,7 +22,8 @@ namespace {
 
 // In the order in which code that needs several takes them; the allocator's comes last.
 rt::SpinLock& lock_number(size_t i) noexcept {
-  switch (i) {
+  if (i < kNonblockingMoments) return nonblocking_moment_lock(i);
+  switch (i - kNonblockingMoments) {
     case 0:
       return job_control_lock();
     case 1:
@@ -52,7 +54,7 @@ rt::SpinLock& lock_number(size_t i) noexcept {
       return rt::runtime_allocator_lock();
   }
 }
-constexpr size_t kLocks = 14;
+constexpr size_t kLocks = kNonblockingMoments + 14;
 
 }  // namespace
 

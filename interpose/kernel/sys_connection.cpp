@@ -5,6 +5,7 @@
 
 #include "interpose/kernel/blocking_io.hpp"
 #include "interpose/kernel/connecting.hpp"
+#include "interpose/kernel/nonblocking_moment.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -16,10 +17,6 @@ bool is_readable_now(int fd) noexcept {
   pollfd probe{fd, POLLIN, 0};
   const timespec now{0, 0};
   return rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0;
-}
-
-void set_blocking_mode(int fd, int nonblocking) noexcept {
-  rt::raw_syscall(SYS_ioctl, fd, FIONBIO, &nonblocking);
 }
 
 // What does not listen never has a connection: accept says so at once. What has once listened is
@@ -108,9 +105,11 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
 
   // Nobody else sees the open file: non-blocking for the moment of the call.
   const uint32_t seen = rt::Poller::edges(*transfer.state, rt::Direction::kWrite);
-  set_blocking_mode(fd, 1);
-  long result = native();
-  set_blocking_mode(fd, 0);
+  const auto begin_or_tell = [&] {
+    const NonblockingMoment moment(fd, transfer.facts);
+    return native();
+  };
+  long result = begin_or_tell();
   if (result == -EAGAIN) return offloaded();  // a Unix socket whose peer's backlog is full
   if (result == -EALREADY) {
     // An earlier call was interrupted; the connection is under way. Wait for it like that one.
@@ -125,10 +124,7 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
   if (result != 0) return result;
   // Asking once more gives the outcome, and makes the socket's state "connected" as a blocking
   // connect would (SO_ERROR would not: the next connect then succeeds instead of EISCONN).
-  set_blocking_mode(fd, 1);
-  result = native();
-  set_blocking_mode(fd, 0);
-  return result;
+  return begin_or_tell();
 }
 
 }  // namespace tendril::kernel

@@ -1,23 +1,16 @@
 // sendfile(2)
-#include <sys/ioctl.h>
-
 #include "interpose/kernel/blocking_io.hpp"
+#include "interpose/kernel/nonblocking_moment.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
 namespace {
 
-// There is no "do not wait" flag: the open file is non-blocking for the moment of the call, which
-// is allowed only where nobody else sees it.
-long send_without_waiting(const long* a, size_t done) noexcept {
-  int nonblocking = 1;
-  rt::raw_syscall(SYS_ioctl, a[0], FIONBIO, &nonblocking);
-  const long result =
-      rt::raw_syscall_uninterrupted(SYS_sendfile, a[0], a[1], a[2], a[3] - static_cast<long>(done));
-  nonblocking = 0;
-  rt::raw_syscall(SYS_ioctl, a[0], FIONBIO, &nonblocking);
-  return result;
+long send_without_waiting(const Transfer& transfer, const long* a, size_t done) noexcept {
+  const NonblockingMoment moment(transfer.fd, transfer.facts);
+  return rt::raw_syscall_uninterrupted(SYS_sendfile, a[0], a[1], a[2],
+                                       a[3] - static_cast<long>(done));
 }
 
 // A signal of ours ends it early where no signal of the program's would have: it goes on. (What is
@@ -55,7 +48,7 @@ long sys_sendfile(Call& call) {
   // count.
   const auto total = static_cast<size_t>(a[3]);
   size_t done = resume_progress();
-  const auto attempt = [&] { return send_without_waiting(a, done); };
+  const auto attempt = [&] { return send_without_waiting(transfer, a, done); };
   for (;;) {
     long result = attempt();  // tells a bad argument even where there is no room
     if (result == -EAGAIN) result = blocking_transfer(transfer, attempt);
