@@ -26,6 +26,17 @@ bool is_movable(const ZydisDecodedInstruction& i) noexcept {
   }
 }
 
+// An operand in the frame of the function, a few bytes above the stack pointer: nothing is told of
+// a fault there, since none can come from a stack that has just been used.
+bool touches_own_frame(const ZydisDecodedInstruction& i) noexcept {
+  constexpr uint8_t kSib = 4;           // in place of a register
+  constexpr uint8_t kStackPointer = 4;  // as base; as index: none
+  return i.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY && i.raw.modrm.mod == 1 &&
+         i.raw.modrm.rm == kSib && i.raw.sib.base == kStackPointer &&
+         i.raw.sib.index == kStackPointer && i.raw.rex.B == 0 && i.raw.rex.X == 0 &&
+         i.raw.disp.value >= 0;
+}
+
 bool touches_memory(const ZydisDecodedInstruction& i) noexcept {
   if (i.meta.category == ZYDIS_CATEGORY_PUSH || i.meta.category == ZYDIS_CATEGORY_POP) return true;
   return i.meta.category != ZYDIS_CATEGORY_NOP && i.mnemonic != ZYDIS_MNEMONIC_LEA &&
@@ -173,7 +184,8 @@ bool examine(const CodeObject& object, const Decoder& decoder, Walk& walk, uint8
     if (!is_movable(instruction)) return false;
     // A fault in the first instruction is told as one of the site, see position.cpp; there is no
     // such place for the others.
-    if (at - window < static_cast<ptrdiff_t>(kJumpSize) && touches_memory(instruction)) {
+    if (at - window < static_cast<ptrdiff_t>(kJumpSize) && touches_memory(instruction) &&
+        !touches_own_frame(instruction)) {
       return false;
     }
   }
