@@ -32,10 +32,12 @@ long offload_call(const Call& call) noexcept {
   return result == -EINTR ? -kRestartSys : result;
 }
 
-bool program_made_nonblocking(int fd) noexcept {
+// With SPLICE_F_NONBLOCK.
+bool never_waits(int fd) noexcept {
   rt::FdState* s = descriptors().state(fd);
   Facts facts;
-  return s == nullptr || descriptors().facts(fd, *s, &facts) != 0 || facts.nonblocking;
+  return s == nullptr || descriptors().facts(fd, *s, &facts) != 0 || facts.nonblocking ||
+         facts.kind == FdKind::kPipe || facts.kind == FdKind::kFile;
 }
 
 // False if nothing can be tried with it that is sure not to wait, or if the call is not to wait.
@@ -113,7 +115,7 @@ void prepare(Move& move, const Call& call, size_t flags) noexcept {
 
 }  // namespace
 
-// Both ends non-blocking, or told not to wait: the kernel's at once. What cannot be tried without
+// Told not to wait, and nothing else that would: the kernel's at once. What cannot be tried without
 // waiting is for a pool thread.
 long sys_splice(Call& call) {
   constexpr size_t kFlags = 5;
@@ -121,8 +123,7 @@ long sys_splice(Call& call) {
   const auto in = static_cast<int>(a[0]);
   const auto out = static_cast<int>(a[2]);
   if ((a[kFlags] & SPLICE_F_NONBLOCK) != 0) {
-    return program_made_nonblocking(in) && program_made_nonblocking(out) ? pass(call)
-                                                                         : offload_call(call);
+    return never_waits(in) && never_waits(out) ? pass(call) : offload_call(call);
   }
   Move move;
   prepare(move, call, kFlags);
