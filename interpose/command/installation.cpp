@@ -17,12 +17,11 @@ constexpr std::array kLibraryDirectories = {"lib", "lib/x86_64-linux-gnu"};
 
 }  // namespace
 
-std::string installed_file(const std::string& name) {
+std::string installed_file(const std::string& name, const std::string& advice) {
   const std::string self = link_target(kSelf);
   if (self.empty())
     throw Refusal(kCannotRunStatus, "cannot find " + name + ", as " + kSelf + " is unreadable (" +
-                                        std::strerror(errno) +
-                                        "); mount /proc or set TENDRIL_LIBRARY");
+                                        std::strerror(errno) + "); mount /proc" + advice);
   const std::string prefix = directory_of(directory_of(self)) + "/";
   for (const char* directory : kLibraryDirectories) {
     std::string file = prefix;
@@ -30,7 +29,7 @@ std::string installed_file(const std::string& name) {
     if (::access(file.c_str(), F_OK) == 0) return file;
   }
   throw Refusal(kCannotRunStatus, name + ": not found in " + prefix + kLibraryDirectories[0] +
-                                      "; build or install it, or set TENDRIL_LIBRARY");
+                                      "; build or install it" + advice);
 }
 
 }  // namespace tendril::command

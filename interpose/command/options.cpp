@@ -4,7 +4,6 @@
 
 #include <cctype>
 #include <charconv>
-#include <cstring>
 
 #include "interpose/command/refusal.hpp"
 
@@ -137,13 +136,10 @@ bool take_option(int value, const std::string& word, Line& line, Options& option
   refuse_abbreviation(word, *known);
   switch (known->val) {
     case kHelpOption:
-      options = {.action = Action::kPrint, .settings = {}, .words = {}, .text = kHelp};
+      options.text = kHelp;
       return false;
     case kVersionOption:
-      options = {.action = Action::kPrint,
-                 .settings = {},
-                 .words = {},
-                 .text = "tendril " TENDRIL_VERSION "\n"};
+      options.text = "tendril " TENDRIL_VERSION "\n";
       return false;
     case kWorkersOption:
       line.workers = value_of(*known);
@@ -183,7 +179,9 @@ bool take_line(const std::vector<std::string>& arguments, Line& line, Options& o
       take_words({words.begin() + optind, words.end() - 1}, optind != at, options);
       return true;
     }
-    if (!take_option(value, words[at], line, options)) return false;
+    if (take_option(value, words[at], line, options)) continue;
+    options.action = Action::kPrint;
+    return false;
   }
 }
 

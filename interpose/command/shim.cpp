@@ -32,7 +32,8 @@ std::string settled(const std::string& path) {
 
 std::string find_shim(const Environment& environment) {
   std::string_view given = lookup(environment, "TENDRIL_LIBRARY").value_or("");
-  std::string shim = settled(given.empty() ? installed_file(kShimName) : std::string(given));
+  std::string shim = settled(given.empty() ? installed_file(kShimName, ", or set TENDRIL_LIBRARY")
+                                           : std::string(given));
   const char* advice = given.empty() ? "; build or install it again"
                                      : "; set TENDRIL_LIBRARY to libtendril-interpose.so";
   if (std::string defect = shared_object_defect(shim); !defect.empty())

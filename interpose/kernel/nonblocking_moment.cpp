@@ -1,6 +1,9 @@
 #include "interpose/kernel/nonblocking_moment.hpp"
 
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include <cstdint>
 
 #include "runtime/platform/syscall.hpp"
 
@@ -13,9 +16,12 @@ void set_mode(int fd, int nonblocking) noexcept {
   rt::raw_syscall(SYS_ioctl, fd, FIONBIO, &nonblocking);
 }
 
-// One for all that may have several numbers.
+// By what all its numbers have in common, where it may have several.
 rt::SpinLock& lock_of(int fd, const Facts& facts) noexcept {
-  return locks[facts.maybe_duplicated ? 0 : static_cast<unsigned>(fd) % kNonblockingMoments];
+  auto key = static_cast<uint64_t>(fd);
+  struct stat status;
+  if (facts.maybe_duplicated && rt::raw_syscall(SYS_fstat, fd, &status) == 0) key = status.st_ino;
+  return locks[key % kNonblockingMoments];
 }
 
 }  // namespace

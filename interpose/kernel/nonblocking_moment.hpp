@@ -25,7 +25,7 @@ class NonblockingMoment {
 };
 
 // Held around fork: one lock for many descriptors.
-inline constexpr size_t kNonblockingMoments = 16;
+inline constexpr size_t kNonblockingMoments = 64;
 rt::SpinLock& nonblocking_moment_lock(size_t number) noexcept;
 void nonblocking_moments_reset_after_fork() noexcept;
 

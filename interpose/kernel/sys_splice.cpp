@@ -16,13 +16,13 @@ constexpr size_t kMostEnds = 2;
 constexpr long kOtherEnd = LONG_MAX;   // no result of any call: this end is not what is waited for
 constexpr int kFruitlessAttempts = 3;  // where all ends say that they are ready
 
-// A call that moves data between two ends, of which a pipe is at least one. What has to be waited
-// for are the pipes and sockets among them.
+// A call that moves data between two ends, of which a pipe is at least one.
 struct Move {
   Call attempt;  // with SPLICE_F_NONBLOCK, which is for pipes
   size_t count = 0;
   Transfer ends[kMostEnds];
-  const Transfer* socket = nullptr;  // among the ends: it goes by its own flag
+  const Transfer* blocking_socket = nullptr;  // among the ends: it goes by its own flag
+  bool kernel_decides = false;                // whether a call that finds nothing waits
 };
 
 long offload_call(const Call& call) noexcept {
@@ -40,23 +40,28 @@ bool never_waits(int fd) noexcept {
          facts.kind == FdKind::kPipe || facts.kind == FdKind::kFile;
 }
 
-// False if nothing can be tried with it that is sure not to wait, or if the call is not to wait.
+// False if nothing can be tried with it that is sure not to wait.
 bool add_end(Move& move, int fd, rt::Direction direction) noexcept {
   Transfer& end = move.ends[move.count];
   if (begin_transfer(fd, direction, &end) != 0) return false;
-  switch (end.facts.kind) {
-    case FdKind::kFile:
-      return true;
-    case FdKind::kPipe:
-      ++move.count;
-      return !end.facts.nonblocking;
-    case FdKind::kStream:
-      ++move.count;
-      move.socket = &end;
-      return !end.facts.nonblocking && !end.facts.shared_outside && !end.facts.puts_off_connect;
-    default:
-      return false;
+  ++move.count;
+  const Facts& facts = end.facts;
+  if (facts.kind == FdKind::kFile) return true;
+  if (facts.nonblocking) {
+    move.kernel_decides = true;  // it depends on the call whose flag counts
+  } else if (facts.kind == FdKind::kStream) {
+    move.blocking_socket = &end;
+    return !facts.shared_outside && !facts.puts_off_connect;
   }
+  return facts.kind == FdKind::kPipe || facts.kind == FdKind::kStream;
+}
+
+// The kernel holds the open files while it waits, and we the numbers.
+bool is_closed(const Move& move) noexcept {
+  for (size_t i = 0; i < move.count; ++i) {
+    if (move.ends[i].state->generation != move.ends[i].generation) return true;
+  }
+  return false;
 }
 
 long call_kernel(const Move& move) noexcept {
@@ -65,8 +70,9 @@ long call_kernel(const Move& move) noexcept {
 }
 
 long try_once(const Move& move) noexcept {
-  if (move.socket == nullptr) return call_kernel(move);
-  const NonblockingMoment moment(move.socket->fd, move.socket->facts);
+  if (is_closed(move)) return -EBADF;
+  if (move.blocking_socket == nullptr) return call_kernel(move);
+  const NonblockingMoment moment(move.blocking_socket->fd, move.blocking_socket->facts);
   return call_kernel(move);
 }
 
@@ -79,16 +85,18 @@ bool is_ready(const Transfer& end) noexcept {
 
 Transfer* end_to_wait_for(Move& move) noexcept {
   for (size_t i = 0; i < move.count; ++i) {
-    if (!is_ready(move.ends[i])) return &move.ends[i];
+    Transfer& end = move.ends[i];
+    if (end.facts.kind != FdKind::kFile && !is_ready(end)) return &end;
   }
   return nullptr;
 }
 
-// kOtherEnd: it is none of the ends that it waits for.
-long carry_out(Move& move) noexcept {
+// kOtherEnd: it is none of the ends that it waits for, or nobody knows whether it does.
+long move_some(Move& move) noexcept {
   for (int fruitless = 0; fruitless < kFruitlessAttempts;) {
     long result = try_once(move);
     if (result != -EAGAIN) return result;
+    if (move.kernel_decides) break;
     Transfer* end = end_to_wait_for(move);
     if (end == nullptr) {
       ++fruitless;
@@ -103,9 +111,24 @@ long carry_out(Move& move) noexcept {
   return kOtherEnd;
 }
 
-long carry_out_or_offload(Move& move, const Call& call) noexcept {
-  const long result = carry_out(move);
+long carry_out(Move& move, const Call& call) noexcept {
+  const long result = move_some(move);
   return result == kOtherEnd ? offload_call(call) : result;
+}
+
+// A blocking socket takes all that the pipe has, however long that takes.
+long send_all(Move& move, Call call) noexcept {
+  constexpr size_t kSize = 4;
+  const Transfer& pipe = move.ends[0];
+  const long total = call.arguments[kSize];
+  long done = 0;
+  for (;;) {
+    const long result = carry_out(move, call);
+    if (result <= 0) return end_transfer(result, static_cast<size_t>(done));
+    done += result;
+    if (done >= total || !is_ready(pipe)) return done;
+    call.arguments[kSize] = move.attempt.arguments[kSize] = total - done;
+  }
 }
 
 void prepare(Move& move, const Call& call, size_t flags) noexcept {
@@ -129,7 +152,8 @@ long sys_splice(Call& call) {
   prepare(move, call, kFlags);
   const bool can_be_tried =
       add_end(move, in, rt::Direction::kRead) && add_end(move, out, rt::Direction::kWrite);
-  return can_be_tried ? carry_out_or_offload(move, call) : offload_call(call);
+  if (!can_be_tried) return offload_call(call);
+  return move.blocking_socket == &move.ends[1] ? send_all(move, call) : carry_out(move, call);
 }
 
 long sys_tee(Call& call) {
@@ -140,7 +164,7 @@ long sys_tee(Call& call) {
   prepare(move, call, kFlags);
   const bool can_be_tried = add_end(move, static_cast<int>(a[0]), rt::Direction::kRead) &&
                             add_end(move, static_cast<int>(a[1]), rt::Direction::kWrite);
-  return can_be_tried ? carry_out_or_offload(move, call) : offload_call(call);
+  return can_be_tried ? carry_out(move, call) : offload_call(call);
 }
 
 long sys_vmsplice(Call& call) {
@@ -157,7 +181,7 @@ long sys_vmsplice(Call& call) {
   // The kernel asks whether it can be written to first.
   const auto direction =
       (mode & O_ACCMODE) == O_RDONLY ? rt::Direction::kRead : rt::Direction::kWrite;
-  return add_end(move, fd, direction) ? carry_out_or_offload(move, call) : offload_call(call);
+  return add_end(move, fd, direction) ? carry_out(move, call) : offload_call(call);
 }
 
 }  // namespace tendril::kernel

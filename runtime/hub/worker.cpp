@@ -1,5 +1,7 @@
 #include "runtime/hub/worker.hpp"
 
+#include <algorithm>
+
 #include "runtime/hub/embedded_loop.hpp"
 #include "runtime/hub/fatal.hpp"
 #include "runtime/hub/interruptible_call.hpp"

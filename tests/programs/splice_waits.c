@@ -7,9 +7,9 @@
 
 #include "net.h"
 
-enum { kPage = 4096, kPipe = 16 * kPage, kLarge = 4 << 20 };
+enum { kPage = 4096, kPipe = 16 * kPage, kWide = 512 << 10, kLarge = 4 << 20 };
 
-static int in[2], out[2], pair[2];
+static int in[2], out[2], wide[2], pair[2];
 static unsigned char *content, *received;
 static volatile int interrupted;
 
@@ -38,6 +38,10 @@ static void* takes(void* argument) {
 
 static void* takes_from_socket(void* argument) {
   return (void*)splice(pair[1], NULL, in[1], NULL, (size_t)argument, 0);
+}
+
+static void* gives_to(void* argument) {
+  return (void*)splice(wide[0], NULL, (int)(long)argument, NULL, kWide, 0);
 }
 
 static void* fails(void* argument) {
@@ -168,6 +172,32 @@ int main(void) {
   for (int i = 0; i < 4; ++i) join_thread(threads[i]);
   CHECK(memcmp(content, received, kLarge) == 0);
   pass("to a socket and back, through two pipes");
+
+  int narrow[2];
+  int little = 8192;
+  CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, narrow));
+  CHECK_OK(setsockopt(narrow[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof little));
+  CHECK_OK(pipe(wide));
+  CHECK_EQ(kWide, fcntl(wide[1], F_SETPIPE_SZ, kWide));
+  CHECK_EQ(kWide, write(wide[1], content, kWide));
+  thread = start_thread(gives_to, (void*)(long)narrow[0]);
+  settle();
+  read_all(narrow[1], (char*)received, kWide);
+  CHECK_EQ(kWide, result_of(thread));
+  CHECK(memcmp(content, received, kWide) == 0);
+  pass("a blocking socket takes all that there is");
+
+  CHECK_OK(fcntl(narrow[1], F_SETFL, O_NONBLOCK));
+  CHECK_ERRNO(EAGAIN, splice(narrow[1], NULL, in[1], NULL, 10, 0));
+  CHECK_EQ(5, send(narrow[0], "words", 5, 0));
+  CHECK_EQ(5, splice(narrow[1], NULL, in[1], NULL, 10, 0));
+  read_all(in[0], (char*)received, 5);
+  CHECK(fcntl(narrow[1], F_GETFL) & O_NONBLOCK);
+  CHECK_OK(fcntl(in[0], F_SETFL, O_NONBLOCK));
+  CHECK_ERRNO(EAGAIN, splice(in[0], NULL, narrow[0], NULL, 10, 0));
+  CHECK_ERRNO(EAGAIN, tee(in[0], out[1], 10, 0));
+  CHECK_OK(fcntl(in[0], F_SETFL, 0));
+  pass("who is not to wait does not");
 
   signal(SIGPIPE, count);
   CHECK_OK(close(out[0]));
