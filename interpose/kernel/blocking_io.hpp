@@ -71,6 +71,11 @@ inline long begin_transfer(int fd, rt::Direction direction, Transfer* transfer,
   return transfer.facts.nonblocking ? -EAGAIN : 0;
 }
 
+// The kernel holds the open file while it waits, and we the number.
+inline bool is_closed(const Transfer& transfer) noexcept {
+  return transfer.state->generation != transfer.generation;
+}
+
 inline bool is_blocking_socket(const Facts& facts) noexcept {
   return (facts.kind == FdKind::kStream || facts.kind == FdKind::kPacket) && !facts.nonblocking;
 }

@@ -7,7 +7,9 @@
 namespace tendril::kernel {
 namespace {
 
-long send_without_waiting(const Transfer& transfer, const long* a, size_t done) noexcept {
+long send_without_waiting(const Transfer& transfer, const Transfer& input, const long* a,
+                          size_t done) noexcept {
+  if (is_closed(input)) return -EBADF;
   const NonblockingMoment moment(transfer.fd, transfer.facts);
   return rt::raw_syscall_uninterrupted(SYS_sendfile, a[0], a[1], a[2],
                                        a[3] - static_cast<long>(done));
@@ -43,12 +45,14 @@ long sys_sendfile(Call& call) {
   if (facts.kind != FdKind::kStream || facts.shared_outside || facts.puts_off_connect) {
     return sys_offloaded(call);
   }
+  Transfer input;
+  if (begin_transfer(static_cast<int>(a[1]), rt::Direction::kRead, &input) != 0) return -EBADF;
 
   // The kernel moves the offset, ours or the file's own, with every part: what remains is the
   // count.
   const auto total = static_cast<size_t>(a[3]);
   size_t done = resume_progress();
-  const auto attempt = [&] { return send_without_waiting(transfer, a, done); };
+  const auto attempt = [&] { return send_without_waiting(transfer, input, a, done); };
   for (;;) {
     long result = attempt();  // tells a bad argument even where there is no room
     if (result == -EAGAIN) result = blocking_transfer(transfer, attempt);

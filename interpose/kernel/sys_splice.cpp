@@ -56,10 +56,9 @@ bool add_end(Move& move, int fd, rt::Direction direction) noexcept {
   return facts.kind == FdKind::kPipe || facts.kind == FdKind::kStream;
 }
 
-// The kernel holds the open files while it waits, and we the numbers.
 bool is_closed(const Move& move) noexcept {
   for (size_t i = 0; i < move.count; ++i) {
-    if (move.ends[i].state->generation != move.ends[i].generation) return true;
+    if (is_closed(move.ends[i])) return true;
   }
   return false;
 }

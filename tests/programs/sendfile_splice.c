@@ -1,5 +1,6 @@
 // sendfile, splice, tee and copy_file_range move data without passing it through the program, and
 // block like read and write do.
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 
 #include "net.h"
@@ -16,6 +17,13 @@ static void* sends_file(void* argument) {
     CHECK(n > 0);
   }
   CHECK_EQ(kSize, offset);
+  return argument;
+}
+
+static void* sends_once(void* argument) {
+  off_t offset = 0;
+  CHECK(sendfile(pair[0], file, &offset, kSize) > 0);
+  CHECK_OK(shutdown(pair[0], SHUT_WR));
   return argument;
 }
 
@@ -65,6 +73,23 @@ int main(void) {
   receive();
   join_thread(a);
   pass("sendfile");
+
+  // Its number becomes another file's while the call waits.
+  const int other_file = memfd_create("other", 0);
+  CHECK_OK(ftruncate(other_file, kSize));
+  const int kept = dup(file);
+  CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+  a = start_thread(sends_once, NULL);
+  settle();
+  CHECK_OK(dup2(other_file, file));
+  size_t got = 0;
+  for (ssize_t n; (n = recv(pair[1], received + got, kSize - got, 0)) > 0;) got += (size_t)n;
+  join_thread(a);
+  CHECK(got > 0);
+  CHECK(memcmp(content, received, got) == 0);
+  CHECK_OK(dup2(kept, file));
+  tcp_pair(pair);
+  pass("sendfile, its file's number reused");
 
   pthread_t b = start_thread(splices_on, NULL);
   settle();
