@@ -9,6 +9,25 @@ namespace {
 // Searching reads all of it, from the disk if need be: more is not worth the time.
 constexpr size_t kMostText = size_t{64} << 20;
 
+// In the notes of an object; null if there is none.
+const uint8_t* build_id_in(const uint8_t* notes, size_t size) noexcept {
+  constexpr char kOwner[] = "GNU";
+  const auto rounded_up = [](size_t n) { return (n + 3) & ~size_t{3}; };
+  for (ElfW(Nhdr) note; size >= sizeof note;) {
+    std::memcpy(&note, notes, sizeof note);
+    const uint8_t* owner = notes + sizeof note;
+    const size_t whole = sizeof note + rounded_up(note.n_namesz) + rounded_up(note.n_descsz);
+    if (whole > size) return nullptr;
+    if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof kOwner &&
+        note.n_descsz == kBuildIdSize && std::memcmp(owner, kOwner, sizeof kOwner) == 0) {
+      return owner + sizeof kOwner;
+    }
+    notes += whole;
+    size -= whole;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 bool CodeObject::read(uintptr_t bias, const ElfW(Phdr) * headers, size_t count) noexcept {
@@ -21,6 +40,8 @@ bool CodeObject::read(uintptr_t bias, const ElfW(Phdr) * headers, size_t count) 
       text_size_ = headers[i].p_filesz;
     } else if (headers[i].p_type == PT_GNU_EH_FRAME) {
       header_ = at;
+    } else if (headers[i].p_type == PT_NOTE && build_id_ == nullptr) {
+      build_id_ = build_id_in(at, headers[i].p_memsz);
     }
   }
   if (text_ == nullptr || header_ == nullptr || text_size_ > kMostText) return false;

@@ -8,6 +8,8 @@
 
 namespace tendril::patch {
 
+inline constexpr size_t kBuildIdSize = 20;  // SHA-1, which linkers make unless told otherwise
+
 class CodeObject {
  public:
   // An object by its program headers, loaded `bias` above the addresses in them. False if its
@@ -16,6 +18,8 @@ class CodeObject {
 
   uint8_t* begin() const noexcept { return text_; }
   uint8_t* end() const noexcept { return text_ + text_size_; }
+  // kBuildIdSize bytes; null if the object has none of this size.
+  const uint8_t* build_id() const noexcept { return build_id_; }
   bool contains(const void* address) const noexcept {
     return address >= begin() && address < end();
   }
@@ -30,6 +34,7 @@ class CodeObject {
   };
   uint8_t* text_ = nullptr;
   size_t text_size_ = 0;
+  const uint8_t* build_id_ = nullptr;
   uint8_t* header_ = nullptr;
   const Row* rows_ = nullptr;  // sorted by function
   size_t row_count_ = 0;

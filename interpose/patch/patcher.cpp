@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "interpose/patch/decoder.hpp"
+#include "interpose/patch/known_sites.hpp"
 #include "interpose/patch/late_objects.hpp"
 #include "interpose/patch/patched_call.hpp"
 #include "interpose/patch/position.hpp"
@@ -92,7 +93,7 @@ void patch_object(const CodeObject& object, Outcome* outcome) noexcept {
   const auto size = static_cast<size_t>(object.end() - object.begin());
   if (is_patched(begin) || !has_room()) return;
   if (barren.has(begin, size)) return;
-  find_sites(object, decoder, list);
+  if (!known_sites(object, list)) find_sites(object, decoder, list);
   outcome->sites += list.found;
   if (list.usable == 0) return barren.add(begin, size);
   Trampoline* trampolines = make_trampolines(object, list, &outcome->why_not);

@@ -259,8 +259,8 @@ void drop_reachable_windows(const CodeObject& object, SiteList& p) noexcept {
 
 // The first `0f 05` in [at, end); `end` if there is none.
 uint8_t* next_syscall(uint8_t* at, uint8_t* end) noexcept {
-  const __m128i first = _mm_set1_epi8(0x0f);
-  const __m128i second = _mm_set1_epi8(0x05);
+  const __m128i first = _mm_set1_epi8(kSyscallCode[0]);
+  const __m128i second = _mm_set1_epi8(kSyscallCode[1]);
   for (; end - at > 16; at += 16) {
     const __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
     const __m128i next = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 1));
@@ -269,7 +269,7 @@ uint8_t* next_syscall(uint8_t* at, uint8_t* end) noexcept {
     if (hits != 0) return at + __builtin_ctz(static_cast<unsigned>(hits));
   }
   for (; at + 1 < end; ++at) {
-    if (at[0] == 0x0f && at[1] == 0x05) return at;
+    if (__builtin_memcmp(at, kSyscallCode, kSyscallSize) == 0) return at;
   }
   return end;
 }

@@ -10,7 +10,8 @@
 namespace tendril::patch {
 
 inline constexpr size_t kJumpSize = 5;
-inline constexpr size_t kSyscallSize = 2;
+inline constexpr uint8_t kSyscallCode[] = {0x0f, 0x05};
+inline constexpr size_t kSyscallSize = sizeof kSyscallCode;
 inline constexpr size_t kMostWindow = 24;
 inline constexpr size_t kMostSites = 1024;  // of one object
 
