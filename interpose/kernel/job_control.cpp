@@ -2,7 +2,9 @@
 
 #include <asm/termbits.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include <cerrno>
 #include <csignal>
@@ -108,6 +110,14 @@ bool reads_may_give_nothing(int fd) noexcept {
   termios mode{};
   return rt::raw_syscall(SYS_ioctl, fd, TCGETS, &mode) == 0 && (mode.c_lflag & ICANON) == 0 &&
          mode.c_cc[VMIN] == 0 && !is_other_end(fd);
+}
+
+bool is_pseudo_terminal(int fd) noexcept {
+  constexpr unsigned kFirst = 136;  // Linux: UNIX 98 slaves
+  constexpr unsigned kLast = 143;
+  struct stat status;
+  return rt::raw_syscall(SYS_fstat, fd, &status) == 0 && S_ISCHR(status.st_mode) &&
+         major(status.st_rdev) >= kFirst && major(status.st_rdev) <= kLast;
 }
 
 }  // namespace tendril::kernel

@@ -23,16 +23,18 @@ constexpr int kRwfNowait = 8;
 // A descriptor whose transfers cannot be tried (a terminal, inotify): waits for readiness, then
 // makes the call on a pool thread, since somebody else may have taken what there was.
 long transfer_unnowaitable(Transfer& transfer, long number, const void* data, long size) noexcept {
-  for (;;) {
+  const bool reads = transfer.direction == rt::Direction::kRead;
+  bool hung_up_meanwhile = false;
+  for (bool has_waited = false;; has_waited = true) {
     const uint32_t seen = rt::Poller::edges(*transfer.state, transfer.direction);
-    pollfd probe{transfer.fd,
-                 static_cast<short>(transfer.direction == rt::Direction::kRead ? POLLIN : POLLOUT),
-                 0};
+    pollfd probe{transfer.fd, static_cast<short>(reads ? POLLIN : POLLOUT), 0};
     const timespec now{0, 0};
     const long ready = rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0);
-    if (ready > 0) break;
-    if (transfer.facts.kind == FdKind::kDevice && transfer.direction == rt::Direction::kRead &&
-        reads_may_give_nothing(transfer.fd)) {
+    if (ready > 0) {
+      hung_up_meanwhile = has_waited && (probe.revents & POLLHUP) != 0;
+      break;
+    }
+    if (transfer.facts.kind == FdKind::kDevice && reads && reads_may_give_nothing(transfer.fd)) {
       break;
     }
     if (const long result = wait_for_readiness(transfer, seen); result != 0) return result;
@@ -40,6 +42,7 @@ long transfer_unnowaitable(Transfer& transfer, long number, const void* data, lo
   if (current_thread()->trying) return -kWouldWait;
   const long result = rt::offload(number, transfer.fd, reinterpret_cast<long>(data), size, 0, 0, 0);
   if (result == -EPIPE) signals().raise_in_stead(SIGPIPE);
+  if (result == 0 && reads && hung_up_meanwhile && is_pseudo_terminal(transfer.fd)) return -EIO;
   return result == -EINTR ? -kRestartSys : result;
 }
 

@@ -39,8 +39,14 @@ static void* writes_one(void* argument) {
   return argument;
 }
 
-int main(void) {
-  be_threaded();
+static void* reads_until_hung_up(void* argument) {
+  char c;
+  CHECK_ERRNO(EIO, read(slave, &c, 1));
+  CHECK_EQ(0, read(slave, &c, 1));
+  return argument;
+}
+
+static void open_both(void) {
   master = posix_openpt(O_RDWR | O_NOCTTY);
   CHECK_OK(master);
   CHECK_OK(grantpt(master));
@@ -49,6 +55,11 @@ int main(void) {
   CHECK_RC(ptsname_r(master, name, sizeof name));
   slave = open(name, O_RDWR | O_NOCTTY);
   CHECK_OK(slave);
+}
+
+int main(void) {
+  be_threaded();
+  open_both();
   CHECK(isatty(slave));
   struct termios mode;
   CHECK_OK(tcgetattr(slave, &mode));
@@ -115,6 +126,12 @@ int main(void) {
   pass("reads of what there is");
   CHECK_OK(close(slave));
   CHECK_ERRNO(EIO, read(master, &c, 1));
+  CHECK_OK(close(master));
+  open_both();
+  reader = start_thread(reads_until_hung_up, NULL);
+  settle();
+  CHECK_OK(close(master));
+  join_thread(reader);
   pass("hung up");
   return 0;
 }
