@@ -239,12 +239,8 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, bool is_private, int c
 }
 
 void FutexTable::reset_after_fork() noexcept {
-  // Few are in use: what is not written stays shared with the parent.
-  for (auto& bucket : buckets_) {
-    if (!bucket.lock.locked() && bucket.waiters.untouched()) continue;
-    bucket.lock.reset_after_fork();
-    bucket.waiters.reset();
-  }
+  static_assert(sizeof buckets_ % rt::kPageSize == 0);
+  rt::clear_pages(buckets_, sizeof buckets_);
 }
 
 }  // namespace tendril::kernel

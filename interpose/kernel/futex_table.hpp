@@ -7,6 +7,7 @@
 
 #include "runtime/fiber/intrusive_list.hpp"
 #include "runtime/fiber/wait.hpp"
+#include "runtime/memory/pages.hpp"
 #include "runtime/platform/clock.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
@@ -46,7 +47,7 @@ struct FutexAlternative {
   bool is_private;
 };
 
-struct FutexBucket {
+struct FutexBucket {  // all zeros: free and empty
   rt::SpinLock lock;
   rt::IntrusiveList<FutexWaiter> waiters;  // in the order of arrival
 
@@ -134,7 +135,7 @@ class FutexTable {
                       uintptr_t key, const uint32_t* word) noexcept;
   static long park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept;
 
-  FutexBucket buckets_[4096];
+  alignas(rt::kPageSize) FutexBucket buckets_[4096];
 };
 
 extern constinit FutexTable the_futexes;

@@ -83,9 +83,8 @@ void ThreadTable::reset_after_fork() noexcept {
   // The other threads do not exist here. Their records are few bytes each and stay behind.
   lock.reset_after_fork();
   threads_.reset();
-  for (auto& bucket : buckets_) {  // few are in use: what is not written stays shared
-    if (bucket != nullptr) bucket = nullptr;
-  }
+  static_assert(sizeof buckets_ % rt::kPageSize == 0);
+  rt::clear_pages(buckets_, sizeof buckets_);
   next_tid_ = 0;
   count_ = 0;
   made_ = 0;

@@ -13,6 +13,7 @@
 #include "runtime/fiber/fiber.hpp"
 #include "runtime/fiber/intrusive_list.hpp"
 #include "runtime/hub/worker.hpp"
+#include "runtime/memory/pages.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
 namespace tendril::kernel {
@@ -163,7 +164,7 @@ class ThreadTable {
   bool insert_hash(GreenThread* thread) noexcept;
 
   rt::IntrusiveList<GreenThread> threads_;  // all guarded by lock; the main thread comes first
-  HashLink* buckets_[kBuckets] = {};
+  alignas(rt::kPageSize) HashLink* buckets_[kBuckets] = {};
   uint32_t next_tid_ = 0;
   uint64_t made_ = 0;
   size_t peak_ = 0;

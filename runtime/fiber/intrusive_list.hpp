@@ -20,8 +20,6 @@ class IntrusiveList {
   IntrusiveList& operator=(const IntrusiveList&) = delete;
 
   bool empty() const noexcept { return head_.next == nullptr || head_.next == &head_; }
-  // Empty, even where a fork has copied the list amid a change.
-  bool untouched() const noexcept { return empty() && head_.previous == head_.next; }
   T* front() noexcept { return empty() ? nullptr : static_cast<T*>(head_.next); }
 
   // The element after this one, null at the end.

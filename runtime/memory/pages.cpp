@@ -14,4 +14,11 @@ void* map_pages(size_t bytes) noexcept {
 
 void unmap_pages(void* address, size_t bytes) noexcept { raw_syscall(SYS_munmap, address, bytes); }
 
+void clear_pages(void* address, size_t bytes) noexcept {
+  // Refused for memory that is locked.
+  if (raw_syscall(SYS_madvise, address, bytes, MADV_DONTNEED) != 0) {
+    __builtin_memset(address, 0, bytes);
+  }
+}
+
 }  // namespace tendril::rt
