@@ -106,6 +106,7 @@ uint64_t xsavec_size(uint64_t components) noexcept {
 }  // namespace
 
 bool prepare_calls() noexcept {
+  if (tendril_vector_area != 0) return true;  // in a parent, by fork
   unsigned eax, ebx, ecx, edx;
   constexpr unsigned kXsavec = 1 << 1, kXgetbv1 = 1 << 2;
   if (__get_cpuid_count(0xd, 1, &eax, &ebx, &ecx, &edx) == 0 || (eax & kXsavec) == 0) return false;

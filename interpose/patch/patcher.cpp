@@ -62,6 +62,19 @@ bool is_runtime(const CodeObject& object) noexcept {
          object.contains(reinterpret_cast<const void*>(rt::fatal));
 }
 
+// How often the loader has opened and closed something.
+struct LoaderCounts {
+  unsigned long long opened = 0;
+  unsigned long long closed = 0;
+  bool operator==(const LoaderCounts&) const = default;
+};
+constinit LoaderCounts looked_at;
+
+int read_counts(dl_phdr_info* info, size_t, void* counts) {
+  *static_cast<LoaderCounts*>(counts) = {info->dlpi_adds, info->dlpi_subs};
+  return 1;
+}
+
 int visit(dl_phdr_info* info, size_t, void*) {
   const char* slash = std::strrchr(info->dlpi_name, '/');
   const char* name = slash != nullptr ? slash + 1 : info->dlpi_name;
@@ -78,13 +91,18 @@ int visit(dl_phdr_info* info, size_t, void*) {
 }  // namespace
 
 void find_objects() noexcept {
+  LoaderCounts counts;
+  dl_iterate_phdr(read_counts, &counts);
+  if (counts == looked_at) return;  // by a parent, before fork
   object_count = 0;
   if (!prepare_calls()) {
     impossible = "the CPU has no XSAVEC";
   } else if (!decoder.load()) {
     impossible = "libZydis.so.4.0 is missing (package libzydis4.0)";
   } else {
+    dl_iterate_phdr(read_counts, &counts);  // again: the decoder is a library, too
     dl_iterate_phdr(visit, nullptr);
+    looked_at = counts;
   }
 }
 
