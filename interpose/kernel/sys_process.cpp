@@ -110,7 +110,9 @@ long vfork_on_scratch(void* argument, void* frame) {
 
 // vfork without a stack: parent and child take turns on the same one.
 long vfork_on_shared_stack(const Call& call, const gregset_t* registers) noexcept {
-  constexpr size_t kScratchSize = 16 * 1024;
+  // Enough for what runs here, signals being blocked; and with all that follows no more than the
+  // allocator keeps: pages of its own would be mapped and unmapped by each vfork.
+  constexpr size_t kScratchSize = 8 * 1024;
   constexpr size_t kBelow = 1024;  // of what lies below here until the stack is left
   const auto program_sp = static_cast<uintptr_t>((*registers)[REG_RSP]);
   VforkPlan plan{};
