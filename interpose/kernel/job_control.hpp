@@ -24,8 +24,8 @@ rt::SpinLock& job_control_lock() noexcept;  // held around fork
 // of its own (VMIN 0): no readiness tells when.
 bool reads_may_give_nothing(int fd) noexcept;
 
-// One whose other end has been closed tells EIO to a read that has been waiting, and the end (0) to
-// those that come later. This is such a terminal; its readiness says that it has been hung up.
+// The end of a pseudo terminal that programs run on. When the other end is closed, a read that has
+// been waiting gets EIO, and those that come later the end (0).
 bool is_pseudo_terminal(int fd) noexcept;
 
 }  // namespace tendril::kernel

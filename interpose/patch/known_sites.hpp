@@ -1,5 +1,5 @@
 // The sites of libraries that nearly every program has loaded, found when Tendril was built: to
-// search the C library takes two thirds of the time that a process needs to become green.
+// search the C library took a third of the time that a process needs to become green, and more.
 //
 // A library is known by its build id. Each site is compared with the code that was searched, so one
 // that somebody has changed since (a debugger, another library that rewrites code) stays with the

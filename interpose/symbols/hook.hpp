@@ -10,6 +10,8 @@
 #include <pthread.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <utility>
 
 #include "interpose/kernel/dispatch.hpp"
 #include "interpose/kernel/filtered_call.hpp"
@@ -41,16 +43,20 @@ Result to_libc_result(long result) noexcept {
   return -1;
 }
 
-// Runs the call as runtime code. *attention: signals may have to be delivered.
+// Runs the call as runtime code. *attention: signals may have to be delivered. *progress: what a
+// try has moved, for the full call that follows; kept by the hook, since a handler may run in
+// between, and what it calls goes on where nobody has begun.
 template <typename Call>
-long run_green(bool trying, Call&& call, bool* attention) {
+long run_green(bool trying, Call&& call, bool* attention, size_t* progress) {
   trap::enter_runtime();
   rt::switch_point();
   ++rt::current_worker_unchecked()->stats.calls_by_symbol;
   kernel::GreenThread* thread = kernel::current_thread();
   trap::hold_alignment_checks(thread);
   thread->trying = trying;
+  thread->progress = *progress;
   long result = call();
+  *progress = std::exchange(thread->progress, 0);
   thread->trying = false;
   if (thread->filtered.happened) [[unlikely]]
     result = kernel::leave_filtered_call_to_trap();
@@ -64,11 +70,12 @@ template <typename Result, typename Call, typename Libc>
 Result cancellation_point(Call&& call, Libc&& libc) {
   pthread_testcancel();
   bool attention;
-  long result = run_green(true, call, &attention);
+  size_t progress = 0;
+  long result = run_green(true, call, &attention, &progress);
   if (result == -kernel::kWouldWait) {
     int type;
     pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-    result = run_green(false, call, &attention);
+    result = run_green(false, call, &attention, &progress);
     if (result < 0 && attention && !kernel::is_restart_code(result)) {
       trap::deliver_signals_by_trap();
       attention = false;
@@ -83,7 +90,8 @@ Result cancellation_point(Call&& call, Libc&& libc) {
 template <typename Result, typename Call, typename Libc>
 Result plain(Call&& call, Libc&& libc) {
   bool attention;
-  const long result = run_green(false, call, &attention);
+  size_t progress = 0;
+  const long result = run_green(false, call, &attention, &progress);
   if (kernel::is_restart_code(result)) return libc();
   if (attention) trap::deliver_signals_by_trap();
   return to_libc_result<Result>(result);
