@@ -54,9 +54,13 @@ inline bool attention_needed() noexcept {
 // first, here, where it costs no signal frame; so does one whose calls have long not waited.
 // Runtime mode.
 inline bool attention_needed_at_end() noexcept {
-  if (rt::current_worker_unchecked()->turn_may_be_over()) [[unlikely]]
+  // What the call itself has raised comes before it returns, wherever the thread is by then.
+  if (rt::current_worker_unchecked()->turn_may_be_over()) [[unlikely]] {
+    post_arrived_signals();
     rt::current_worker_unchecked()->end_turn();
+  }
   if (__builtin_expect(!attention_needed(), true)) return false;
+  post_arrived_signals();
   rt::Worker* worker = rt::current_worker_unchecked();
   if (worker->preemption_due == rt::Preemption::kHasWoken) worker->carry_out_preemption();
   return attention_needed();  // and maybe on another worker

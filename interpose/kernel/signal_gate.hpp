@@ -18,10 +18,13 @@ void install_signal_handler(int signal, bool has_handler, unsigned long flags) n
 void install_fault_handler(int signal, const KernelAction& wanted) noexcept;
 
 // Completes a frame by which a thread returns to the program: the kernel takes alternate stack and
-// mask back from it, and they must be those of the worker that the thread is on now.
+// mask back from it, and they must be those of the worker that the thread is on now. Signals stay
+// blocked until it returns.
 void prepare_return(ucontext_t* frame) noexcept;
 
 // The mask alone, for a frame that returns to the runtime on the worker that it interrupted.
+// Precondition: signals are blocked, or a kick that comes before the return would tell of a new
+// mask in vain: the frame would bring the old one back.
 void set_mask_of_return(ucontext_t* frame) noexcept;
 
 }  // namespace tendril::kernel

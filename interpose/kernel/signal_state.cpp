@@ -109,12 +109,14 @@ void take_default_action(int signal) noexcept {
   KernelAction ours;
   const KernelAction plain{};
   kernel_sigaction(signal, &plain, &ours);
-  uint64_t unblock = signal_bit(signal);
+  const uint64_t unblock = signal_bit(signal);
   uint64_t old_mask = 0;
   rt::raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &unblock, &old_mask, kSetSize);
   rt::raw_syscall(SYS_tgkill, rt::raw_syscall(SYS_getpid), rt::raw_syscall(SYS_gettid), signal);
-  // A stop comes back, and the init process of a PID namespace, which the kernel lets live.
-  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask, nullptr, kSetSize);
+  // A stop comes back, and the init process of a PID namespace, which the kernel lets live. Of the
+  // others a kick may have told meanwhile.
+  old_mask &= unblock;
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, &old_mask, nullptr, kSetSize);
   kernel_sigaction(signal, &ours, nullptr);
   if (terminates) rt::withdraw_fs_base();
 }

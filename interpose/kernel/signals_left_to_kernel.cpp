@@ -51,7 +51,7 @@ uint64_t SignalState::wanted_kernel_mask() noexcept {
 void SignalState::update_kernel_mask() noexcept {
   const uint64_t mask = wanted_kernel_mask();
   if (mask != kernel_mask_.exchange(mask, std::memory_order_relaxed)) {
-    rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, kSetSize);
+    take_over_kernel_mask();
     kick_other_workers();
   }
   hand_blocked_to_kernel();

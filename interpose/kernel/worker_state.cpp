@@ -52,9 +52,20 @@ void post_arrived_signals() noexcept {
   }
   if (inbox.throttled.load(std::memory_order_relaxed)) {
     inbox.throttled.store(false, std::memory_order_relaxed);
-    const uint64_t mask = signals().kernel_mask();
-    rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
+    take_over_kernel_mask();
   }
+}
+
+void hold_signals_until_return() noexcept {
+  constexpr uint64_t kHeld = ~(kFaults | signal_bit(SIGSYS));
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, &kHeld, nullptr, sizeof kHeld);
+}
+
+// A kick that tells of a newer mask comes when this one is in force, not between look and call.
+void take_over_kernel_mask() noexcept {
+  hold_signals_until_return();
+  const uint64_t mask = signals().kernel_mask();
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
 }
 
 void kick_other_workers() noexcept {
@@ -157,9 +168,16 @@ void skip_earlier_calls(WorkerState* fresh) noexcept {
 void take_part_in_call() noexcept {
   make_directed_call();
   WorkerState* state = state_of(rt::current_worker_unchecked());
-  const uint32_t round = shared_call.round.load(std::memory_order_acquire);
-  // One instruction: a handler nested in this one asks as well.
-  if (state == nullptr || state->calls_made.exchange(round) == round) return;
+  if (state == nullptr) return;
+  // A handler nested in this one asks as well: who of the two goes on from a round to the next
+  // makes the call, and the other has nothing to do. It looks again, for the round that it knew may
+  // be over by then. Who shares the call with the others is a round ahead until it has begun.
+  uint32_t made = state->calls_made.load(std::memory_order_relaxed);
+  for (;;) {
+    const uint32_t round = shared_call.round.load(std::memory_order_acquire);
+    if (static_cast<int32_t>(round - made) <= 0) return;
+    if (state->calls_made.compare_exchange_strong(made, round)) break;
+  }
   const rt::RuntimeSection section;  // the handler may have struck program code
   const long* a = shared_call.arguments;
   rt::raw_syscall6(shared_call.number, a[0], a[1], a[2], a[3], a[4], a[5]);

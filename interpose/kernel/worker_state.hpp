@@ -68,6 +68,13 @@ void skip_earlier_calls(WorkerState* fresh) noexcept;
 // In their handlers the other workers take over what has changed: the kernel mask.
 void kick_other_workers() noexcept;
 
+// The calling worker takes it over.
+void take_over_kernel_mask() noexcept;
+
+// Until a frame returns, or take_over_kernel_mask. Of faults and SIGSYS none is held: the kernel
+// kills who raises one that is blocked.
+void hold_signals_until_return() noexcept;
+
 // Held while such a round runs, and around fork.
 rt::SpinLock& worker_calls_lock() noexcept;
 

@@ -13,41 +13,59 @@ extern "C" void tendril_switch_point();  // in the shim
 
 namespace {
 
-// The next definition of a name after ours. A missing one ends the process: the C library is not
-// one that we know.
-void* next_function(const char* name) noexcept {
-  void* function = dlsym(RTLD_NEXT, name);
-  if (function != nullptr) return function;
-  const char* parts[] = {"tendril: the C library has no function ", name, "\n"};
-  for (const char* part : parts) {
-    if (write(2, part, std::strlen(part)) < 0) break;
+// The next definition of a name after ours: looked up when this library is loaded, for the look-up
+// takes the loader's lock, and the program may leave a wrapper at any instruction. A wrapper that
+// is called before looks itself.
+class NextFunction {
+ public:
+  constexpr explicit NextFunction(const char* name) noexcept : name_(name) {}
+  void look_up() noexcept { function_ = dlsym(RTLD_NEXT, name_); }
+  // A missing one ends the process: the C library is not one that we know.
+  void* get() noexcept {
+    if (function_ == nullptr) look_up();
+    if (function_ == nullptr) give_up();
+    return function_;
   }
-  _exit(126);
-}
+
+ private:
+  [[noreturn]] void give_up() const noexcept {
+    const char* parts[] = {"tendril: the C library has no function ", name_, "\n"};
+    for (const char* part : parts) {
+      if (write(2, part, std::strlen(part)) < 0) break;
+    }
+    _exit(126);
+  }
+
+  const char* name_;
+  void* function_ = nullptr;
+};
 
 }  // namespace
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
-// No lock guards the static: it may be looked up twice, with the same outcome.
-#define NEXT(name) static const auto next = reinterpret_cast<decltype(&name)>(next_function(#name))
+#define NEXT(name)                                  \
+  static constinit NextFunction next_##name(#name); \
+  static __attribute__((constructor)) void look_up_##name() { next_##name.look_up(); }
 
 // The functions have names of their own and libc's only for the linker: headers declare them
 // noexcept, through which thread cancellation could not unwind.
-#define TAKES(result, name, parameters, arguments)     \
-  EXPORT result wrap_##name parameters __asm__(#name); \
-  result wrap_##name parameters {                      \
-    NEXT(name);                                        \
-    tendril_switch_point();                            \
-    return next arguments;                             \
+#define TAKES(result, name, parameters, arguments)                          \
+  NEXT(name)                                                                \
+  EXPORT result wrap_##name parameters __asm__(#name);                      \
+  result wrap_##name parameters {                                           \
+    const auto next = reinterpret_cast<decltype(&name)>(next_##name.get()); \
+    tendril_switch_point();                                                 \
+    return next arguments;                                                  \
   }
-#define GIVES(result, name, parameters, arguments)     \
-  EXPORT result wrap_##name parameters __asm__(#name); \
-  result wrap_##name parameters {                      \
-    NEXT(name);                                        \
-    tendril_switch_point();                            \
-    const result outcome = next arguments;             \
-    tendril_switch_point();                            \
-    return outcome;                                    \
+#define GIVES(result, name, parameters, arguments)                          \
+  NEXT(name)                                                                \
+  EXPORT result wrap_##name parameters __asm__(#name);                      \
+  result wrap_##name parameters {                                           \
+    const auto next = reinterpret_cast<decltype(&name)>(next_##name.get()); \
+    tendril_switch_point();                                                 \
+    const result outcome = next arguments;                                  \
+    tendril_switch_point();                                                 \
+    return outcome;                                                         \
   }
 
 #include "interpose/switchpoints/wrappers.def"

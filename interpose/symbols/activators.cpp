@@ -18,8 +18,6 @@
 #include "runtime/platform/thread_registers.hpp"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
-#define LIBC(name) \
-  static const auto libc = reinterpret_cast<decltype(&name)>(tendril::symbols::libc_function(#name))
 
 namespace {
 
@@ -60,17 +58,17 @@ EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
   return tendril::symbols::libc_pthread_create(thread, attributes, function, argument);
 }
 
+TENDRIL_LIBC_FUNCTION(thrd_create)
 EXPORT int thrd_create(thrd_t* thread, thrd_start_t function, void* argument) {
-  LIBC(thrd_create);
   if (!before_thread()) return thrd_nomem;
   const ThreadInTheMaking making;
-  return libc(thread, function, argument);
+  return TENDRIL_LIBC(thrd_create)(thread, function, argument);
 }
 
 // Only a clone that makes a thread matters here; glibc passes the optional arguments on unseen, and
 // so do we: they are pointers or absent.
+TENDRIL_LIBC_FUNCTION(clone)
 EXPORT int clone(int (*function)(void*), void* stack, int flags, void* argument, ...) {
-  LIBC(clone);
   va_list rest;
   va_start(rest, argument);
   auto* parent_tid = va_arg(rest, pid_t*);
@@ -78,46 +76,46 @@ EXPORT int clone(int (*function)(void*), void* stack, int flags, void* argument,
   auto* child_tid = va_arg(rest, pid_t*);
   va_end(rest);
   if ((flags & CLONE_THREAD) != 0 && !before_thread()) return refuse(EAGAIN);
-  return libc(function, stack, flags, argument, parent_tid, tls, child_tid);
+  return TENDRIL_LIBC(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
 }
 
+TENDRIL_LIBC_FUNCTION(timer_create)
 EXPORT int timer_create(clockid_t clock, sigevent* event, timer_t* timer) noexcept {
-  LIBC(timer_create);
   if (notifies_by_thread(event) && !before_thread()) return refuse(EAGAIN);
-  return libc(clock, event, timer);
+  return TENDRIL_LIBC(timer_create)(clock, event, timer);
 }
 
+TENDRIL_LIBC_FUNCTION(mq_notify)
 EXPORT int mq_notify(mqd_t queue, const sigevent* event) noexcept {
-  LIBC(mq_notify);
   if (notifies_by_thread(event) && !before_thread()) return refuse(ENOMEM);
-  return libc(queue, event);
+  return TENDRIL_LIBC(mq_notify)(queue, event);
 }
 
+TENDRIL_LIBC_FUNCTION(getaddrinfo_a)
 EXPORT int getaddrinfo_a(int mode, gaicb* list[], int count, sigevent* event) {
-  LIBC(getaddrinfo_a);
   if (!before_thread()) return EAI_AGAIN;
-  return libc(mode, list, count, event);
+  return TENDRIL_LIBC(getaddrinfo_a)(mode, list, count, event);
 }
 
 #define AIO_CALL(name, block_type)               \
+  TENDRIL_LIBC_FUNCTION(name)                    \
   EXPORT int name(block_type* block) noexcept {  \
-    LIBC(name);                                  \
     if (!before_thread()) return refuse(EAGAIN); \
-    return libc(block);                          \
+    return TENDRIL_LIBC(name)(block);            \
   }
 AIO_CALL(aio_read, aiocb)
 AIO_CALL(aio_write, aiocb)
 AIO_CALL(aio_read64, aiocb64)
 AIO_CALL(aio_write64, aiocb64)
 
+TENDRIL_LIBC_FUNCTION(aio_fsync)
 EXPORT int aio_fsync(int operation, aiocb* block) noexcept {
-  LIBC(aio_fsync);
   if (!before_thread()) return refuse(EAGAIN);
-  return libc(operation, block);
+  return TENDRIL_LIBC(aio_fsync)(operation, block);
 }
 
+TENDRIL_LIBC_FUNCTION(lio_listio)
 EXPORT int lio_listio(int mode, aiocb* const list[], int count, sigevent* event) noexcept {
-  LIBC(lio_listio);
   if (!before_thread()) return refuse(EAGAIN);
-  return libc(mode, list, count, event);
+  return TENDRIL_LIBC(lio_listio)(mode, list, count, event);
 }

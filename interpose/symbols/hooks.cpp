@@ -23,25 +23,25 @@ int __poll_chk(pollfd*, nfds_t, int, size_t);
 #define checked(wanted, room, call) ((wanted) > (room) ? (__chk_fail(), 0L) : (call))
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
-#define LIBC(name) \
-  static const auto libc = reinterpret_cast<decltype(&name)>(tendril::symbols::libc_function(#name))
 
 // The functions have names of their own and libc's only for the linker: headers declare some of
 // them noexcept, through which thread cancellation could not unwind.
 #define CANCELLATION_POINT(result, name, parameters, arguments, call)                    \
+  TENDRIL_LIBC_FUNCTION(name)                                                            \
   EXPORT result hook_##name parameters __asm__(#name);                                   \
   result hook_##name parameters {                                                        \
     using namespace tendril::kernel;                                                     \
-    LIBC(name);                                                                          \
+    const auto libc = TENDRIL_LIBC(name);                                                \
     if (!tendril::symbols::is_program_code()) return libc arguments;                     \
     return tendril::symbols::cancellation_point<result>([&] { return call; },            \
                                                         [&] { return libc arguments; }); \
   }
 #define PLAIN(result, name, parameters, arguments, call)                                          \
+  TENDRIL_LIBC_FUNCTION(name)                                                                     \
   EXPORT result hook_##name parameters __asm__(#name);                                            \
   result hook_##name parameters {                                                                 \
     using namespace tendril::kernel;                                                              \
-    LIBC(name);                                                                                   \
+    const auto libc = TENDRIL_LIBC(name);                                                         \
     if (!tendril::symbols::is_program_code()) return libc arguments;                              \
     return tendril::symbols::plain<result>([&] { return call; }, [&] { return libc arguments; }); \
   }

@@ -10,8 +10,6 @@
 #include "interpose/symbols/libc.hpp"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
-#define LIBC(name) \
-  static const auto libc = reinterpret_cast<decltype(&name)>(tendril::symbols::libc_function(#name))
 
 namespace {
 
@@ -33,9 +31,10 @@ constexpr size_t kNameSize = sizeof tendril::kernel::GreenThread::name;
 
 }  // namespace
 
+TENDRIL_LIBC_FUNCTION(pthread_setname_np)
 EXPORT int pthread_setname_np(pthread_t handle, const char* name) noexcept {
-  LIBC(pthread_setname_np);
-  if (!tendril::symbols::is_program_code() || handle == pthread_self()) return libc(handle, name);
+  if (!tendril::symbols::is_program_code() || handle == pthread_self())
+    return TENDRIL_LIBC(pthread_setname_np)(handle, name);
   const size_t length = std::strlen(name);
   if (length >= kNameSize) return ERANGE;
   return with_thread(handle, [&](tendril::kernel::GreenThread* thread) {
@@ -44,10 +43,10 @@ EXPORT int pthread_setname_np(pthread_t handle, const char* name) noexcept {
   });
 }
 
+TENDRIL_LIBC_FUNCTION(pthread_getname_np)
 EXPORT int pthread_getname_np(pthread_t handle, char* buffer, size_t size) {
-  LIBC(pthread_getname_np);
   if (!tendril::symbols::is_program_code() || handle == pthread_self()) {
-    return libc(handle, buffer, size);
+    return TENDRIL_LIBC(pthread_getname_np)(handle, buffer, size);
   }
   if (size < kNameSize) return ERANGE;
   return with_thread(handle, [&](tendril::kernel::GreenThread* thread) {

@@ -77,6 +77,7 @@ void run_handler(GreenThread* thread, int signal, siginfo_t* info, const KernelA
 }  // namespace
 
 void deliver_signals(ucontext_t* frame, long result, long number) {
+  kernel::post_arrived_signals();  // before the thread may leave their worker: some are its own
   rt::current_worker_unchecked()->carry_out_preemption();
   GreenThread* thread = kernel::current_thread();
   kernel::carry_out_scheduling(thread);

@@ -80,6 +80,7 @@ void on_filtered_call(const siginfo_t& info, ucontext_t* frame) {
     frame->uc_mcontext.gregs[REG_RAX] = -EPERM;
     if (on_worker) {
       kernel::note_filtered_call(info);
+      kernel::hold_signals_until_return();
       kernel::set_mask_of_return(frame);
     } else if (!rt::leave_signal_to_caller(info)) {
       die_of_system_call();
@@ -185,7 +186,6 @@ void go_on_after_kick(MovedFrame* moved, long packed) {
   if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery && kick.settled) {
     deliver_signals(frame, 0, kNoCall);  // came while it was off the CPU
   }
-  if (!kick.settled) set_kernel_mask(rt::all_signals_that_may_be_blocked());
   kernel::prepare_return(frame);
   tendril_sigreturn(frame);
 }
@@ -376,6 +376,7 @@ void set_mask_of_return(ucontext_t* frame) noexcept {
 
 void prepare_return(ucontext_t* frame) noexcept {
   if (!is_active()) return;  // the child that a handler has made: its frame is complete
+  hold_signals_until_return();
   frame->uc_stack = state_of(rt::current_worker_unchecked())->alternate_stack;
   set_mask_of_return(frame);
 }

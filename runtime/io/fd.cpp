@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "runtime/io/attempt.hpp"
+#include "runtime/platform/forgotten_fs_base.hpp"
 #include "runtime/sync/workers.hpp"
 #include "tendril/errors.hpp"
 #include "tendril/io.hpp"
@@ -43,13 +44,15 @@ long try_read(int fd, rt::FdState& state, void* buffer, size_t bytes) noexcept {
 }
 
 // Makes the call with SIGPIPE kept away from this OS thread: a pipe, unlike a socket, has no flag
-// for that.
+// for that. And with it all others, for in a green process their handlers return to the mask that
+// its workers have. SIGSYS is raised by system calls, which nobody may block.
 template <typename Call>
 long without_sigpipe(Call&& call) noexcept {
   const rt::RuntimeSection section;  // the mask is the OS thread's: stay on it
   const uint64_t pipe_signal = uint64_t{1} << (SIGPIPE - 1);
+  const uint64_t held = rt::all_signals_that_may_be_blocked() & ~(uint64_t{1} << (SIGSYS - 1));
   uint64_t before = 0;
-  raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, &pipe_signal, &before, sizeof before);
+  raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, &held, &before, sizeof before);
   const long result = call();
   if (result == -EPIPE && (before & pipe_signal) == 0) {
     const timespec none{};

@@ -79,7 +79,10 @@ TEST_CASE("a pipe whose reader is gone is EPIPE, never a signal") {
   REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
   FdStream in(ends[1]);
   ::close(ends[0]);
-  CHECK(error_of([&] { in.write("x"); }) == EPIPE);
+  // Often: in a green process signals of the runtime come in between.
+  int broken = 0;
+  for (int i = 0; i < 20'000; ++i) broken += error_of([&] { in.write("x"); }) == EPIPE ? 1 : 0;
+  CHECK(broken == 20'000);
 }
 
 TEST_CASE("a reader gives lines, lengths and the rest") {
