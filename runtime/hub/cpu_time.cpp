@@ -2,6 +2,7 @@
 
 #include "runtime/hub/switch_duties.hpp"
 #include "runtime/hub/worker.hpp"
+#include "runtime/platform/backoff.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::rt {
@@ -40,15 +41,19 @@ void charge_and_set_current(Worker& worker, Fiber& next) noexcept {
   Fiber& running = *worker.current;
   CpuAccount& account = worker.cpu_account;
   const Nanoseconds now = own_clock();
+  const bool open = account.open.load(std::memory_order_relaxed);
+  // An OS thread of its own means the kernel's clock, whose timers count what the hub uses, too:
+  // they must not expire before the fiber's time has come. So that is charged with the fiber's.
+  const bool is_hub_of_one = worker.reserved && &running == &worker.hub && open;
   const uint32_t version = account.version.load(std::memory_order_relaxed);
   account.version.store(version + 1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
-  if (account.open.load(std::memory_order_relaxed)) {
+  if (open && !is_hub_of_one) {
     running.cpu_time.store(running.cpu_time.load(std::memory_order_relaxed) + now -
                                account.charged.load(std::memory_order_relaxed),
                            std::memory_order_relaxed);
   }
-  account.charged.store(now, std::memory_order_relaxed);
+  if (!is_hub_of_one) account.charged.store(now, std::memory_order_relaxed);
   account.open.store(true, std::memory_order_relaxed);
   // Between the versions: or the rest of the switch would count to the one that has been charged,
   // and be lost to it again.
@@ -70,9 +75,13 @@ Nanoseconds cpu_time_of(Fiber& fiber) noexcept {
   charge_and_set_current(here, *here.current);
   Nanoseconds time = fiber.cpu_time.load(std::memory_order_relaxed);
   if (&fiber == here.current) return time;
-  // A worker between two versions is a few instructions from the next; one that is held up there
-  // (by its host, by a debugger) makes us answer with what was charged last.
-  for (int tries = 0; tries < 1000 && !read_account(fiber, &time); ++tries) asm volatile("pause");
+  // A worker between two versions is a few instructions from the next, unless it has no processor
+  // just then. One that is held up there (by a debugger) makes us answer with what was charged
+  // last.
+  constexpr Nanoseconds kLongest = 1'000'000'000;
+  const Deadline limit = deadline_after(kLongest);
+  Backoff backoff;
+  while (!read_account(fiber, &time) && monotonic_now() < limit) backoff.pause();
   return time;
 }
 
