@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/green_thread.hpp"
@@ -84,7 +85,7 @@ inline bool is_blocking_socket(const Facts& facts) noexcept {
 inline long wait_for_readiness(Transfer& transfer, uint32_t seen) noexcept {
   GreenThread* thread = current_thread();
   if (thread->trying) {
-    thread->tried = true;
+    thread->progress.tried = true;
     return -kWouldWait;
   }
   if (transfer.facts.unconfirmed) [[unlikely]] {
@@ -110,17 +111,30 @@ inline long wait_for_readiness(Transfer& transfer, uint32_t seen) noexcept {
 
 // Progress of a transfer that takes several steps, kept over the seam between a hook's try and the
 // full call: without it the bytes that the try moved would be moved again.
-inline size_t resume_progress() noexcept {
-  GreenThread* thread = current_thread();
-  const size_t done = thread->progress;
-  thread->progress = 0;
-  return done;
+inline size_t take_progress() noexcept {
+  return std::exchange(current_thread()->progress.bytes, size_t{0});
+}
+
+// *done: what the try has moved. False: that is all, for the number is another open file's by now.
+inline bool resume_transfer(const Transfer& transfer, size_t* done) noexcept {
+  *done = take_progress();
+  return *done == 0 || current_thread()->progress.generation == transfer.generation;
+}
+
+// For a call that the kernel need not wait for. If its try has moved something, the descriptor has
+// changed since: it is gone, or non-blocking now, and the call ends with that.
+template <typename Native>
+long begun_or(Native&& native) noexcept {
+  const size_t done = take_progress();
+  return done != 0 ? static_cast<long>(done) : native();
 }
 
 // The result of a step that failed after `done` bytes: those count.
-inline long end_transfer(long result, size_t done) noexcept {
+inline long end_transfer(const Transfer& transfer, long result, size_t done) noexcept {
   if (result == -kWouldWait) {
-    current_thread()->progress = done;
+    Progress& progress = current_thread()->progress;
+    progress.bytes = done;
+    progress.generation = transfer.generation;
     return result;
   }
   return done > 0 ? static_cast<long>(done) : result;
@@ -148,8 +162,8 @@ long blocking_transfer(Transfer& transfer, Try&& try_once, const Destination& to
   // a try that has found nothing, and a call that only takes bytes. Any other may fail at once.
   const bool takes_bytes = to.buffer != nullptr && descriptors().carries_bytes_only(transfer.facts);
   GreenThread* thread = current_thread();
-  bool may_leave_out = takes_bytes || thread->tried;
-  thread->tried = false;
+  bool may_leave_out = takes_bytes || thread->progress.tried;
+  thread->progress.tried = false;
   for (;; may_leave_out = takes_bytes) {
     const uint32_t seen = rt::Poller::edges(s, transfer.direction);
     if (!may_leave_out || !rt::Poller::is_drained(s, transfer.direction)) {

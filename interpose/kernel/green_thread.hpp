@@ -34,6 +34,13 @@ struct FilteredCall {
   unsigned architecture = 0;
 };
 
+// What a hook's try has come to, for the full call that follows.
+struct Progress {
+  size_t bytes = 0;         // that it has moved: the full call goes on there
+  uint32_t generation = 0;  // of the descriptor that it was
+  bool tried = false;       // it has found nothing: the full call waits at once
+};
+
 // For a kernel thread of its own, by another thread: see own_kernel_thread.hpp.
 enum class Wish : uint8_t { kNone, kOpen, kRefused };
 
@@ -50,10 +57,9 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   // would not be known to the call, which would be restarted where it had to end with EINTR. Own
   // only.
   bool hold_delivery = false;
-  bool tried = false;       // such a try has found nothing: the full call waits at once
   FilteredCall filtered;    // own only
   uint32_t held_flags = 0;  // of the CPU, that the program set: trap/held_flags.hpp; own only
-  size_t progress = 0;      // bytes that such a try has moved already; the full call goes on there
+  Progress progress;        // of such a try
   // Its stack, if it was made with one whose size is known: its frames lie there, up to the top.
   // Written before it runs.
   uintptr_t stack_bottom = 0;

@@ -88,7 +88,7 @@ long sys_accept4(int fd, void* address, void* address_size, int flags) {
 }
 
 long sys_connect(int fd, const void* address, unsigned address_size) {
-  const bool begun = resume_progress() != 0;  // by the try of which this is the full call
+  const bool begun = take_progress() != 0;  // by the try of which this is the full call
   Transfer transfer;
   const auto native = [&] { return rt::raw_syscall(SYS_connect, fd, address, address_size); };
   if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) return native();
@@ -120,7 +120,7 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
   // From here on it is under way. (A try that ends here goes on in the full call by EALREADY.)
   result = wait_for_connection(transfer, seen);
   if (result == -EAGAIN) return unfinished;  // socket(7): SO_SNDTIMEO is over, the attempt goes on
-  if (result == -kWouldWait) return end_transfer(result, unfinished == -EINPROGRESS);
+  if (result == -kWouldWait) return end_transfer(transfer, result, unfinished == -EINPROGRESS);
   if (result != 0) return result;
   // Asking once more gives the outcome, and makes the socket's state "connected" as a blocking
   // connect would (SO_ERROR would not: the next connect then succeeds instead of EISCONN).

@@ -78,7 +78,8 @@ long read_from_socket(Transfer& transfer, void* buffer, size_t count) noexcept {
 // after some bytes went reports the bytes.
 template <typename TryRest>
 long write_all(Transfer& transfer, size_t total, TryRest&& try_rest) noexcept {
-  size_t done = resume_progress();
+  size_t done;
+  if (!resume_transfer(transfer, &done)) return static_cast<long>(done);
   if (may_connect(transfer.facts, 0)) [[unlikely]] {
     const long sent = begin_connecting_send(transfer, 0, [&] { return try_rest(0); });
     if (sent < 0 || (sent > 0 && static_cast<size_t>(sent) >= total)) return sent;
@@ -86,7 +87,7 @@ long write_all(Transfer& transfer, size_t total, TryRest&& try_rest) noexcept {
   }
   for (;;) {
     const long result = blocking_transfer(transfer, [&] { return try_rest(done); });
-    if (result < 0) return end_transfer(result, done);
+    if (result < 0) return end_transfer(transfer, result, done);
     done += static_cast<size_t>(result);
     if (done >= total || result == 0) return static_cast<long>(done);
   }
@@ -166,15 +167,19 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   Transfer transfer;
   const auto native = [&] { return rt::raw_syscall_uninterrupted(number, fd, data, size); };
   if (begin_transfer(fd, rt::Direction::kWrite, &transfer, Attempts::kNeverWait) != 0)
-    return native();
+    return begun_or(native);
   const Facts& facts = transfer.facts;
   if (facts.kind == FdKind::kDevice) {
     if (const long refused = may_transfer(fd, /*reading=*/false); refused != 0) return refused;
   }
-  if (facts.nonblocking || facts.kind == FdKind::kFile) return native();
+  if (facts.nonblocking || facts.kind == FdKind::kFile) return begun_or(native);
   if (number == SYS_write && is_impossible_range(data, static_cast<size_t>(size))) return native();
-  if (facts.kind == FdKind::kAnonymous) return write_eventfd(transfer, number, data, size);
-  if (facts.no_nowait_write) return transfer_unnowaitable(transfer, number, data, size);
+  if (facts.kind == FdKind::kAnonymous) {
+    return begun_or([&] { return write_eventfd(transfer, number, data, size); });
+  }
+  if (facts.no_nowait_write) {
+    return begun_or([&] { return transfer_unnowaitable(transfer, number, data, size); });
+  }
   // Vectors are looked at once: the program may not change them while we wait, but it might.
   IoVectors rest;
   size_t total = static_cast<size_t>(size);
@@ -214,7 +219,7 @@ long sys_write(int fd, const void* buffer, size_t count) {
   Transfer transfer;
   if (begin_transfer(fd, rt::Direction::kWrite, &transfer, Attempts::kNeverWait) != 0 ||
       is_never_waited_for(transfer.facts)) {
-    return rt::raw_syscall_uninterrupted(SYS_write, fd, buffer, count);
+    return begun_or([&] { return rt::raw_syscall_uninterrupted(SYS_write, fd, buffer, count); });
   }
   if (is_blocking_socket(transfer.facts) && !is_impossible_range(buffer, count)) {
     return write_to_socket(transfer, buffer, count);

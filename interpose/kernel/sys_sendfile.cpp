@@ -51,12 +51,12 @@ long sys_sendfile(Call& call) {
   // The kernel moves the offset, ours or the file's own, with every part: what remains is the
   // count.
   const auto total = static_cast<size_t>(a[3]);
-  size_t done = resume_progress();
+  size_t done = 0;
   const auto attempt = [&] { return send_without_waiting(transfer, input, a, done); };
   for (;;) {
     long result = attempt();  // tells a bad argument even where there is no room
     if (result == -EAGAIN) result = blocking_transfer(transfer, attempt);
-    if (result < 0) return end_transfer(result, done);
+    if (result < 0) return end_transfer(transfer, result, done);
     done += static_cast<size_t>(result);
     if (done >= total || result == 0) return static_cast<long>(done);
   }

@@ -106,16 +106,19 @@ long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
     return rt::raw_syscall(SYS_recvfrom, fd, static_cast<char*>(buffer) + done, length - done,
                            flags | more_flags, address, address_size);
   };
-  if (is_native(fd, flags, rt::Direction::kRead, &transfer)) return attempt(0, 0);
+  if (is_native(fd, flags, rt::Direction::kRead, &transfer)) {
+    return begun_or([&] { return attempt(0, 0); });
+  }
   const bool until_full = (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0 &&
                           transfer.facts.kind == FdKind::kStream;
   const bool takes_data = (flags & ~MSG_WAITALL) == 0;
-  size_t done = resume_progress();
+  size_t done;
+  if (!resume_transfer(transfer, &done)) return static_cast<long>(done);
   for (;;) {
     const long result = blocking_transfer(
         transfer, [&] { return attempt(done, transfer.dont_wait); },
         takes_data ? Destination{static_cast<char*>(buffer) + done, length - done} : Destination{});
-    if (result < 0) return end_transfer(result, done);
+    if (result < 0) return end_transfer(transfer, result, done);
     done += static_cast<size_t>(result);
     if (!until_full || done >= length || result == 0) return static_cast<long>(done);
   }
@@ -128,7 +131,7 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
   };
   long result;
   if (is_native(fd, flags, rt::Direction::kRead, &transfer)) {
-    result = attempt(0);
+    result = begun_or([&] { return attempt(0); });
   } else if ((flags & MSG_WAITALL) != 0 && transfer.facts.kind == FdKind::kStream &&
              (flags & MSG_PEEK) == 0) {
     msghdr header;
@@ -138,7 +141,15 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
         error != 0) {
       return error;
     }
-    size_t done = resume_progress();
+    size_t done;
+    if (!resume_transfer(transfer, &done)) return static_cast<long>(done);
+    const auto take_only_data = [&] {  // name, control data and flags come with the first part
+      header.msg_control = nullptr;
+      header.msg_controllen = 0;
+      header.msg_name = nullptr;
+      header.msg_namelen = 0;
+    };
+    if (done > 0) take_only_data();
     for (;;) {
       msghdr part = header;
       rest.skip_to(done);
@@ -148,18 +159,15 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
         return rt::raw_syscall(SYS_recvmsg, fd, &part, flags | transfer.dont_wait);
       });
       if (result < 0) {
-        result = end_transfer(result, done);
+        result = end_transfer(transfer, result, done);
         if (result < 0) return result;
         break;
       }
-      if (done == 0) {  // name, control data and flags come with the first part
+      if (done == 0) {
         part.msg_iov = header.msg_iov;
         part.msg_iovlen = header.msg_iovlen;
         if (copy_out(message, part) != 0) return -EFAULT;
-        header.msg_control = nullptr;
-        header.msg_controllen = 0;
-        header.msg_name = nullptr;
-        header.msg_namelen = 0;
+        take_only_data();
       }
       done += static_cast<size_t>(result);
       if (result == 0 || done >= rest.total()) break;
@@ -221,8 +229,11 @@ long sys_sendto(int fd, const void* buffer, size_t length, int flags, const void
     return rt::raw_syscall(SYS_sendto, fd, static_cast<const char*>(buffer) + done, length - done,
                            flags | more_flags, address, address_size);
   };
-  if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) return attempt(0, 0);
-  size_t done = resume_progress();
+  if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) {
+    return begun_or([&] { return attempt(0, 0); });
+  }
+  size_t done;
+  if (!resume_transfer(transfer, &done)) return static_cast<long>(done);
   if (may_connect(transfer.facts, flags)) [[unlikely]] {
     const long sent =
         begin_connecting_send(transfer, flags, [&] { return attempt(0, MSG_DONTWAIT); });
@@ -232,7 +243,7 @@ long sys_sendto(int fd, const void* buffer, size_t length, int flags, const void
   }
   for (;;) {
     const long result = blocking_transfer(transfer, [&] { return attempt(done, MSG_DONTWAIT); });
-    if (result < 0) return end_transfer(result, done);
+    if (result < 0) return end_transfer(transfer, result, done);
     done += static_cast<size_t>(result);
     if (done >= length || transfer.facts.kind != FdKind::kStream || result == 0) {
       return static_cast<long>(done);
@@ -244,12 +255,13 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
   Transfer transfer;
   if (has_control_data(message)) descriptors().passed_outside();
   if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) {
-    return rt::raw_syscall(SYS_sendmsg, fd, message, flags);
+    return begun_or([&] { return rt::raw_syscall(SYS_sendmsg, fd, message, flags); });
   }
   const auto attempt = [&] {
     return rt::raw_syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
   };
-  size_t done = resume_progress();
+  size_t done;
+  if (!resume_transfer(transfer, &done)) return static_cast<long>(done);
   if (may_connect(transfer.facts, flags)) [[unlikely]] {
     const long sent = begin_connecting_send(transfer, flags, attempt);
     if (sent < 0) return sent;
@@ -276,7 +288,8 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
     header.msg_iovlen = static_cast<size_t>(rest.count());
     const long result = blocking_transfer(
         transfer, [&] { return rt::raw_syscall(SYS_sendmsg, fd, &header, flags | MSG_DONTWAIT); });
-    if (result <= 0) return result < 0 ? end_transfer(result, done) : static_cast<long>(done);
+    if (result <= 0)
+      return result < 0 ? end_transfer(transfer, result, done) : static_cast<long>(done);
     done += static_cast<size_t>(result);
   }
   return static_cast<long>(done);

@@ -123,7 +123,7 @@ long send_all(Move& move, Call call) noexcept {
   long done = 0;
   for (;;) {
     const long result = carry_out(move, call);
-    if (result <= 0) return end_transfer(result, static_cast<size_t>(done));
+    if (result <= 0) return end_transfer(pipe, result, static_cast<size_t>(done));
     done += result;
     if (done >= total || !is_ready(pipe)) return done;
     call.arguments[kSize] = move.attempt.arguments[kSize] = total - done;

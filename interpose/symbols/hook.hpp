@@ -47,7 +47,7 @@ Result to_libc_result(long result) noexcept {
 // try has moved, for the full call that follows; kept by the hook, since a handler may run in
 // between, and what it calls goes on where nobody has begun.
 template <typename Call>
-long run_green(bool trying, Call&& call, bool* attention, size_t* progress) {
+long run_green(bool trying, Call&& call, bool* attention, kernel::Progress* progress) {
   trap::enter_runtime();
   rt::switch_point();
   ++rt::current_worker_unchecked()->stats.calls_by_symbol;
@@ -56,7 +56,7 @@ long run_green(bool trying, Call&& call, bool* attention, size_t* progress) {
   thread->trying = trying;
   thread->progress = *progress;
   long result = call();
-  *progress = std::exchange(thread->progress, 0);
+  *progress = std::exchange(thread->progress, {});
   thread->trying = false;
   if (thread->filtered.happened) [[unlikely]]
     result = kernel::leave_filtered_call_to_trap();
@@ -70,7 +70,7 @@ template <typename Result, typename Call, typename Libc>
 Result cancellation_point(Call&& call, Libc&& libc) {
   pthread_testcancel();
   bool attention;
-  size_t progress = 0;
+  kernel::Progress progress;
   long result = run_green(true, call, &attention, &progress);
   if (result == -kernel::kWouldWait) {
     int type;
@@ -90,7 +90,7 @@ Result cancellation_point(Call&& call, Libc&& libc) {
 template <typename Result, typename Call, typename Libc>
 Result plain(Call&& call, Libc&& libc) {
   bool attention;
-  size_t progress = 0;
+  kernel::Progress progress;
   const long result = run_green(false, call, &attention, &progress);
   if (kernel::is_restart_code(result)) return libc();
   if (attention) trap::deliver_signals_by_trap();

@@ -6,7 +6,7 @@ extern "C" __attribute__((visibility("default"))) void tendril_switch_point() {
   using namespace tendril;
   if (!symbols::is_program_code()) return;
   bool attention;
-  size_t progress = 0;
+  kernel::Progress progress;
   symbols::run_green(
       false, [] { return 0L; }, &attention, &progress);
   if (attention) trap::deliver_signals_by_trap();
