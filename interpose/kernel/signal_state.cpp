@@ -30,7 +30,10 @@ long kernel_sigaction(int signal, const KernelAction* wanted, KernelAction* old)
 
 // A thread that computes on another worker is not to wait for the end of its time slice.
 void interrupt_thread(GreenThread* thread) noexcept {
+  const bool was_told = thread->fiber->interrupt_pending.load(std::memory_order_seq_cst);
   rt::interrupt(thread->fiber);
+  // Each kick is queued: where signals come faster than they are delivered it would be ever more.
+  if (was_told) return;
   const rt::Worker* worker = thread->fiber->worker;
   if (worker != rt::current_worker_unchecked() &&
       thread->fiber->state.load(std::memory_order_relaxed) == rt::FiberState::kRunning) {

@@ -44,6 +44,7 @@ void post_arrived_signals() noexcept {
     const uint32_t head = inbox.head.load(std::memory_order_relaxed);
     const SignalInbox::Arrival arrival = inbox.arrivals[head % SignalInbox::kSize];
     inbox.head.store(head + 1, std::memory_order_release);
+    inbox.standard.fetch_and(~signal_bit(arrival.info.si_signo), std::memory_order_relaxed);
     const int target = arrival.tid != 0 ? arrival.tid : addressee(arrival.info);
     if (target == kNobody) continue;
     // A thread that has ended meanwhile takes its signals with it, as in the kernel.

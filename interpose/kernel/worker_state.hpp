@@ -24,6 +24,9 @@ struct SignalInbox {
   std::atomic<uint32_t> head{0};       // next to read; written by the consumer
   std::atomic<uint32_t> tail{0};       // next to write; written by the producer
   std::atomic<bool> throttled{false};  // full: the kernel holds the rest back, see post_arrived
+  // The standard signals for the process that are among them, a bit each. One more of those is
+  // none, as with one that is pending: a fast timer would fill the box while its owner has to wait.
+  std::atomic<uint64_t> standard{0};
   bool empty() const noexcept {
     return head.load(std::memory_order_relaxed) == tail.load(std::memory_order_acquire);
   }

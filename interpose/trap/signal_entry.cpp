@@ -52,6 +52,15 @@ bool is_due_to(const kernel::GreenThread& current, int signal, const siginfo_t& 
          (current.blocked & kernel::signal_bit(signal)) == 0;
 }
 
+// One that is pending is enough. But the expirations of a timer are counted, and of stops and
+// SIGCONT the last decides.
+bool is_merged(int signal, const siginfo_t& info) noexcept {
+  constexpr uint64_t kOrdered = kernel::signal_bit(SIGCONT) | kernel::signal_bit(SIGTSTP) |
+                                kernel::signal_bit(SIGTTIN) | kernel::signal_bit(SIGTTOU);
+  return signal < kernel::kFirstRealTime && info.si_code != SI_TIMER &&
+         (kernel::signal_bit(signal) & kOrdered) == 0;
+}
+
 // Signals are blocked while this runs, so arrivals are recorded one at a time.
 void receive(int signal, siginfo_t* info, void* context, bool had_handler) noexcept {
   end_alignment_checks(static_cast<const ucontext_t*>(context));
@@ -60,15 +69,20 @@ void receive(int signal, siginfo_t* info, void* context, bool had_handler) noexc
   if (worker == nullptr) return forward(signal, info);
   const bool was_in_runtime = in_runtime();
   kernel::SignalInbox& inbox = kernel::state_of(worker)->inbox;
+  const auto* current = static_cast<const kernel::GreenThread*>(worker->current->owner);
+  const int tid = current != nullptr && is_due_to(*current, signal, *info) ? current->tid : 0;
+  const uint64_t bit = tid == 0 && is_merged(signal, *info) ? kernel::signal_bit(signal) : 0;
   const uint32_t tail = inbox.tail.load(std::memory_order_relaxed);
   uint32_t waiting = tail - inbox.head.load(std::memory_order_acquire);
-  if (waiting < kernel::SignalInbox::kSize) {
+  if ((inbox.standard.load(std::memory_order_relaxed) & bit) != 0) {
+    // pending already
+  } else if (waiting < kernel::SignalInbox::kSize) {
     kernel::SignalInbox::Arrival& arrival = inbox.arrivals[tail % kernel::SignalInbox::kSize];
     arrival.info = *info;
     arrival.info.si_signo = signal;
-    const auto* current = static_cast<const kernel::GreenThread*>(worker->current->owner);
-    arrival.tid = current != nullptr && is_due_to(*current, signal, *info) ? current->tid : 0;
+    arrival.tid = tid;
     arrival.had_handler = had_handler;
+    inbox.standard.fetch_or(bit, std::memory_order_relaxed);
     inbox.tail.store(tail + 1, std::memory_order_release);
     ++waiting;
   } else {

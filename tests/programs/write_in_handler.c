@@ -53,7 +53,7 @@ int main(void) {
 
   struct sigaction action = {.sa_handler = writes_mark, .sa_flags = SA_RESTART};
   CHECK_OK(sigaction(SIGALRM, &action, NULL));
-  struct itimerval often = {{0, 30}, {0, 30}};
+  struct itimerval often = {{0, 100}, {0, 100}};
   CHECK_OK(setitimer(ITIMER_REAL, &often, NULL));
   for (int i = 0; i < kRounds; ++i) {
     for (size_t done = 0; done < kBlock;) {
