@@ -140,6 +140,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 // Where the Linux kernel forgets FS bases. This comes before all else, which looks at
 // thread-locals.
 void on_fault_or_lost_base(int signal, siginfo_t* info, void* context) {
+  end_alignment_checks(static_cast<const ucontext_t*>(context));
   const bool lost = rt::put_back_fs_base();
   if (lost) note_lost_base(static_cast<ucontext_t*>(context));
   if (lost && signal == SIGSEGV && info->si_code > 0) return;  // the instruction runs again
