@@ -88,10 +88,11 @@ long sys_accept4(int fd, void* address, void* address_size, int flags) {
 }
 
 long sys_connect(int fd, const void* address, unsigned address_size) {
-  const bool begun = take_progress() != 0;  // by the try of which this is the full call
   Transfer transfer;
   const auto native = [&] { return rt::raw_syscall(SYS_connect, fd, address, address_size); };
   if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) return native();
+  size_t begun;  // by the try of which this is the full call
+  if (!resume_transfer(transfer, &begun)) return -EBADF;
   descriptors().connecting(*transfer.state, transfer.facts);
   if (transfer.facts.nonblocking) return native();
   if (transfer.facts.kind != FdKind::kStream) return native();  // datagrams: at once
@@ -116,7 +117,7 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
   } else if (result != -EINPROGRESS) {
     return result;
   }
-  const long unfinished = begun ? -EINPROGRESS : result;
+  const long unfinished = begun != 0 ? -EINPROGRESS : result;
   // From here on it is under way. (A try that ends here goes on in the full call by EALREADY.)
   result = wait_for_connection(transfer, seen);
   if (result == -EAGAIN) return unfinished;  // socket(7): SO_SNDTIMEO is over, the attempt goes on

@@ -142,7 +142,7 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
       return error;
     }
     size_t done;
-    if (!resume_transfer(transfer, &done)) return static_cast<long>(done);
+    const bool goes_on = resume_transfer(transfer, &done);
     const auto take_only_data = [&] {  // name, control data and flags come with the first part
       header.msg_control = nullptr;
       header.msg_controllen = 0;
@@ -150,7 +150,7 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
       header.msg_namelen = 0;
     };
     if (done > 0) take_only_data();
-    for (;;) {
+    while (goes_on) {
       msghdr part = header;
       rest.skip_to(done);
       part.msg_iov = rest.data();
