@@ -14,16 +14,25 @@ Nanoseconds own_clock() noexcept {
   return to_nanoseconds(time);
 }
 
-// What its worker has not charged it with yet; false if the worker was just changing that.
+// The clock of a worker whose account is closed, when somebody first asked.
+Nanoseconds first_asked_at(CpuAccount& account, Nanoseconds now) noexcept {
+  Nanoseconds before = 0;
+  return account.asked_at.compare_exchange_strong(before, now) ? now : before;
+}
+
+// With what its worker has not charged it with yet; false if the worker was just changing that.
 bool read_account(const Fiber& fiber, Nanoseconds* time) noexcept {
   Worker* worker = std::atomic_ref(const_cast<Worker*&>(fiber.worker)).load();
-  const CpuAccount& account = worker->cpu_account;
+  CpuAccount& account = worker->cpu_account;
   const uint32_t version = account.version.load(std::memory_order_acquire);
   if ((version & 1) != 0) return false;
   *time = fiber.cpu_time.load(std::memory_order_acquire);
   const bool runs = std::atomic_ref(worker->current).load(std::memory_order_relaxed) == &fiber;
-  if (runs && account.open.load(std::memory_order_relaxed)) {
-    *time += time_of_os_thread(worker->os_tid) - account.charged.load(std::memory_order_acquire);
+  if (runs) {
+    const Nanoseconds now = time_of_os_thread(worker->os_tid);
+    *time += now - (account.open.load(std::memory_order_relaxed)
+                        ? account.charged.load(std::memory_order_acquire)
+                        : first_asked_at(account, now));
   }
   std::atomic_thread_fence(std::memory_order_acquire);
   return account.version.load(std::memory_order_relaxed) == version;
@@ -40,8 +49,11 @@ Nanoseconds time_of_os_thread(int tid) noexcept {
 void charge_and_set_current(Worker& worker, Fiber& next) noexcept {
   Fiber& running = *worker.current;
   CpuAccount& account = worker.cpu_account;
-  const Nanoseconds now = own_clock();
-  const bool open = account.open.load(std::memory_order_relaxed);
+  const bool was_open = account.open.load(std::memory_order_relaxed);
+  const Nanoseconds asked_at = was_open ? 0 : account.asked_at.load(std::memory_order_acquire);
+  if (asked_at != 0) account.charged.store(asked_at, std::memory_order_relaxed);
+  const bool open = was_open || asked_at != 0;
+  const Nanoseconds now = own_clock();  // not before asked_at
   // An OS thread of its own means the kernel's clock, whose timers count what the hub uses, too:
   // they must not expire before the fiber's time has come. So that is charged with the fiber's.
   const bool is_hub_of_one = worker.reserved && &running == &worker.hub && open;
@@ -89,6 +101,7 @@ void cpu_times_reset_after_fork(Worker& worker, Fiber& survivor) noexcept {
   switch_duties.fetch_and(static_cast<uint8_t>(~kChargeCpuTime));
   worker.cpu_account.charged.store(0, std::memory_order_relaxed);
   worker.cpu_account.open.store(false, std::memory_order_relaxed);
+  worker.cpu_account.asked_at.store(0, std::memory_order_relaxed);
   survivor.cpu_time.store(0, std::memory_order_relaxed);
 }
 

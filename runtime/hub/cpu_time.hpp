@@ -19,6 +19,9 @@ struct CpuAccount {
   std::atomic<uint32_t> version{0};     // odd: being changed
   std::atomic<Nanoseconds> charged{0};  // up to here on the clock of its OS thread
   std::atomic<bool> open{false};
+  // Where that clock was when somebody first asked for the fiber that has been running since before
+  // the account was opened: it counts from there. 0: nobody has. Any thread writes, once.
+  std::atomic<Nanoseconds> asked_at{0};
 };
 
 // Of an OS thread of this process. By a clock and not from /proc: a descriptor, be it open ever so
