@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "interpose/kernel/blocking_io.hpp"
 #include "interpose/kernel/signal_descriptors.hpp"
@@ -29,9 +30,12 @@ long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline dea
   if (s == nullptr) return -EBADF;
   const uint32_t generation = s->generation;
   const SignalWatch watch;
-  for (;;) {
+  // A try has found nothing, and what has come since the wait finds out: it arms the set anew.
+  bool has_asked = std::exchange(current_thread()->progress.tried, false) && s->on_demand &&
+                   !signals().has_signalfds();
+  for (;; has_asked = false) {
     const uint32_t seen = rt::Poller::edges(*s, rt::Direction::kRead);
-    const long ready = ask();
+    const long ready = has_asked ? 0 : ask();
     if (ready != 0) {
       poller().pass_on(*s, rt::Direction::kRead);
       return ready;
@@ -40,7 +44,10 @@ long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline dea
       rt::yield();
       return ask();
     }
-    if (current_thread()->trying) return -kWouldWait;
+    if (current_thread()->trying) {
+      current_thread()->progress.tried = true;
+      return -kWouldWait;
+    }
     poller().watch_on_demand(*s, generation);
     switch (poller().wait(fd, *s, generation, rt::Direction::kRead, seen, deadline)) {
       case rt::WakeReason::kWoken:

@@ -1,15 +1,17 @@
 // poll(2), ppoll(2), select(2), pselect6(2)
 //
 // The kernel itself says what is ready, by a poll that does not wait; we only decide when to ask
-// again: after an edge on one of the descriptors.
+// again: after an edge on one of the descriptors. Where there is but one, the edge says it all.
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/restart.hpp"
@@ -85,6 +87,16 @@ class WaiterSet {
     }
   }
 
+  // For who has waited on one descriptor, and been woken: what poll would say. 0: ask.
+  short told() const noexcept {
+    constexpr uint32_t kPlain = POLLIN | POLLPRI | POLLOUT | POLLRDHUP;
+    static_assert(POLLIN == EPOLLIN && POLLPRI == EPOLLPRI && POLLOUT == EPOLLOUT &&
+                  POLLERR == EPOLLERR && POLLHUP == EPOLLHUP && POLLRDHUP == EPOLLRDHUP);
+    const rt::PollWaiter& waiter = slots_[0].waiter;
+    if ((waiter.events & ~kPlain) != 0) return 0;
+    return static_cast<short>(waiter.told & (waiter.events | POLLERR | POLLHUP));
+  }
+
  private:
   struct Slot {
     rt::PollWaiter waiter;
@@ -103,26 +115,66 @@ bool has_signal() noexcept {
          signals().has_accepted(thread);
 }
 
+// Changes whenever there is an edge on one of the descriptors, or one of them is replaced. 0:
+// unknown, they are many or cannot be read. Whoever has read it before a look that found nothing
+// need not look again while it stays the same.
+uint32_t edges_of_all(const pollfd* fds, unsigned long count) noexcept {
+  constexpr unsigned long kFew = 6;
+  pollfd few[kFew];
+  if (count > kFew || copy_in_bytes(few, fds, count * sizeof(pollfd)) != 0) return 0;
+  uint32_t sum = 1;
+  for (unsigned long i = 0; i < count; ++i) {
+    const rt::FdState* s = few[i].fd >= 0 ? descriptors().state(few[i].fd) : nullptr;
+    if (s == nullptr) continue;
+    sum += s->generation + rt::Poller::edges(*s, rt::Direction::kRead) +
+           rt::Poller::edges(*s, rt::Direction::kWrite);
+  }
+  return sum;
+}
+
+// How the descriptors were found at the beginning of the call, or at its try by a hook.
+struct FirstLook {
+  long ready;
+  uint32_t edges;  // before it
+  bool by_try;
+};
+FirstLook first_look(pollfd* fds, unsigned long count) noexcept {
+  const Progress progress = std::exchange(current_thread()->progress, {});
+  if (progress.tried) return {0, progress.generation, true};
+  const uint32_t edges = edges_of_all(fds, count);
+  return {look(fds, count), edges, false};
+}
+
+// What the one descriptor of `fds` was told to be ready for. 1, or -EFAULT.
+long put_told(pollfd* fds, short told) noexcept {
+  return copy_out(&fds->revents, told) != 0 ? -EFAULT : 1;
+}
+
 // `fds` is the program's own array for poll (the kernel checks it), ours for select. Returns the
 // count of ready descriptors, 0 at the deadline, or -errno; -EINTR when interrupted.
-long poll_until(pollfd* user, unsigned long count, rt::Deadline deadline) noexcept {
-  long ready = look(user, count);
-  if (ready != 0) return ready;
-  if (deadline <= rt::monotonic_now()) {
+long poll_after(const FirstLook& first, pollfd* fds, unsigned long count,
+                rt::Deadline deadline) noexcept {
+  if (first.ready != 0) return first.ready;
+  if (!first.by_try && deadline <= rt::monotonic_now()) {
     // A program that polls in a loop must let those run who are to make it ready.
     rt::yield();
-    ready = look(user, count);
+    const long ready = look(fds, count);
     return ready == 0 && has_signal() ? -EINTR : ready;
   }
-  if (current_thread()->trying) return -kWouldWait;
-  auto* fds = user;
+  if (current_thread()->trying) {
+    current_thread()->progress = {.bytes = 0, .generation = first.edges, .tried = true};
+    return -kWouldWait;
+  }
   WaiterSet waiters;
   const SignalWatch watch;
   if (!waiters.reserve(count)) return -ENOMEM;
-  for (;;) {
-    const rt::WaitToken token = rt::begin_wait(rt::WaitKind::kPoll, user);
+  for (uint32_t edges = first.edges;;) {
+    const rt::WaitToken token = rt::begin_wait(rt::WaitKind::kPoll, fds);
     const bool all_watched = waiters.add_all(fds, count, token);
-    ready = look(user, count);  // what became ready before we were listed
+    // What became ready before we were listed. What has only been registered now the poller tells.
+    const bool nothing_came = all_watched && edges != 0 && !signals().has_signalfds() &&
+                              edges == edges_of_all(fds, count);
+    long ready = nothing_came ? 0 : look(fds, count);
     if (ready != 0) {
       if (!rt::cancel_wait(token)) rt::park(rt::kForever);
       waiters.remove_all(count);
@@ -132,13 +184,21 @@ long poll_until(pollfd* user, unsigned long count, rt::Deadline deadline) noexce
         all_watched ? rt::kForever : rt::deadline_after(rt::kUnregisteredRetry);
     const rt::WakeReason reason = rt::park(soon < deadline ? soon : deadline);
     waiters.remove_all(count);
-    ready = look(user, count);
+    if (count == 1 && reason == rt::WakeReason::kWoken && waiters.told() != 0) {
+      return put_told(fds, waiters.told());
+    }
+    edges = edges_of_all(fds, count);
+    ready = look(fds, count);
     if (ready != 0) return ready;
     if (reason == rt::WakeReason::kTimeout && deadline <= rt::monotonic_now()) {
       return has_signal() ? -EINTR : 0;
     }
     if (reason == rt::WakeReason::kInterrupted && !watch.was_all()) return -EINTR;
   }
+}
+
+long poll_until(pollfd* fds, unsigned long count, rt::Deadline deadline) noexcept {
+  return poll_after(first_look(fds, count), fds, count, deadline);
 }
 
 // An array that can be read but not written: the kernel finds that out when it has waited.
@@ -156,12 +216,9 @@ long poll_in_vain(const pollfd* fds, unsigned long count, rt::Deadline deadline)
 
 // The whole of poll once its arguments but for the array are known to be good.
 long poll_array(pollfd* fds, unsigned long count, rt::Deadline deadline) noexcept {
-  rlimit limit{};
-  rt::raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
-  if (count > limit.rlim_cur) return -EINVAL;
-  const long ready = look(fds, count);
-  if (ready == -EFAULT) return poll_in_vain(fds, count, deadline);
-  return ready != 0 ? ready : poll_until(fds, count, deadline);
+  const FirstLook first = first_look(fds, count);
+  return first.ready == -EFAULT ? poll_in_vain(fds, count, deadline)
+                                : poll_after(first, fds, count, deadline);
 }
 
 long finish(long result, TemporaryMask& mask) noexcept {

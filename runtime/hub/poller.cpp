@@ -38,6 +38,9 @@ constexpr uint32_t kEndEvents = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 constexpr int kEventBatch = 256;
 
+// When the Linux kernel was asked what it never said: events of our own.
+constexpr uint64_t kNeverAsked = 0;
+
 // A count that is written under a lock only: an operation on the bus would cost 8 ns and keep the
 // misses around it from overlapping.
 void add_under_lock(std::atomic<uint32_t>& count, uint32_t change) noexcept {
@@ -236,6 +239,7 @@ bool Poller::is_readable(int fd) noexcept {
 bool Poller::add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept {
   SpinGuard guard(s.lock);
   if (!ensure_registered(fd, s)) return s.always_ready;
+  waiter.added_at = polls_.load(std::memory_order_acquire);
   s.pollers.push_back(&waiter);
   s.polled = true;
   waiters_.fetch_add(1, std::memory_order_relaxed);
@@ -349,18 +353,18 @@ void Poller::begin_anew(int fd, FdState::Rest rest) noexcept {
   s->rest.store(rest, std::memory_order_relaxed);
 }
 
-void Poller::on_event(uint64_t data, uint32_t events) noexcept {
+void Poller::on_event(uint64_t data, uint32_t events, uint64_t asked_at) noexcept {
   const int fd = static_cast<int>(data & UINT32_MAX);
   FdState* s = state_if_known(fd);
   if (s == nullptr) return;
   SpinGuard guard(s->lock);
   if (s->generation != static_cast<uint32_t>(data >> 32)) return;  // a former owner's
   if (s->on_demand) s->armed = false;
-  on_edges(*s, events);
+  on_edges(*s, events, asked_at);
 }
 
 // Precondition: s.lock held.
-void Poller::on_edges(FdState& s, uint32_t events) noexcept {
+void Poller::on_edges(FdState& s, uint32_t events, uint64_t asked_at) noexcept {
   const bool broken = (events & (EPOLLHUP | EPOLLERR)) != 0;
   if ((events & EPOLLPRI) != 0) {
     s.rest.store(FdState::Rest::kMaybeUrgent, std::memory_order_relaxed);
@@ -382,6 +386,7 @@ void Poller::on_edges(FdState& s, uint32_t events) noexcept {
     if (broken || (waiter->events & events) != 0) {
       IntrusiveList<PollWaiter>::remove(waiter);
       waiters_.fetch_sub(1, std::memory_order_relaxed);
+      if (asked_at > waiter->added_at) waiter->told = events;
       wake(waiter->token);
     }
     waiter = next;
@@ -417,7 +422,7 @@ void Poller::nudge(int fd) noexcept {
   FdState* s = state_if_known(fd);
   if (s == nullptr) return;
   SpinGuard guard(s->lock);
-  on_edges(*s, EPOLLHUP | EPOLLERR);
+  on_edges(*s, EPOLLHUP | EPOLLERR, kNeverAsked);
 }
 
 void Poller::nudge_all() noexcept {
@@ -433,6 +438,7 @@ Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeou
   const long arguments[6] = {epoll_fd_,   reinterpret_cast<long>(events),
                              kEventBatch, timeout == kForever ? 0 : reinterpret_cast<long>(&limit),
                              0,           0};
+  const uint64_t asked_at = polls_.fetch_add(1, std::memory_order_acq_rel) + 1;
   const long count = interruptible_call(interrupted, SYS_epoll_pwait2, arguments);
   Outcome outcome;
   outcome.events = count > 0 ? count : 0;
@@ -440,7 +446,7 @@ Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeou
     prefetch_for(events, count, i);
     const uint64_t data = events[i].data.u64;
     if (static_cast<uint32_t>(data) != kInternalFd) {
-      on_event(data, events[i].events);
+      on_event(data, events[i].events, asked_at);
     } else {
       const auto tag = static_cast<Internal>(data >> 32);
       outcome.loop_has_work = outcome.loop_has_work || tag == Internal::kLoop;

@@ -37,6 +37,10 @@ enum class Direction : uint8_t { kRead = 0, kWrite = 1 };
 
 struct PollWaiter : Waiter {
   uint32_t events = 0;  // EPOLL* it wants to hear of; HUP and ERR always count
+  // What the descriptor was ready for, if the Linux kernel was asked after the waiter had been
+  // added; 0: who is woken asks again. For who has been woken.
+  uint32_t told = 0;
+  uint64_t added_at = 0;  // Poller's
 };
 
 // One descriptor number. The generation tells its successive owners apart.
@@ -159,7 +163,8 @@ class Poller {
   void let_try(FdState& s, Direction d) noexcept;
 
   // For poll and select: adds a waiter that hears of `events`, unless the descriptor is one that is
-  // always ready. False if it could not be registered. The caller polls once more after adding.
+  // always ready. False if it could not be registered. After adding, the caller polls once more, if
+  // an edge has come since it did.
   bool add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept;
   void remove_poller(FdState& s, PollWaiter& waiter) noexcept;
 
@@ -219,8 +224,8 @@ class Poller {
   static FdState::Rest ask_rest(int fd, FdState& s, uint32_t generation) noexcept;
   static bool is_readable(int fd) noexcept;
   void wake_next(FdState& s, Direction d) noexcept;
-  void on_event(uint64_t data, uint32_t events) noexcept;
-  void on_edges(FdState& s, uint32_t events) noexcept;
+  void on_event(uint64_t data, uint32_t events, uint64_t asked_at) noexcept;
+  void on_edges(FdState& s, uint32_t events, uint64_t asked_at) noexcept;
 
   static constexpr size_t kChunkBits = 9;
   static constexpr size_t kChunk = size_t{1} << kChunkBits;
@@ -229,6 +234,7 @@ class Poller {
   int epoll_fd_ = -1;
   int doorbell_fd_ = -1;
   std::atomic<size_t> waiters_{0};
+  std::atomic<uint64_t> polls_{0};  // that have begun
   SpinLock grow_lock_;
   // Zeroed with the pages that a poller is made in: most of these are never touched.
   FdState* chunks_[kChunks];
