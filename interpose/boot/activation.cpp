@@ -315,6 +315,7 @@ uint64_t deactivate_in_child() noexcept {
   threads().reset_after_fork();
   futexes().reset_after_fork();
   mappings_reset_after_fork();
+  descriptors().reset_after_fork();
   stack_arenas().reset_after_fork();
   posix_timers().reset_after_fork();
   aside_reset_after_fork();

@@ -81,6 +81,18 @@ inline bool is_blocking_socket(const Facts& facts) noexcept {
   return (facts.kind == FdKind::kStream || facts.kind == FdKind::kPacket) && !facts.nonblocking;
 }
 
+// Something has been written, if the result says so: who waits for it hears of it at once.
+inline long tell_other_end(const Transfer& transfer, long result) noexcept {
+  if (transfer.facts.tells_other_end && result > 0) poller().tell_other_end(*transfer.state);
+  return result;
+}
+
+inline long tell_other_end_of(int fd, long result) noexcept {
+  const rt::FdState* s = result > 0 ? poller().state_if_known(fd) : nullptr;
+  if (s != nullptr && DescriptorTable::tells_other_end(*s)) poller().tell_other_end(*s);
+  return result;
+}
+
 // Waits until the descriptor may be ready. 0: try again; else the result of the call.
 inline long wait_for_readiness(Transfer& transfer, uint32_t seen) noexcept {
   GreenThread* thread = current_thread();

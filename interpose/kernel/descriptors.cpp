@@ -10,6 +10,7 @@
 
 #include <cerrno>
 
+#include "interpose/kernel/found_ends.hpp"
 #include "interpose/kernel/proc_files.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "runtime/hub/worker.hpp"
@@ -35,6 +36,8 @@ enum : uint64_t {
   kHadLimit = 1 << 19,
   kListens = 1 << 20,
   kUnconfirmed = 1 << 21,
+  kTellsOtherEnd = 1 << 22,
+  kSmallSums = 1 << 23,
 };
 constexpr int kEpochShift = 32;
 constexpr int kOutsideShift = 48;
@@ -48,6 +51,7 @@ static_assert(unpack(kNonblocking).nonblocking && unpack(kSharedOutside).shared_
               unpack(kExamined).examined && unpack(kDuplicated).duplicated &&
               unpack(kPutsOffConnect).puts_off_connect && unpack(kHadLimit).had_limit &&
               unpack(kListens).listens && unpack(kUnconfirmed).unconfirmed &&
+              unpack(kTellsOtherEnd).tells_other_end && unpack(kSmallSums).small_sums &&
               unpack(uint64_t{1} << kEpochShift).epoch == 1 &&
               unpack(uint64_t{1} << kOutsideShift).outside == 1);
 #endif
@@ -60,14 +64,14 @@ constexpr int kInheritedBits = 1024;
 uint64_t inherited[kInheritedBits / 64];
 bool inherited_unknown = false;
 std::atomic<bool> child_made{false};
+constinit FoundEnds found_ends;
 
 bool was_inherited(int fd) noexcept {
   if (inherited_unknown || fd >= kInheritedBits) return inherited_unknown;
   return (inherited[fd / 64] >> (fd % 64) & 1) != 0;
 }
 
-FdKind kind_of(int fd) noexcept {
-  struct stat status;
+FdKind kind_of(int fd, struct stat& status) noexcept {
   if (rt::raw_syscall(SYS_fstat, fd, &status) != 0) return FdKind::kUnknown;
   switch (status.st_mode & S_IFMT) {
     case S_IFSOCK: {
@@ -132,8 +136,9 @@ DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcep
   const bool stale =
       (word & kMaybeDuplicated) != 0 && static_cast<uint16_t>(word >> kEpochShift) != epoch;
   if ((word & kExamined) == 0 || stale || (word & kSharedOutside) != 0) {
+    struct stat status;
     if ((word & kExamined) == 0) {
-      const FdKind kind = kind_of(fd);
+      const FdKind kind = kind_of(fd, status);
       if (kind == FdKind::kUnknown) return {-EBADF, {}};
       word = (word & ~uint64_t{0xff}) | static_cast<uint8_t>(kind);
     }
@@ -160,8 +165,20 @@ DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcep
     // If somebody has reported a change meanwhile, the answer holds for this call only.
     uint64_t expected = before;
     s.facts.compare_exchange_strong(expected, word, std::memory_order_acq_rel);
+    if (!origin_known && (word & kSharedOutside) == 0) {
+      if (kind == FdKind::kPipe) find_other_end(fd, s, status, static_cast<int>(flags));
+      if (kind == FdKind::kAnonymous && is_file_named(fd, "anon_inode:[eventfd]")) joined(fd, fd);
+    }
   }
   return {0, unpack(word)};
+}
+
+void DescriptorTable::find_other_end(int fd, const rt::FdState& s, const struct stat& status,
+                                     int flags) noexcept {
+  const int mode = flags & O_ACCMODE;
+  if (mode == O_RDWR) return;
+  const FoundEnds::Ends ends = found_ends.found(fd, s, status, mode == O_RDONLY);
+  if (ends.complete()) joined(ends.writer, ends.reader);
 }
 
 void DescriptorTable::created(int fd, bool shared_outside, const NewFile& file) noexcept {
@@ -172,8 +189,23 @@ void DescriptorTable::created(int fd, bool shared_outside, const NewFile& file) 
   if (file.kind != FdKind::kUnknown) {
     word |= kExamined | static_cast<uint8_t>(file.kind);
     if (file.nonblocking) word |= kNonblocking;
+    if (file.is_eventfd) word |= kSmallSums;
   }
   s->facts.store(with_stamps(word, epoch_.load(), outside_.load()), std::memory_order_release);
+}
+
+void DescriptorTable::joined(int from, int to) noexcept {
+  rt::FdState* s = poller().state_if_known(from);
+  if (s == nullptr) return;
+  poller().join_ends(from, to);
+  s->facts.fetch_or(kTellsOtherEnd);
+}
+
+void DescriptorTable::stop_telling(int fd) noexcept {
+  rt::FdState* s = poller().state_if_known(fd);
+  if (s == nullptr || !tells_other_end(*s)) return;
+  s->facts.fetch_and(~uint64_t{kTellsOtherEnd});
+  poller().stop_telling(fd);
 }
 
 // Type, protocol and time limits are those that the listening socket had when the connection came,
@@ -217,6 +249,7 @@ void DescriptorTable::duplicated(int from, int to) noexcept {
   Facts facts;
   if (this->facts(from, *source, &facts) != 0) return;
   poller().begin_anew(to);
+  poller().copy_other_end(from, to);
   constexpr uint64_t kBoth = kMaybeDuplicated | kDuplicated;
   target->facts.store(source->facts.fetch_or(kBoth) | kBoth);
 }
@@ -230,6 +263,7 @@ void DescriptorTable::set_nonblocking(int fd, bool value) noexcept {
   }
   if (value) {
     s->facts.fetch_or(kNonblocking);
+    s->facts.fetch_and(~uint64_t{kSmallSums});  // such additions are not looked at
   } else {
     s->facts.fetch_and(~uint64_t{kNonblocking});
   }
@@ -258,6 +292,10 @@ void DescriptorTable::refuses_nowait(rt::FdState& s, rt::Direction direction) no
   s.facts.fetch_or(direction == rt::Direction::kRead ? kNoNowaitRead : kNoNowaitWrite);
 }
 
+void DescriptorTable::has_large_sum(rt::FdState& s) noexcept {
+  s.facts.fetch_and(~uint64_t{kSmallSums});
+}
+
 void DescriptorTable::protocol_added() noexcept {
   protocol_added_.store(true, std::memory_order_relaxed);
 }
@@ -270,7 +308,10 @@ void DescriptorTable::connect_put_off(int fd) noexcept {
 void DescriptorTable::passed_outside() noexcept {
   child_made.store(true, std::memory_order_relaxed);
   outside_.fetch_add(1, std::memory_order_acq_rel);
+  poller().shared_outside();
 }
+
+void DescriptorTable::reset_after_fork() noexcept { found_ends.reset_after_fork(); }
 
 rt::Deadline DescriptorTable::limit(int fd, Facts facts, rt::Direction direction) noexcept {
   const bool reading = direction == rt::Direction::kRead;

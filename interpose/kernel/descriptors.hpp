@@ -8,6 +8,8 @@
 // but for attempts that do not wait whatever the answer: those ask before they wait).
 #pragma once
 
+#include <sys/stat.h>
+
 #include <atomic>
 #include <bit>
 #include <cstdint>
@@ -45,7 +47,9 @@ struct Facts {
   bool had_limit : 1;         // SO_RCVTIMEO or SO_SNDTIMEO was set once
   bool listens : 1;           // it is a socket that was seen to, and has not been connected since
   bool unconfirmed : 1;       // never kept: see facts_for_attempt
-  uint16_t : 10;
+  bool tells_other_end : 1;   // of a write: Poller::tell_other_end
+  bool small_sums : 1;        // an eventfd made here, to which nobody has added much at a time
+  uint16_t : 8;
   uint16_t epoch : 16;    // of changes to what may be duplicated, when this was learnt
   uint16_t outside : 16;  // how often everything had been shared outside by then
 };
@@ -56,6 +60,7 @@ struct NewFile {
   FdKind kind = FdKind::kUnknown;  // unknown: all of it is
   bool nonblocking = false;
   rt::FdState::Rest rest = rt::FdState::Rest::kNotAsked;
+  bool is_eventfd = false;  // a new one
 };
 
 class DescriptorTable {
@@ -92,6 +97,10 @@ class DescriptorTable {
     return 0;
   }
 
+  static bool tells_other_end(const rt::FdState& s) noexcept {
+    return std::bit_cast<Facts>(s.facts.load(std::memory_order_relaxed)).tells_other_end;
+  }
+
   // A stream on top of which nobody has put another protocol.
   bool carries_bytes_only(const Facts& facts) const noexcept {
     return facts.kind == FdKind::kStream && !facts.shared_outside &&
@@ -101,6 +110,9 @@ class DescriptorTable {
   // --- what the tracked calls report ---
   void created(int fd, bool shared_outside, const NewFile& file = {}) noexcept;
   // What a connection has from the socket that it is accepted from; `flags` of accept4.
+  // What is written to `from` is there to be read from `to`; and nobody will tell of that any more.
+  static void joined(int from, int to) noexcept;
+  void stop_telling(int fd) noexcept;
   NewFile accepted_from(int listener, rt::FdState& s, uint32_t generation, int flags) noexcept;
   void closing(int fd) noexcept;  // it is about to be closed or replaced
   long close(int fd) noexcept;    // closes it; the kernel's result
@@ -110,8 +122,10 @@ class DescriptorTable {
   void seen_listening(rt::FdState& s) noexcept;
   void connecting(rt::FdState& s, const Facts& facts) noexcept;
   void refuses_nowait(rt::FdState& s, rt::Direction direction) noexcept;
-  void protocol_added() noexcept;  // to some stream socket
+  void has_large_sum(rt::FdState& s) noexcept;  // or is about to
+  void protocol_added() noexcept;               // to some stream socket
   void connect_put_off(int fd) noexcept;
+  void reset_after_fork() noexcept;
   void passed_outside() noexcept;  // fork, or sent over a Unix socket: everything may be shared now
 
   // Time limit of a wait: SO_RCVTIMEO or SO_SNDTIMEO.
@@ -142,6 +156,8 @@ class DescriptorTable {
     Facts facts;
   };
   [[gnu::cold]] Found find_out(int fd, rt::FdState& s) noexcept;
+  static void find_other_end(int fd, const rt::FdState& s, const struct stat& status,
+                             int flags) noexcept;
 
   std::atomic<uint16_t> epoch_{1};    // of changes to descriptions that may be duplicated
   std::atomic<uint16_t> outside_{0};  // times that everything was shared outside

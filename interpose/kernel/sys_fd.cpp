@@ -50,11 +50,14 @@ NewFile described_by(const Call& call) noexcept {
     case SYS_pipe2:
       return {FdKind::kPipe, (a[1] & O_NONBLOCK) != 0};
     case SYS_eventfd:
+      return {.kind = FdKind::kAnonymous, .is_eventfd = true};
+    case SYS_eventfd2:
+      return {
+          .kind = FdKind::kAnonymous, .nonblocking = (a[1] & O_NONBLOCK) != 0, .is_eventfd = true};
     case SYS_epoll_create:
     case SYS_epoll_create1:
     case SYS_inotify_init:
       return {FdKind::kAnonymous};
-    case SYS_eventfd2:
     case SYS_timerfd_create:
       return {FdKind::kAnonymous, (a[1] & O_NONBLOCK) != 0};
     case SYS_inotify_init1:
@@ -233,7 +236,14 @@ long sys_creat(Call& call) {
   return open_file(call, AT_FDCWD, reinterpret_cast<const char*>(call.arguments[0]), O_WRONLY);
 }
 
-long sys_new_descriptor(Call& call) { return note_new(pass(call), described_by(call)); }
+long sys_new_descriptor(Call& call) {
+  const NewFile file = described_by(call);
+  const long result = note_new(pass(call), file);
+  if (result >= 0 && file.is_eventfd) {
+    descriptors().joined(static_cast<int>(result), static_cast<int>(result));
+  }
+  return result;
+}
 
 long sys_pidfd_getfd(Call& call) {
   const long result = pass(call);
@@ -249,6 +259,8 @@ long sys_new_pair(Call& call) {
   if (copy_in(&pair, reinterpret_cast<const void*>(call.arguments[socket ? 3 : 0])) == 0) {
     note_new(pair[0], described_by(call));
     note_new(pair[1], described_by(call));
+    descriptors().joined(pair[1], pair[0]);
+    if (socket) descriptors().joined(pair[0], pair[1]);
   }
   return result;
 }

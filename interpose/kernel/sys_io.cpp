@@ -89,6 +89,7 @@ long write_all(Transfer& transfer, size_t total, TryRest&& try_rest) noexcept {
     const long result = blocking_transfer(transfer, [&] { return try_rest(done); });
     if (result < 0) return end_transfer(transfer, result, done);
     done += static_cast<size_t>(result);
+    tell_other_end(transfer, result);
     if (done >= total || result == 0) return static_cast<long>(done);
   }
 }
@@ -144,19 +145,29 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
 
 // The only anonymous file that is written to is an eventfd, and it refuses RWF_NOWAIT. While it is
 // writable a small number goes in at once; whatever else (a full counter, an argument that is an
-// error) is the kernel's business, on a pool thread.
+// error) is the kernel's business, on a pool thread. One that only very small numbers were added to
+// is writable: it would take ten years of that.
 long write_eventfd(Transfer& transfer, long number, const void* data, long size) noexcept {
   constexpr uint64_t kSmall = uint64_t{1} << 32;
+  constexpr uint64_t kVerySmall = uint64_t{1} << 16;
   uint64_t value;
   if (number == SYS_write && size < static_cast<long>(sizeof value)) {  // an error
     return rt::raw_syscall(number, transfer.fd, data, size);
   }
-  pollfd probe{transfer.fd, POLLOUT, 0};
-  const timespec now{0, 0};
-  if (number == SYS_write && size == sizeof value && copy_in(&value, data) == 0 && value < kSmall &&
-      rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) {
-    return rt::raw_syscall(number, transfer.fd, data, size);
+  const auto is_writable = [&] {
+    pollfd probe{transfer.fd, POLLOUT, 0};
+    const timespec now{0, 0};
+    return rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0;
+  };
+  if (number == SYS_write && size == sizeof value && copy_in(&value, data) == 0) {
+    const Facts& facts = transfer.facts;
+    const bool has_small_sum =
+        facts.small_sums && !facts.shared_outside && !facts.maybe_duplicated && value < kVerySmall;
+    if (has_small_sum || (value < kSmall && is_writable())) {
+      return rt::raw_syscall(number, transfer.fd, data, size);
+    }
   }
+  descriptors().has_large_sum(*transfer.state);
   if (current_thread()->trying) return -kWouldWait;
   const long result = rt::offload(number, transfer.fd, reinterpret_cast<long>(data), size, 0, 0, 0);
   return result == -EINTR ? -kRestartSys : result;
@@ -172,13 +183,18 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   if (facts.kind == FdKind::kDevice) {
     if (const long refused = may_transfer(fd, /*reading=*/false); refused != 0) return refused;
   }
-  if (facts.nonblocking || facts.kind == FdKind::kFile) return begun_or(native);
+  if (facts.nonblocking || facts.kind == FdKind::kFile) {
+    return begun_or([&] { return tell_other_end(transfer, native()); });
+  }
   if (number == SYS_write && is_impossible_range(data, static_cast<size_t>(size))) return native();
   if (facts.kind == FdKind::kAnonymous) {
-    return begun_or([&] { return write_eventfd(transfer, number, data, size); });
+    return begun_or(
+        [&] { return tell_other_end(transfer, write_eventfd(transfer, number, data, size)); });
   }
   if (facts.no_nowait_write) {
-    return begun_or([&] { return transfer_unnowaitable(transfer, number, data, size); });
+    return begun_or([&] {
+      return tell_other_end(transfer, transfer_unnowaitable(transfer, number, data, size));
+    });
   }
   // Vectors are looked at once: the program may not change them while we wait, but it might.
   IoVectors rest;
@@ -198,7 +214,7 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   });
   if (result != -EOPNOTSUPP || is_blocking_socket(facts)) return result;
   descriptors().refuses_nowait(*transfer.state, rt::Direction::kWrite);
-  return transfer_unnowaitable(transfer, number, data, size);
+  return tell_other_end(transfer, transfer_unnowaitable(transfer, number, data, size));
 }
 
 }  // namespace
@@ -217,9 +233,12 @@ long sys_read(int fd, void* buffer, size_t count) {
 
 long sys_write(int fd, const void* buffer, size_t count) {
   Transfer transfer;
-  if (begin_transfer(fd, rt::Direction::kWrite, &transfer, Attempts::kNeverWait) != 0 ||
-      is_never_waited_for(transfer.facts)) {
-    return begun_or([&] { return rt::raw_syscall_uninterrupted(SYS_write, fd, buffer, count); });
+  const auto native = [&] { return rt::raw_syscall_uninterrupted(SYS_write, fd, buffer, count); };
+  if (begin_transfer(fd, rt::Direction::kWrite, &transfer, Attempts::kNeverWait) != 0) {
+    return begun_or(native);
+  }
+  if (is_never_waited_for(transfer.facts)) {
+    return begun_or([&] { return tell_other_end(transfer, native()); });
   }
   if (is_blocking_socket(transfer.facts) && !is_impossible_range(buffer, count)) {
     return write_to_socket(transfer, buffer, count);

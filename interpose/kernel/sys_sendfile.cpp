@@ -34,6 +34,7 @@ long send_to_file(const Call& call) noexcept {
 
 long sys_sendfile(Call& call) {
   const long* a = call.arguments;  // out, in, offset or null, count
+  descriptors().stop_telling(static_cast<int>(a[0]));
   Transfer transfer;
   if (begin_transfer(static_cast<int>(a[0]), rt::Direction::kWrite, &transfer) != 0) {
     return pass(call);

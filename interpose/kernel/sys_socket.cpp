@@ -230,7 +230,7 @@ long sys_sendto(int fd, const void* buffer, size_t length, int flags, const void
                            flags | more_flags, address, address_size);
   };
   if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) {
-    return begun_or([&] { return attempt(0, 0); });
+    return begun_or([&] { return tell_other_end_of(fd, attempt(0, 0)); });
   }
   size_t done;
   if (!resume_transfer(transfer, &done)) return static_cast<long>(done);
@@ -244,6 +244,7 @@ long sys_sendto(int fd, const void* buffer, size_t length, int flags, const void
   for (;;) {
     const long result = blocking_transfer(transfer, [&] { return attempt(done, MSG_DONTWAIT); });
     if (result < 0) return end_transfer(transfer, result, done);
+    tell_other_end(transfer, result);
     done += static_cast<size_t>(result);
     if (done >= length || transfer.facts.kind != FdKind::kStream || result == 0) {
       return static_cast<long>(done);
@@ -255,7 +256,8 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
   Transfer transfer;
   if (has_control_data(message)) descriptors().passed_outside();
   if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) {
-    return begun_or([&] { return rt::raw_syscall(SYS_sendmsg, fd, message, flags); });
+    return begun_or(
+        [&] { return tell_other_end_of(fd, rt::raw_syscall(SYS_sendmsg, fd, message, flags)); });
   }
   const auto attempt = [&] {
     return rt::raw_syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
@@ -269,7 +271,7 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
     done = static_cast<size_t>(sent);
   }
   if (done == 0) {
-    const long first = blocking_transfer(transfer, attempt);
+    const long first = tell_other_end(transfer, blocking_transfer(transfer, attempt));
     if (first < 0 || transfer.facts.kind != FdKind::kStream) return first;
     done = static_cast<size_t>(first);
   }
@@ -288,6 +290,7 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
     header.msg_iovlen = static_cast<size_t>(rest.count());
     const long result = blocking_transfer(
         transfer, [&] { return rt::raw_syscall(SYS_sendmsg, fd, &header, flags | MSG_DONTWAIT); });
+    tell_other_end(transfer, result);
     if (result <= 0)
       return result < 0 ? end_transfer(transfer, result, done) : static_cast<long>(done);
     done += static_cast<size_t>(result);
@@ -312,8 +315,9 @@ long sys_sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
 // A local shutdown ends waits on the socket, also where the kernel signals no event (a sender on a
 // Unix socket).
 long sys_shutdown(Call& call) {
-  const long result = pass(call);
   const auto fd = static_cast<int>(call.arguments[0]);
+  descriptors().stop_telling(fd);
+  const long result = pass(call);
   rt::FdState* s = poller().state_if_known(fd);
   Facts facts;
   if (result != 0 || s == nullptr || descriptors().facts(fd, *s, &facts) != 0) return result;

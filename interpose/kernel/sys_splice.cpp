@@ -144,6 +144,7 @@ long sys_splice(Call& call) {
   const long* a = call.arguments;  // in, offset, out, offset, count, flags
   const auto in = static_cast<int>(a[0]);
   const auto out = static_cast<int>(a[2]);
+  descriptors().stop_telling(out);
   if ((a[kFlags] & SPLICE_F_NONBLOCK) != 0) {
     return never_waits(in) && never_waits(out) ? pass(call) : offload_call(call);
   }
@@ -158,6 +159,7 @@ long sys_splice(Call& call) {
 long sys_tee(Call& call) {
   constexpr size_t kFlags = 3;
   const long* a = call.arguments;  // in, out, count, flags
+  descriptors().stop_telling(static_cast<int>(a[1]));
   if ((a[kFlags] & SPLICE_F_NONBLOCK) != 0) return pass(call);
   Move move;
   prepare(move, call, kFlags);
@@ -169,6 +171,7 @@ long sys_tee(Call& call) {
 long sys_vmsplice(Call& call) {
   constexpr size_t kFlags = 3;
   const long* a = call.arguments;  // pipe, vectors, count, flags
+  descriptors().stop_telling(static_cast<int>(a[0]));
   if ((a[kFlags] & SPLICE_F_NONBLOCK) != 0) return pass(call);
   Move move;
   prepare(move, call, kFlags);

@@ -38,9 +38,6 @@ constexpr uint32_t kEndEvents = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 constexpr int kEventBatch = 256;
 
-// When the Linux kernel was asked what it never said: events of our own.
-constexpr uint64_t kNeverAsked = 0;
-
 // A count that is written under a lock only: an operation on the bus would cost 8 ns and keep the
 // misses around it from overlapping.
 void add_under_lock(std::atomic<uint32_t>& count, uint32_t change) noexcept {
@@ -101,11 +98,17 @@ FdState* Poller::make_state(int fd) noexcept {
   return state_if_known(fd);
 }
 
+// Precondition: s.lock held. True if the edges that are wanted will be reported.
+bool Poller::ensure_registered(int fd, FdState& s, uint32_t wanted) noexcept {
+  if (s.told_here && waits_for_teller(fd, s, wanted)) return true;
+  return s.armed || arm(fd, s);
+}
+
 // Precondition: s.lock held. True if the set will report the descriptor's edges.
-bool Poller::ensure_registered(int fd, FdState& s) noexcept {
-  if (s.armed) return true;
+bool Poller::arm(int fd, FdState& s) noexcept {
   epoll_event event{};
-  event.events = s.on_demand ? kAllEvents | EPOLLONESHOT : kAllEvents;
+  event.events = s.told_here ? kReadEvents | EPOLLET : kAllEvents;
+  if (s.on_demand || s.told_here) event.events |= EPOLLONESHOT;
   event.data.u64 = pack(fd, s.generation);
   const auto control = [&](int operation) {
     return raw_syscall(SYS_epoll_ctl, epoll_fd_, operation, fd, &event);
@@ -149,7 +152,7 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
     } else if (edges(s, d) != seen) {
       at_once = WakeReason::kWoken;
     } else {
-      registered = ensure_registered(fd, s);
+      registered = ensure_registered(fd, s, d == Direction::kRead ? EPOLLIN : EPOLLOUT);
       if (s.always_ready) at_once = WakeReason::kWoken;
     }
     if (at_once != WakeReason::kNone) {
@@ -238,7 +241,7 @@ bool Poller::is_readable(int fd) noexcept {
 
 bool Poller::add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept {
   SpinGuard guard(s.lock);
-  if (!ensure_registered(fd, s)) return s.always_ready;
+  if (!ensure_registered(fd, s, waiter.events)) return s.always_ready;
   waiter.added_at = polls_.load(std::memory_order_acquire);
   s.pollers.push_back(&waiter);
   s.polled = true;
@@ -297,6 +300,8 @@ uint32_t Poller::forget_locked(int fd, FdState& s, Registration registration) no
   s.registered = s.armed = false;
   s.always_ready = false;
   s.on_demand = false;
+  s.told_here = false;
+  s.other_end.store({}, std::memory_order_relaxed);
   s.trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
   s.rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
   s.transfers_as.store(FdState::Transfers::kUnknown, std::memory_order_relaxed);
@@ -321,6 +326,7 @@ uint32_t Poller::forget(int fd, Registration registration) noexcept {
   RuntimeSection section;
   FdState* s = state_if_known(fd);
   if (s == nullptr) return 0;
+  end_wait_of_other_end(*s);
   SpinGuard guard(s->lock);
   return forget_locked(fd, *s, registration);
 }
@@ -344,6 +350,8 @@ void Poller::begin_anew(int fd, FdState::Rest rest) noexcept {
     forget_locked(fd, *s, Registration::kStays);
   } else {
     s->on_demand = false;
+    s->told_here = false;
+    s->other_end.store({}, std::memory_order_relaxed);
     s->trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
     s->transfers_as.store(FdState::Transfers::kUnknown, std::memory_order_relaxed);
     s->drained[0].store(0, std::memory_order_relaxed);
@@ -360,7 +368,10 @@ void Poller::on_event(uint64_t data, uint32_t events, uint64_t asked_at) noexcep
   SpinGuard guard(s->lock);
   if (s->generation != static_cast<uint32_t>(data >> 32)) return;  // a former owner's
   if (s->on_demand) s->armed = false;
+  if (s->told_here) note_told_by_kernel(*s, events);
   on_edges(*s, events, asked_at);
+  // What has fired is not armed any more.
+  if (s->told_here && anybody_waits(*s)) list_unarmed(*s);
 }
 
 // Precondition: s.lock held.
@@ -434,6 +445,7 @@ void Poller::nudge_all() noexcept {
 
 Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeout) noexcept {
   epoll_event events[kEventBatch];
+  timeout = look_after_unarmed(timeout);
   const timespec limit = to_timespec(timeout == kForever ? 0 : timeout);
   const long arguments[6] = {epoll_fd_,   reinterpret_cast<long>(events),
                              kEventBatch, timeout == kForever ? 0 : reinterpret_cast<long>(&limit),

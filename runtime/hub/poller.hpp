@@ -14,6 +14,10 @@
 // what it told (an epoll set of the program's, see watch_on_demand) is armed by each wait instead
 // and fires once: edges that nobody waits for would wake workers that sleep, for nothing.
 //
+// Who writes to one end of a pipe tells who waits at the other (join_ends), without the Linux
+// kernel. It is asked to tell as well, but only of waits that last: it would wake a worker that
+// sleeps at each write, for what is done already. See told_waits.cpp.
+//
 // A try that says EAGAIN has found the end of what was there, and so has a short read of a TCP
 // socket: note_drained and note_short_read remember that, and until the next edge nobody asks
 // again. Whoever notes has read the count of edges *before* the try, so an edge that comes in
@@ -65,6 +69,8 @@ struct alignas(64) FdState {
   // Whether transfers may be left to a TransferRing; a hint.
   enum class Transfers : uint8_t { kUnknown, kBySocketCalls, kUnfit };
   std::atomic<Transfers> transfers_as{Transfers::kUnknown};
+  bool told_here = false;                     // by who writes to its other end; guarded by lock
+  bool unarmed = false;                       // and in the poller's list of those; guarded by lock
   uint32_t generation = 0;                    // guarded by lock; read without it as a hint
   std::atomic<uint32_t> edges[2] = {0, 0};    // written under lock
   std::atomic<uint32_t> waiting[2] = {0, 0};  // who waits to transfer, in all; written under lock
@@ -75,9 +81,27 @@ struct alignas(64) FdState {
   std::atomic<uint64_t> facts{0};
   WaitToken first[2];  // who waits longest, if it did not have to queue; guarded by lock
 
+  // Whose readers hear of what is written here.
+  struct OtherEnd {
+    uint32_t number_and_one = 0;  // 0: unknown
+    uint32_t generation = 0;
+  };
+  std::atomic<OtherEnd> other_end{OtherEnd{}};
+
   IntrusiveList<Waiter> queue[2];     // guarded by lock
   IntrusiveList<PollWaiter> pollers;  // guarded by lock
   IntrusiveList<Waiter> transfers;    // under way in a TransferRing; guarded by lock
+
+  // Of one that is told here; guarded by lock.
+  struct Told {
+    FdState* next = nullptr;  // in the poller's list; guarded by its lock
+    int number = 0;
+    uint32_t times_shared = 0;  // Poller's, when it became so
+    uint32_t edges = 0;         // when it was last looked at, or armed
+    bool looked_at = false;     // since it is in the list
+    uint8_t untold = 0;         // edges that the Linux kernel alone has told
+  };
+  Told told;
 };
 static_assert(offsetof(FdState, first) + sizeof(WaitToken) == 64);
 
@@ -168,6 +192,20 @@ class Poller {
   bool add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept;
   void remove_poller(FdState& s, PollWaiter& waiter) noexcept;
 
+  // What is written to `from` is there to be read from `to`, the other end of a pipe, say; an
+  // eventfd is its own. Who writes calls tell_other_end after it. For a descriptor that other
+  // processes or the Linux kernel write to as well this is a hint that costs them some
+  // milliseconds, twice.
+  void join_ends(int from, int to) noexcept;
+  void copy_other_end(int from, int to) noexcept;
+  void tell_other_end(const FdState& s) noexcept;
+  // From now on the Linux kernel tells of both ends: before something that nobody tells of.
+  void stop_telling(int fd) noexcept;
+  // Other processes have all descriptors that there are, or may soon have.
+  void shared_outside() noexcept;
+  // Somebody else sleeps until there are events. Nothing is told here then.
+  void events_are_awaited_elsewhere() noexcept { polled_here_ = false; }
+
   // Something has happened to the descriptor that gives no edge but ends waits (shutdown of a
   // socket): wakes all who wait on it, to try again. And the same for all descriptors.
   void nudge(int fd) noexcept;
@@ -212,12 +250,25 @@ class Poller {
   void abandon_after_fork() noexcept;
 
  private:
+  enum class Age : bool { kAny, kLasting };
+  // When the Linux kernel was asked what it never said: events of our own.
+  static constexpr uint64_t kNeverAsked = 0;
+
   Poller() = default;
   [[gnu::cold]] FdState* make_state(int fd) noexcept;
   FdState* chunk_at(size_t index) const noexcept {
     return __atomic_load_n(&chunks_[index], __ATOMIC_ACQUIRE);
   }
-  bool ensure_registered(int fd, FdState& s) noexcept;
+  bool ensure_registered(int fd, FdState& s, uint32_t wanted) noexcept;
+  bool waits_for_teller(int fd, FdState& s, uint32_t wanted) noexcept;
+  void list_unarmed(FdState& s) noexcept;
+  void arm_unarmed(Age which) noexcept;
+  bool arm(int fd, FdState& s) noexcept;
+  void note_told_by_kernel(FdState& s, uint32_t events) noexcept;
+  void stop_telling_locked(int fd, FdState& s) noexcept;
+  void end_wait_of_other_end(const FdState& s) noexcept;
+  Nanoseconds look_after_unarmed(Nanoseconds timeout) noexcept;
+  static bool anybody_waits(const FdState& s) noexcept;
   bool take_waiter(FdState& s, int side, WaitToken* token) noexcept;
   void prefetch_for(const epoll_event* events, long count, long at) const noexcept;
   uint32_t forget_locked(int fd, FdState& s, Registration registration) noexcept;
@@ -235,6 +286,11 @@ class Poller {
   int doorbell_fd_ = -1;
   std::atomic<size_t> waiters_{0};
   std::atomic<uint64_t> polls_{0};  // that have begun
+  bool polled_here_ = true;
+  SpinLock unarmed_lock_;
+  std::atomic<FdState*> unarmed_{nullptr};  // changed under its lock
+  std::atomic<Deadline> next_look_{0};      // at those
+  std::atomic<uint32_t> times_shared_{0};
   SpinLock grow_lock_;
   // Zeroed with the pages that a poller is made in: most of these are never touched.
   FdState* chunks_[kChunks];

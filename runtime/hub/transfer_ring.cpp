@@ -59,6 +59,7 @@ TransferRing* TransferRing::create(Poller& poller, long* error) noexcept {
     unmap_pages(pages, round_up_to_page(sizeof(TransferRing)));
     return nullptr;
   }
+  poller.events_are_awaited_elsewhere();
   ring->watch_poller();
   return ring;
 }

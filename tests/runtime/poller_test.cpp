@@ -168,6 +168,107 @@ TEST_CASE("what is watched on demand tells no edge while nobody waits, and loses
   CHECK(rt::Poller::edges(*state, rt::Direction::kRead) == armed + 1);
 }
 
+TEST_CASE("who polls hears what the Linux kernel said after the wait began, and of nothing else") {
+  OnWorker here;
+  Pipe pipe;
+  rt::Poller* poller = here.worker()->poller;
+  rt::FdState* state = poller->state(pipe.ends[0]);
+  uint32_t told = 0;
+  auto body = [&] {
+    rt::PollWaiter waiter;
+    waiter.events = EPOLLIN;
+    waiter.token = rt::begin_wait(rt::WaitKind::kPoll, nullptr);
+    REQUIRE(poller->add_poller(pipe.ends[0], *state, waiter));
+    CHECK(rt::park(rt::kForever) == rt::WakeReason::kWoken);
+    poller->remove_poller(*state, waiter);
+    told = waiter.told | EPOLLET;
+  };
+  start(body);
+  while (poller->waiters() == 0) rt::yield();
+  poller->nudge(pipe.ends[0]);
+  while (told == 0) rt::yield();
+  CHECK(told == EPOLLET);
+  told = 0;
+  start(body);
+  while (poller->waiters() == 0) rt::yield();
+  pipe.put();
+  while (told == 0) rt::sleep_until(rt::deadline_after(100'000));
+  CHECK(told == (EPOLLIN | EPOLLET));
+}
+
+TEST_CASE("of an edge that is told here the Linux kernel tells only if the wait has lasted") {
+  OnWorker here;
+  Pipe pipe;
+  rt::Poller* poller = here.worker()->poller;
+  rt::FdState* state = poller->state(pipe.ends[0]);
+  const rt::FdState* writer = poller->state(pipe.ends[1]);
+  poller->join_ends(pipe.ends[1], pipe.ends[0]);
+  CHECK(state->told_here);
+  bool taken = false;
+  auto reader = [&] {
+    while (!pipe.take()) wait_readable(pipe.ends[0], rt::kForever);
+    taken = true;
+  };
+  const volatile int never = 0;
+  start(reader);
+  while (poller->waiters() == 0) rt::yield();
+  CHECK(state->unarmed);
+  const uint32_t before = rt::Poller::edges(*state, rt::Direction::kRead);
+  pipe.put();
+  poller->poll(&never, 0);
+  CHECK(rt::Poller::edges(*state, rt::Direction::kRead) == before);
+  poller->tell_other_end(*writer);
+  while (!taken) rt::yield();
+
+  // Twice nobody tells, and then it is one like others.
+  for (int untold = 1; untold <= 2; ++untold) {
+    taken = false;
+    start(reader);
+    while (!state->armed) rt::sleep_until(rt::deadline_after(1'000'000));
+    CHECK(state->told_here);
+    pipe.put();
+    while (!taken) rt::sleep_until(rt::deadline_after(100'000));
+    CHECK(state->told_here == (untold < 2));
+  }
+  taken = false;
+  start(reader);
+  while (poller->waiters() == 0) rt::yield();
+  CHECK(state->armed);
+  CHECK(!state->unarmed);
+  pipe.put();
+  while (!taken) rt::sleep_until(rt::deadline_after(100'000));
+}
+
+TEST_CASE("before the other end goes, or all is shared, the Linux kernel is asked to tell") {
+  OnWorker here;
+  rt::Poller* poller = here.worker()->poller;
+  for (const bool closes : {false, true}) {
+    Pipe pipe;
+    rt::FdState* state = poller->state(pipe.ends[0]);
+    poller->state(pipe.ends[1]);
+    poller->join_ends(pipe.ends[1], pipe.ends[0]);
+    bool ended = false;
+    auto reader = [&] {
+      ended = wait_readable(pipe.ends[0], rt::kForever) == rt::WakeReason::kWoken;
+    };
+    start(reader);
+    while (poller->waiters() == 0) rt::yield();
+    CHECK(!state->armed);
+    if (closes) {
+      poller->forget(pipe.ends[1]);
+      CHECK(state->armed);
+      ::close(pipe.ends[1]);
+      pipe.ends[1] = -1;
+    } else {
+      poller->shared_outside();
+      CHECK(state->armed);
+      pipe.put();
+    }
+    CHECK(!state->told_here);
+    while (!ended) rt::sleep_until(rt::deadline_after(100'000));
+  }
+}
+
 TEST_CASE("what cannot be polled is always ready; absurd numbers are refused") {
   OnWorker here;
   const int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);

@@ -1,0 +1,191 @@
+// Waits for what another thread of the process will write, see Poller::join_ends.
+//
+// Such a wait is armed, that is, the Linux kernel is asked to tell of an edge, when a look some
+// milliseconds after the last one has found that there was none meanwhile; then once. While any is
+// not armed nobody sleeps for longer than until the next look. So an edge that nobody told of, by
+// another process that has the descriptor by now, by the Linux kernel itself, or by a way that we
+// do not know, comes late, and twice at most: then the descriptor is one like others.
+#include <sys/epoll.h>
+
+#include "runtime/hub/poller.hpp"
+#include "runtime/hub/worker.hpp"
+#include "runtime/platform/runtime_mode.hpp"
+#include "runtime/platform/syscall.hpp"
+
+namespace tendril::rt {
+namespace {
+
+constexpr Nanoseconds kBetweenLooks = 4'000'000;
+constexpr int kMostUntold = 2;
+constexpr uint32_t kTold = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;
+
+// What wakes all who wait, to try again.
+constexpr uint32_t kWakesAll = EPOLLHUP | EPOLLERR;
+
+bool can_be_told(uint32_t wanted) noexcept { return (wanted & ~kTold) == 0; }
+
+bool waits_to_read_only(FdState& s) noexcept {
+  if (s.waiting[1].load(std::memory_order_relaxed) != 0) return false;
+  for (PollWaiter* waiter = s.pollers.front(); waiter != nullptr;
+       waiter = s.pollers.after(waiter)) {
+    if (!can_be_told(waiter->events)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool Poller::anybody_waits(const FdState& s) noexcept {
+  return s.polled || s.waiting[0].load(std::memory_order_relaxed) != 0 ||
+         s.waiting[1].load(std::memory_order_relaxed) != 0;
+}
+
+void Poller::join_ends(int from, int to) noexcept {
+  RuntimeSection section;
+  FdState* writer = state_if_known(from);
+  FdState* reader = state_if_known(to);
+  if (writer == nullptr || reader == nullptr) return;
+  SpinGuard guard(reader->lock);
+  writer->other_end.store({static_cast<uint32_t>(to) + 1, reader->generation},
+                          std::memory_order_relaxed);
+  if (!polled_here_ || reader->told_here || !waits_to_read_only(*reader)) return;
+  reader->told.number = to;
+  reader->told.times_shared = times_shared_.load(std::memory_order_seq_cst);
+  reader->told.untold = 0;
+  reader->told_here = true;
+  if (anybody_waits(*reader)) {
+    if (!arm(to, *reader)) return stop_telling_locked(to, *reader);
+    reader->told.edges = reader->edges[0].load(std::memory_order_relaxed);
+  } else if (reader->registered) {
+    epoll_event unused{};
+    raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_DEL, to, &unused);
+    reader->registered = reader->armed = false;
+  }
+}
+
+void Poller::copy_other_end(int from, int to) noexcept {
+  const FdState* source = state_if_known(from);
+  FdState* target = state_if_known(to);
+  if (source == nullptr || target == nullptr) return;
+  target->other_end.store(source->other_end.load(std::memory_order_relaxed),
+                          std::memory_order_relaxed);
+}
+
+// The edge counts even if nobody waits: somebody may have tried in vain, and be about to.
+void Poller::tell_other_end(const FdState& s) noexcept {
+  const FdState::OtherEnd other = s.other_end.load(std::memory_order_relaxed);
+  if (other.number_and_one == 0) return;
+  FdState* reader = state_if_known(static_cast<int>(other.number_and_one - 1));
+  if (reader == nullptr) return;
+  SpinGuard guard(reader->lock);
+  if (reader->generation == other.generation) on_edges(*reader, EPOLLIN, kNeverAsked);
+}
+
+// Precondition: s.lock held. True if the wait is one that is told of here; it may last, though.
+bool Poller::waits_for_teller(int fd, FdState& s, uint32_t wanted) noexcept {
+  const bool is_told = can_be_told(wanted) && !current_worker_unchecked()->reserved &&
+                       s.told.times_shared == times_shared_.load(std::memory_order_seq_cst);
+  if (!is_told) {
+    stop_telling_locked(fd, s);
+  } else if (!s.armed) {
+    list_unarmed(s);
+  }
+  return is_told;
+}
+
+// Precondition: s.lock held.
+void Poller::list_unarmed(FdState& s) noexcept {
+  if (s.unarmed) return;
+  s.unarmed = true;
+  s.told.looked_at = false;
+  SpinGuard guard(unarmed_lock_);
+  s.told.next = unarmed_.load(std::memory_order_relaxed);
+  unarmed_.store(&s, std::memory_order_seq_cst);
+}
+
+// Precondition: s.lock held. Who waits already is told of by the Linux kernel from now on.
+void Poller::stop_telling_locked(int fd, FdState& s) noexcept {
+  if (!s.told_here) return;
+  s.told_here = false;
+  s.armed = false;
+  if (anybody_waits(s) && !arm(fd, s)) on_edges(s, kWakesAll, kNeverAsked);
+}
+
+void Poller::stop_telling(int fd) noexcept {
+  RuntimeSection section;
+  FdState* s = state_if_known(fd);
+  if (s == nullptr) return;
+  end_wait_of_other_end(*s);
+  SpinGuard guard(s->lock);
+  stop_telling_locked(fd, *s);
+}
+
+// The descriptor is about to go, and what that means to its other end the Linux kernel tells.
+void Poller::end_wait_of_other_end(const FdState& s) noexcept {
+  const FdState::OtherEnd other = s.other_end.load(std::memory_order_relaxed);
+  if (other.number_and_one == 0) return;
+  const int fd = static_cast<int>(other.number_and_one - 1);
+  FdState* reader = state_if_known(fd);
+  if (reader == nullptr || reader == &s) return;
+  SpinGuard guard(reader->lock);
+  if (reader->generation == other.generation) stop_telling_locked(fd, *reader);
+}
+
+void Poller::shared_outside() noexcept {
+  RuntimeSection section;
+  times_shared_.fetch_add(1, std::memory_order_seq_cst);
+  arm_unarmed(Age::kAny);
+}
+
+// Takes the list: what stays in it is put back.
+void Poller::arm_unarmed(Age which) noexcept {
+  FdState* list;
+  {
+    SpinGuard guard(unarmed_lock_);
+    list = unarmed_.exchange(nullptr, std::memory_order_seq_cst);
+  }
+  while (list != nullptr) {
+    FdState& s = *list;
+    list = s.told.next;
+    SpinGuard guard(s.lock);
+    s.unarmed = false;
+    if (!s.told_here || s.armed || !anybody_waits(s)) continue;
+    const uint32_t edges = s.edges[0].load(std::memory_order_relaxed);
+    const bool is_shared = s.told.times_shared != times_shared_.load(std::memory_order_seq_cst);
+    if (is_shared) {
+      stop_telling_locked(s.told.number, s);
+    } else if (which == Age::kLasting && !(s.told.looked_at && s.told.edges == edges)) {
+      list_unarmed(s);
+      s.told.looked_at = true;
+      s.told.edges = edges;
+    } else if (arm(s.told.number, s)) {
+      s.told.edges = edges;
+    } else {
+      stop_telling_locked(s.told.number, s);
+    }
+  }
+}
+
+// Precondition: s.lock held, and it is told here. An edge that nobody here has told of: it takes
+// two, for who writes and has not come to tell yet may be overtaken once.
+void Poller::note_told_by_kernel(FdState& s, uint32_t events) noexcept {
+  const bool untold =
+      (events & EPOLLIN) != 0 && s.told.edges == s.edges[0].load(std::memory_order_relaxed);
+  s.armed = false;
+  if (untold && ++s.told.untold >= kMostUntold) s.told_here = false;
+}
+
+// Before a poll of `timeout`; returns how long it may be.
+Nanoseconds Poller::look_after_unarmed(Nanoseconds timeout) noexcept {
+  if (unarmed_.load(std::memory_order_seq_cst) == nullptr) [[likely]]
+    return timeout;
+  const Deadline now = monotonic_now();
+  Deadline next = next_look_.load(std::memory_order_relaxed);
+  if (now >= next && next_look_.compare_exchange_strong(next, now + kBetweenLooks)) {
+    arm_unarmed(Age::kLasting);
+    if (unarmed_.load(std::memory_order_seq_cst) == nullptr) return timeout;
+  }
+  return timeout == kForever || timeout > kBetweenLooks ? kBetweenLooks : timeout;
+}
+
+}  // namespace tendril::rt
