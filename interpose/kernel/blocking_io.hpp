@@ -165,6 +165,23 @@ inline bool has_ended(const Transfer& transfer) noexcept {
          is_shut_down(transfer.fd);
 }
 
+// Makes a read of bytes that the Linux kernel does not wait in, and notes where it has found the end
+// of them: a poll that follows need not look. Only who has polled the descriptor before may.
+template <typename Native>
+long noting_end(const Transfer& transfer, const Destination& to, Native&& native) noexcept {
+  rt::FdState& s = *transfer.state;
+  if (!s.registered || !descriptors().carries_bytes_only(transfer.facts)) return native();
+  const uint32_t seen = rt::Poller::edges(s, rt::Direction::kRead);
+  const long result = native();
+  if (is_short(to, result)) {
+    rt::Poller::note_short_read(transfer.fd, s, transfer.generation, seen);
+  } else if (result == -EAGAIN &&
+             rt::Poller::is_nothing_there(transfer.fd, s, rt::Direction::kRead)) {
+    rt::Poller::note_drained(s, rt::Direction::kRead, seen);
+  }
+  return result;
+}
+
 // `try_once` makes one attempt that does not block: a result, or -EAGAIN. Precondition: the program
 // has not asked for a non-blocking call.
 template <typename Try>

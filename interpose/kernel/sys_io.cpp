@@ -221,9 +221,12 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
 
 long sys_read(int fd, void* buffer, size_t count) {
   Transfer transfer;
-  if (begin_transfer(fd, rt::Direction::kRead, &transfer, Attempts::kNeverWait) != 0 ||
-      (is_never_waited_for(transfer.facts) && !may_be_signal_descriptor(transfer.facts))) {
-    return rt::raw_syscall_uninterrupted(SYS_read, fd, buffer, count);
+  const auto native = [&] { return rt::raw_syscall_uninterrupted(SYS_read, fd, buffer, count); };
+  if (begin_transfer(fd, rt::Direction::kRead, &transfer, Attempts::kNeverWait) != 0) {
+    return native();
+  }
+  if (is_never_waited_for(transfer.facts) && !may_be_signal_descriptor(transfer.facts)) {
+    return noting_end(transfer, Destination{buffer, count}, native);
   }
   if (is_blocking_socket(transfer.facts) && count != 0 && !is_impossible_range(buffer, count)) {
     return read_from_socket(transfer, buffer, count);

@@ -132,6 +132,17 @@ uint32_t edges_of_all(const pollfd* fds, unsigned long count) noexcept {
   return sum;
 }
 
+// The last read of the only descriptor has found the end of what there was, and no edge has come
+// since.
+bool is_known_empty(const pollfd* fds, unsigned long count) noexcept {
+  pollfd one;
+  if (count != 1 || signals().has_signalfds() || copy_in(&one, fds) != 0 || one.fd < 0) return false;
+  rt::FdState* s = descriptors().state(one.fd);
+  Facts facts;
+  return one.events == POLLIN && s != nullptr && rt::Poller::is_drained(*s, rt::Direction::kRead) &&
+         descriptors().facts(one.fd, *s, &facts) == 0 && descriptors().carries_bytes_only(facts);
+}
+
 // How the descriptors were found at the beginning of the call, or at its try by a hook.
 struct FirstLook {
   long ready;
@@ -142,7 +153,7 @@ FirstLook first_look(pollfd* fds, unsigned long count) noexcept {
   const Progress progress = std::exchange(current_thread()->progress, {});
   if (progress.tried) return {0, progress.generation, true};
   const uint32_t edges = edges_of_all(fds, count);
-  return {look(fds, count), edges, false};
+  return {is_known_empty(fds, count) ? 0 : look(fds, count), edges, false};
 }
 
 // What the one descriptor of `fds` was told to be ready for. 1, or -EFAULT.

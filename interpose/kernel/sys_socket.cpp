@@ -107,7 +107,13 @@ long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
                            flags | more_flags, address, address_size);
   };
   if (is_native(fd, flags, rt::Direction::kRead, &transfer)) {
-    return begun_or([&] { return attempt(0, 0); });
+    return begun_or([&] {
+      const bool takes_bytes = (flags & ~MSG_DONTWAIT) == 0 &&
+                               begin_transfer(fd, rt::Direction::kRead, &transfer,
+                                              Attempts::kNeverWait) == 0;
+      const auto native = [&] { return attempt(0, 0); };
+      return takes_bytes ? noting_end(transfer, Destination{buffer, length}, native) : native();
+    });
   }
   const bool until_full = (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0 &&
                           transfer.facts.kind == FdKind::kStream;
