@@ -347,15 +347,19 @@ char** compose_child_environment(const ChildPlan& plan, void* memory) noexcept {
   auto* text = reinterpret_cast<char*>(list + plan.count + 4 + taken.setting_count);
   size_t count = 0;
   size_t hidden = 0;
-  const auto put = [&](const void* from, size_t size) noexcept {
+  const auto put_own = [&](const char* from, size_t size) noexcept {
+    std::memcpy(text, from, size);
+    text += size;
+  };
+  const auto put = [&](const char* from, size_t size) noexcept {
     const bool there = read_carefully(text, from, size);
     text += size;
     return there;
   };
   char* preload = text;
   constexpr size_t kPreloadName = sizeof kPreload - 1;
-  put(kPreload, kPreloadName);
-  put(taken.shim, taken.shim_length);
+  put_own(kPreload, kPreloadName);
+  put_own(taken.shim, taken.shim_length);
   *text++ = '\0';
   if (plan.preload != nullptr && plan.preload_length > sizeof kPreload) {
     text[-1] = ':';
@@ -367,16 +371,16 @@ char** compose_child_environment(const ChildPlan& plan, void* memory) noexcept {
     if (!put(plan.tunables, plan.tunables_length)) return nullptr;
     text[-1] = ':';
   } else {
-    put(kTunables, sizeof kTunables - 1);
+    put_own(kTunables, sizeof kTunables - 1);
   }
-  put(kRseq, sizeof kRseq);
+  put_own(kRseq, sizeof kRseq);
   // What the caller has set keeps its place.
-  for (size_t i = 0; i < plan.count; ++i) {
-    char* entry;
-    if (!read_carefully(&entry, plan.list + i, sizeof entry) || entry == nullptr) return nullptr;
+  if (!read_carefully(list, plan.list, plan.count * sizeof *list)) return nullptr;
+  for (; count < plan.count; ++count) {
+    char*& entry = list[count];
+    if (entry == nullptr) return nullptr;
     if (entry == plan.preload) entry = preload;
     if (entry == plan.tunables && taken.has_rseq) entry = tunables;
-    list[count++] = entry;
   }
   if (plan.preload == nullptr || plan.preload_length <= sizeof kPreload) ++hidden;
   if (plan.preload == nullptr) list[count++] = preload;
