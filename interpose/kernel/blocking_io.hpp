@@ -165,8 +165,8 @@ inline bool has_ended(const Transfer& transfer) noexcept {
          is_shut_down(transfer.fd);
 }
 
-// Makes a read of bytes that the Linux kernel does not wait in, and notes where it has found the end
-// of them: a poll that follows need not look. Only who has polled the descriptor before may.
+// Makes a read of bytes that the Linux kernel does not wait in, and notes where it has found the
+// end of them: a poll that follows need not look. Only who has polled the descriptor before may.
 template <typename Native>
 long noting_end(const Transfer& transfer, const Destination& to, Native&& native) noexcept {
   rt::FdState& s = *transfer.state;

@@ -136,7 +136,8 @@ uint32_t edges_of_all(const pollfd* fds, unsigned long count) noexcept {
 // since.
 bool is_known_empty(const pollfd* fds, unsigned long count) noexcept {
   pollfd one;
-  if (count != 1 || signals().has_signalfds() || copy_in(&one, fds) != 0 || one.fd < 0) return false;
+  if (count != 1 || signals().has_signalfds() || copy_in(&one, fds) != 0 || one.fd < 0)
+    return false;
   rt::FdState* s = descriptors().state(one.fd);
   Facts facts;
   return one.events == POLLIN && s != nullptr && rt::Poller::is_drained(*s, rt::Direction::kRead) &&

@@ -108,9 +108,9 @@ long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
   };
   if (is_native(fd, flags, rt::Direction::kRead, &transfer)) {
     return begun_or([&] {
-      const bool takes_bytes = (flags & ~MSG_DONTWAIT) == 0 &&
-                               begin_transfer(fd, rt::Direction::kRead, &transfer,
-                                              Attempts::kNeverWait) == 0;
+      const bool takes_bytes =
+          (flags & ~MSG_DONTWAIT) == 0 &&
+          begin_transfer(fd, rt::Direction::kRead, &transfer, Attempts::kNeverWait) == 0;
       const auto native = [&] { return attempt(0, 0); };
       return takes_bytes ? noting_end(transfer, Destination{buffer, length}, native) : native();
     });

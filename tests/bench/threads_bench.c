@@ -1,12 +1,13 @@
 // What POSIX threads cost. Plain pthreads, run native and, unmodified, under tendril.
 //
-//   threads_bench yield | condvar | mutex | semaphore | shared_semaphore | pipe | create_join |
-//                 create_join_batch
+//   threads_bench yield | condvar | mutex | semaphore | shared_semaphore | pipe | polled_pipe |
+//                 socket_pair | eventfd | create_join | create_join_batch
 //   threads_bench once                     one thread that ends at once
 //   threads_bench alive N
 //
 // Prints `metric=value` lines, times in nanoseconds.
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -14,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,6 +51,8 @@ struct pair {
   sem_t semaphores[2];
   sem_t* shared;  // two, in memory that another process could have, too
   int pipes[2][2];
+  int sockets[2][2];
+  int eventfds[2];
   int turn;
   atomic_int over;
   void (*pass)(struct pair* pair, int me);
@@ -75,6 +80,26 @@ static void pass_by_pipe(struct pair* pair, int me) {
   if (read(pair->pipes[me][0], &byte, 1) != 1) die("read", errno);
 }
 
+static void pass_by_polled_pipe(struct pair* pair, int me) {
+  char byte = 0;
+  struct pollfd readable = {pair->pipes[me][0], POLLIN, 0};
+  if (write(pair->pipes[!me][1], &byte, 1) != 1) die("write", errno);
+  if (poll(&readable, 1, -1) != 1) die("poll", errno);
+  if (read(pair->pipes[me][0], &byte, 1) != 1) die("read", errno);
+}
+
+static void pass_by_socket_pair(struct pair* pair, int me) {
+  char byte = 0;
+  if (write(pair->sockets[!me][1], &byte, 1) != 1) die("write", errno);
+  if (read(pair->sockets[me][0], &byte, 1) != 1) die("read", errno);
+}
+
+static void pass_by_eventfd(struct pair* pair, int me) {
+  eventfd_t value;
+  if (eventfd_write(pair->eventfds[!me], 1) != 0) die("eventfd_write", errno);
+  if (eventfd_read(pair->eventfds[me], &value) != 0) die("eventfd_read", errno);
+}
+
 static void* second_of_pair(void* argument) {
   struct pair* pair = argument;
   while (!atomic_load_explicit(&pair->over, memory_order_relaxed)) pair->pass(pair, 1);
@@ -99,6 +124,12 @@ static void ping_pong(const char* metric, void (*pass)(struct pair*, int)) {
     sem_init(&pair.shared[i], 1, 0);
     if (pipe(pair.pipes[i]) < 0) die("pipe", errno);
   }
+  // Threads there are already, as in most programs when they make such things.
+  pthread_join(start(nothing, NULL), NULL);
+  for (int i = 0; i < 2; i++) {
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair.sockets[i]) < 0) die("socketpair", errno);
+    if ((pair.eventfds[i] = eventfd(0, 0)) < 0) die("eventfd", errno);
+  }
   pthread_t second = start(second_of_pair, &pair);
   for (int i = 0; i < 1000; i++) pass(&pair, 0);
   long trips = 0;
@@ -116,6 +147,8 @@ static void ping_pong(const char* metric, void (*pass)(struct pair*, int)) {
   sem_post(&pair.semaphores[1]);
   sem_post(&pair.shared[1]);
   if (write(pair.pipes[1][1], "", 1) != 1) die("write", errno);
+  if (write(pair.sockets[1][1], "", 1) != 1) die("write", errno);
+  if (eventfd_write(pair.eventfds[1], 1) != 0) die("eventfd_write", errno);
   pthread_join(second, NULL);
   printf("%s=%.1f\n", metric, (ended - began) / (2.0 * trips));
 }
@@ -262,6 +295,12 @@ int main(int argc, char** argv) {
     ping_pong("shared_semaphore_handover_ns", pass_by_shared_semaphore);
   } else if (strcmp(what, "pipe") == 0) {
     ping_pong("pipe_handover_ns", pass_by_pipe);
+  } else if (strcmp(what, "polled_pipe") == 0) {
+    ping_pong("polled_pipe_handover_ns", pass_by_polled_pipe);
+  } else if (strcmp(what, "socket_pair") == 0) {
+    ping_pong("socket_pair_handover_ns", pass_by_socket_pair);
+  } else if (strcmp(what, "eventfd") == 0) {
+    ping_pong("eventfd_handover_ns", pass_by_eventfd);
   } else if (strcmp(what, "mutex") == 0) {
     mutex();
   } else if (strcmp(what, "create_join") == 0) {
