@@ -37,7 +37,7 @@ struct FilteredCall {
 // What a hook's try has come to, for the full call that follows.
 struct Progress {
   size_t bytes = 0;         // that it has moved: the full call goes on there
-  uint32_t generation = 0;  // of the descriptor that it was; of those of a poll, see sys_poll.cpp
+  uint32_t generation = 0;  // of the descriptor that it was; of those of a poll, see poll_wait.cpp
   bool tried = false;       // it has found nothing: the full call waits at once
 };
 

@@ -1,0 +1,191 @@
+#include "interpose/kernel/poll_wait.hpp"
+
+#include <sys/epoll.h>
+
+#include <new>
+#include <utility>
+
+#include "interpose/kernel/descriptors.hpp"
+#include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/signal_descriptors.hpp"
+#include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/park.hpp"
+#include "runtime/memory/allocator.hpp"
+
+namespace tendril::kernel {
+namespace {
+
+// The whole of it: what a signalfd shows to this thread alone, the kernel does not know.
+long look(pollfd* fds, unsigned long count) noexcept {
+  const long ready = poll_now(fds, count);
+  return signals().has_signalfds() ? add_shown_signals(fds, count, ready) : ready;
+}
+
+// The descriptor's edges are of the plain kinds.
+uint32_t edges_of(short events) noexcept {
+  uint32_t edges = static_cast<uint16_t>(events);
+  if ((events & (POLLRDNORM | POLLRDBAND)) != 0) edges |= POLLIN | POLLPRI;
+  if ((events & (POLLWRNORM | POLLWRBAND)) != 0) edges |= POLLOUT;
+  return edges;
+}
+
+// Waiters on all descriptors of one call.
+class WaiterSet {
+ public:
+  ~WaiterSet() { rt::runtime_free(waiters_); }
+
+  bool reserve(unsigned long count) noexcept {
+    if (count <= kInline) {
+      slots_ = inline_;
+    } else {
+      waiters_ = static_cast<Slot*>(rt::runtime_allocate(count * sizeof(Slot)));
+      slots_ = waiters_;
+    }
+    return slots_ != nullptr;
+  }
+
+  // False if no edge will tell of one of them.
+  bool add_all(const pollfd* fds, unsigned long count, rt::WaitToken token) noexcept {
+    bool all_watched = true;
+    for (unsigned long i = 0; i < count; ++i) {
+      Slot* slot = new (&slots_[i]) Slot;
+      if (fds[i].fd < 0) continue;
+      slot->state = descriptors().state(fds[i].fd);
+      if (slot->state == nullptr) {
+        all_watched = false;
+        continue;
+      }
+      slot->waiter.token = token;
+      slot->waiter.events = edges_of(fds[i].events);
+      if (!poller().add_poller(fds[i].fd, *slot->state, slot->waiter)) all_watched = false;
+    }
+    return all_watched;
+  }
+
+  void remove_all(unsigned long count) noexcept {
+    for (unsigned long i = 0; i < count; ++i) {
+      if (slots_[i].state != nullptr) poller().remove_poller(*slots_[i].state, slots_[i].waiter);
+    }
+  }
+
+  // For who has waited on one descriptor, and been woken: what poll would say. 0: ask.
+  short told() const noexcept {
+    constexpr uint32_t kPlain = POLLIN | POLLPRI | POLLOUT | POLLRDHUP;
+    static_assert(POLLIN == EPOLLIN && POLLPRI == EPOLLPRI && POLLOUT == EPOLLOUT &&
+                  POLLERR == EPOLLERR && POLLHUP == EPOLLHUP && POLLRDHUP == EPOLLRDHUP);
+    const rt::PollWaiter& waiter = slots_[0].waiter;
+    if ((waiter.events & ~kPlain) != 0) return 0;
+    return static_cast<short>(waiter.told & (waiter.events | POLLERR | POLLHUP));
+  }
+
+ private:
+  struct Slot {
+    rt::PollWaiter waiter;
+    rt::FdState* state = nullptr;
+  };
+  static constexpr unsigned long kInline = 6;
+  Slot inline_[kInline];
+  Slot* waiters_ = nullptr;
+  Slot* slots_ = nullptr;
+};
+
+// A signal that is to be delivered ends a poll that finds nothing, even one that does not wait.
+bool has_signal() noexcept {
+  GreenThread* thread = current_thread();
+  return thread->fiber->interrupt_pending.load(std::memory_order_relaxed) &&
+         signals().has_accepted(thread);
+}
+
+// Changes whenever there is an edge on one of the descriptors, or one of them is replaced. 0:
+// unknown, they are many or cannot be read. Whoever has read it before a look that found nothing
+// need not look again while it stays the same.
+uint32_t edges_of_all(const pollfd* fds, unsigned long count) noexcept {
+  constexpr unsigned long kFew = 6;
+  pollfd few[kFew];
+  if (count > kFew || copy_in_bytes(few, fds, count * sizeof(pollfd)) != 0) return 0;
+  uint32_t sum = 1;
+  for (unsigned long i = 0; i < count; ++i) {
+    const rt::FdState* s = few[i].fd >= 0 ? descriptors().state(few[i].fd) : nullptr;
+    if (s == nullptr) continue;
+    sum += s->generation + rt::Poller::edges(*s, rt::Direction::kRead) +
+           rt::Poller::edges(*s, rt::Direction::kWrite);
+  }
+  return sum;
+}
+
+// The last read of the only descriptor has found the end of what there was, and no edge has come
+// since.
+bool is_known_empty(const pollfd* fds, unsigned long count) noexcept {
+  pollfd one;
+  if (count != 1 || signals().has_signalfds() || copy_in(&one, fds) != 0 || one.fd < 0)
+    return false;
+  rt::FdState* s = descriptors().state(one.fd);
+  Facts facts;
+  return one.events == POLLIN && s != nullptr && rt::Poller::is_drained(*s, rt::Direction::kRead) &&
+         descriptors().facts(one.fd, *s, &facts) == 0 && descriptors().carries_bytes_only(facts);
+}
+
+// What the one descriptor of `fds` was told to be ready for. 1, or -EFAULT.
+long put_told(pollfd* fds, short told) noexcept {
+  return copy_out(&fds->revents, told) != 0 ? -EFAULT : 1;
+}
+
+}  // namespace
+
+FirstLook first_look(pollfd* fds, unsigned long count) noexcept {
+  const Progress progress = std::exchange(current_thread()->progress, {});
+  if (progress.tried) return {0, progress.generation, true};
+  const uint32_t edges = edges_of_all(fds, count);
+  return {is_known_empty(fds, count) ? 0 : look(fds, count), edges, false};
+}
+
+long poll_after(const FirstLook& first, pollfd* fds, unsigned long count,
+                rt::Deadline deadline) noexcept {
+  if (first.ready != 0) return first.ready;
+  if (!first.by_try && deadline <= rt::monotonic_now()) {
+    // A program that polls in a loop must let those run who are to make it ready.
+    rt::yield();
+    const long ready = look(fds, count);
+    return ready == 0 && has_signal() ? -EINTR : ready;
+  }
+  if (current_thread()->trying) {
+    current_thread()->progress = {.bytes = 0, .generation = first.edges, .tried = true};
+    return -kWouldWait;
+  }
+  WaiterSet waiters;
+  const SignalWatch watch;
+  if (!waiters.reserve(count)) return -ENOMEM;
+  for (uint32_t edges = first.edges;;) {
+    const rt::WaitToken token = rt::begin_wait(rt::WaitKind::kPoll, fds);
+    const bool all_watched = waiters.add_all(fds, count, token);
+    // What became ready before we were listed. What has only been registered now the poller tells.
+    const bool nothing_came = all_watched && edges != 0 && !signals().has_signalfds() &&
+                              edges == edges_of_all(fds, count);
+    long ready = nothing_came ? 0 : look(fds, count);
+    if (ready != 0) {
+      if (!rt::cancel_wait(token)) rt::park(rt::kForever);
+      waiters.remove_all(count);
+      return ready;
+    }
+    const rt::Deadline soon =
+        all_watched ? rt::kForever : rt::deadline_after(rt::kUnregisteredRetry);
+    const rt::WakeReason reason = rt::park(soon < deadline ? soon : deadline);
+    waiters.remove_all(count);
+    if (count == 1 && reason == rt::WakeReason::kWoken && waiters.told() != 0) {
+      return put_told(fds, waiters.told());
+    }
+    edges = edges_of_all(fds, count);
+    ready = look(fds, count);
+    if (ready != 0) return ready;
+    if (reason == rt::WakeReason::kTimeout && deadline <= rt::monotonic_now()) {
+      return has_signal() ? -EINTR : 0;
+    }
+    if (reason == rt::WakeReason::kInterrupted && !watch.was_all()) return -EINTR;
+  }
+}
+
+long poll_until(pollfd* fds, unsigned long count, rt::Deadline deadline) noexcept {
+  return poll_after(first_look(fds, count), fds, count, deadline);
+}
+
+}  // namespace tendril::kernel
