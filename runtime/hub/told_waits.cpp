@@ -152,15 +152,12 @@ void Poller::arm_unarmed(Age which) noexcept {
     if (!s.told_here || s.armed || !anybody_waits(s)) continue;
     const uint32_t edges = s.edges[0].load(std::memory_order_relaxed);
     const bool is_shared = s.told.times_shared != times_shared_.load(std::memory_order_seq_cst);
-    if (is_shared) {
-      stop_telling_locked(s.told.number, s);
-    } else if (which == Age::kLasting && !(s.told.looked_at && s.told.edges == edges)) {
+    const bool has_lasted = s.told.looked_at && s.told.edges == edges;
+    s.told.edges = edges;
+    if (!is_shared && which == Age::kLasting && !has_lasted) {
       list_unarmed(s);
       s.told.looked_at = true;
-      s.told.edges = edges;
-    } else if (arm(s.told.number, s)) {
-      s.told.edges = edges;
-    } else {
+    } else if (is_shared || !arm(s.told.number, s)) {
       stop_telling_locked(s.told.number, s);
     }
   }
@@ -185,7 +182,7 @@ Nanoseconds Poller::look_after_unarmed(Nanoseconds timeout) noexcept {
     arm_unarmed(Age::kLasting);
     if (unarmed_.load(std::memory_order_seq_cst) == nullptr) return timeout;
   }
-  return timeout == kForever || timeout > kBetweenLooks ? kBetweenLooks : timeout;
+  return timeout < kBetweenLooks ? timeout : kBetweenLooks;
 }
 
 }  // namespace tendril::rt
