@@ -96,34 +96,49 @@ bool has_signal() noexcept {
          signals().has_accepted(thread);
 }
 
-// Changes whenever there is an edge on one of the descriptors, or one of them is replaced. 0:
-// unknown, they are many or cannot be read. Whoever has read it before a look that found nothing
-// need not look again while it stays the same.
-uint32_t edges_of_all(const pollfd* fds, unsigned long count) noexcept {
-  constexpr unsigned long kFew = 6;
-  pollfd few[kFew];
-  if (count > kFew || copy_in_bytes(few, fds, count * sizeof(pollfd)) != 0) return 0;
-  uint32_t sum = 1;
-  for (unsigned long i = 0; i < count; ++i) {
-    const rt::FdState* s = few[i].fd >= 0 ? descriptors().state(few[i].fd) : nullptr;
-    if (s == nullptr) continue;
-    sum += s->generation + rt::Poller::edges(*s, rt::Direction::kRead) +
-           rt::Poller::edges(*s, rt::Direction::kWrite);
+// A copy of the program's array, if that is short and can be read.
+class FewDescriptors {
+ public:
+  FewDescriptors(const pollfd* fds, unsigned long count) noexcept {
+    if (count <= kFew && copy_in_bytes(fds_, fds, count * sizeof(pollfd)) == 0) count_ = count;
   }
-  return sum;
-}
 
-// The last read of the only descriptor has found the end of what there was, and no edge has come
-// since.
-bool is_known_empty(const pollfd* fds, unsigned long count) noexcept {
-  pollfd one;
-  if (count != 1 || signals().has_signalfds() || copy_in(&one, fds) != 0 || one.fd < 0)
-    return false;
-  rt::FdState* s = descriptors().state(one.fd);
-  Facts facts;
-  return one.events == POLLIN && s != nullptr && rt::Poller::is_drained(*s, rt::Direction::kRead) &&
-         descriptors().facts(one.fd, *s, &facts) == 0 && descriptors().carries_bytes_only(facts);
-}
+  // Changes whenever there is an edge on one of them, or one is replaced. 0: they are not known.
+  // Whoever has read it before a look that found nothing need not look again while it stays the
+  // same.
+  uint32_t edges() const noexcept {
+    uint32_t sum = count_ > 0 ? 1 : 0;
+    for (unsigned long i = 0; i < count_; ++i) {
+      const rt::FdState* s = fds_[i].fd >= 0 ? descriptors().state(fds_[i].fd) : nullptr;
+      if (s == nullptr) continue;
+      sum += s->generation + rt::Poller::edges(*s, rt::Direction::kRead) +
+             rt::Poller::edges(*s, rt::Direction::kWrite);
+    }
+    return sum;
+  }
+
+  // The last read of each has found the end of what there was, and no edge has come since.
+  bool are_known_empty() const noexcept {
+    if (count_ == 0 || signals().has_signalfds()) return false;
+    for (unsigned long i = 0; i < count_; ++i) {
+      if (!is_known_empty(fds_[i])) return false;
+    }
+    return true;
+  }
+
+ private:
+  static bool is_known_empty(const pollfd& one) noexcept {
+    if (one.fd < 0 || one.events != POLLIN) return false;
+    rt::FdState* s = descriptors().state(one.fd);
+    Facts facts;
+    return s != nullptr && rt::Poller::is_drained(*s, rt::Direction::kRead) &&
+           descriptors().facts(one.fd, *s, &facts) == 0 && descriptors().carries_bytes_only(facts);
+  }
+
+  static constexpr unsigned long kFew = 6;
+  pollfd fds_[kFew];
+  unsigned long count_ = 0;
+};
 
 // What the one descriptor of `fds` was told to be ready for. 1, or -EFAULT.
 long put_told(pollfd* fds, short told) noexcept {
@@ -135,8 +150,9 @@ long put_told(pollfd* fds, short told) noexcept {
 FirstLook first_look(pollfd* fds, unsigned long count) noexcept {
   const Progress progress = std::exchange(current_thread()->progress, {});
   if (progress.tried) return {0, progress.generation, true};
-  const uint32_t edges = edges_of_all(fds, count);
-  return {is_known_empty(fds, count) ? 0 : look(fds, count), edges, false};
+  const FewDescriptors few(fds, count);
+  const uint32_t edges = few.edges();
+  return {few.are_known_empty() ? 0 : look(fds, count), edges, false};
 }
 
 long poll_after(const FirstLook& first, pollfd* fds, unsigned long count,
@@ -160,7 +176,7 @@ long poll_after(const FirstLook& first, pollfd* fds, unsigned long count,
     const bool all_watched = waiters.add_all(fds, count, token);
     // What became ready before we were listed. What has only been registered now the poller tells.
     const bool nothing_came = all_watched && edges != 0 && !signals().has_signalfds() &&
-                              edges == edges_of_all(fds, count);
+                              edges == FewDescriptors(fds, count).edges();
     long ready = nothing_came ? 0 : look(fds, count);
     if (ready != 0) {
       if (!rt::cancel_wait(token)) rt::park(rt::kForever);
@@ -174,7 +190,7 @@ long poll_after(const FirstLook& first, pollfd* fds, unsigned long count,
     if (count == 1 && reason == rt::WakeReason::kWoken && waiters.told() != 0) {
       return put_told(fds, waiters.told());
     }
-    edges = edges_of_all(fds, count);
+    edges = FewDescriptors(fds, count).edges();
     ready = look(fds, count);
     if (ready != 0) return ready;
     if (reason == rt::WakeReason::kTimeout && deadline <= rt::monotonic_now()) {

@@ -50,10 +50,12 @@ class SelectSets {
 
   long load(int count, void* read, void* write, void* except) noexcept {
     if (count < 0) return -EINVAL;
-    rlimit limit{};
-    rt::raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
-    if (static_cast<rlim_t>(count) > limit.rlim_cur) count = static_cast<int>(limit.rlim_cur);
-    if (count > FD_SETSIZE) count = table_size(count);
+    if (count > FD_SETSIZE) {
+      rlimit limit{};
+      rt::raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
+      if (static_cast<rlim_t>(count) > limit.rlim_cur) count = static_cast<int>(limit.rlim_cur);
+      count = table_size(count);
+    }
     count_ = count;
     words_ = static_cast<size_t>((count + kWordBits - 1) / kWordBits);
     stored_words_ = words_;
