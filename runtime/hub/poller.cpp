@@ -383,21 +383,25 @@ void Poller::on_edges(FdState& s, uint32_t events, uint64_t asked_at) noexcept {
              s.rest.load(std::memory_order_relaxed) != FdState::Rest::kMaybeUrgent) {
     s.rest.store(FdState::Rest::kMaybeSome, std::memory_order_relaxed);
   }
+  bool others_hear = false;
   for (const Direction d : {Direction::kRead, Direction::kWrite}) {
     const int side = static_cast<int>(d);
     if ((events & (d == Direction::kRead ? kReadEvents : kWriteEvents)) == 0) continue;
     add_under_lock(s.edges[side], 1);
     for (WaitToken token; take_waiter(s, side, &token);) {
+      others_hear = true;
       if (wake(token) && !broken) break;
     }
   }
   if (!s.polled) return;
+  // Of several who hear of it one may be faster, and leave nothing: the others look.
+  const bool says_it_all = !others_hear && s.pollers.after(s.pollers.front()) == nullptr;
   for (PollWaiter* waiter = s.pollers.front(); waiter != nullptr;) {
     PollWaiter* next = s.pollers.after(waiter);
     if (broken || (waiter->events & events) != 0) {
       IntrusiveList<PollWaiter>::remove(waiter);
       waiters_.fetch_sub(1, std::memory_order_relaxed);
-      if (asked_at > waiter->added_at) waiter->told = events;
+      if (says_it_all && asked_at > waiter->added_at) waiter->told = events;
       wake(waiter->token);
     }
     waiter = next;

@@ -42,7 +42,7 @@ enum class Direction : uint8_t { kRead = 0, kWrite = 1 };
 struct PollWaiter : Waiter {
   uint32_t events = 0;  // EPOLL* it wants to hear of; HUP and ERR always count
   // What the descriptor was ready for, if the Linux kernel was asked after the waiter had been
-  // added; 0: who is woken asks again. For who has been woken.
+  // added, and nobody else was woken; 0: who is woken asks again. For who has been woken.
   uint32_t told = 0;
   uint64_t added_at = 0;  // Poller's
 };
