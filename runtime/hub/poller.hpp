@@ -69,7 +69,7 @@ struct alignas(64) FdState {
   // Whether transfers may be left to a TransferRing; a hint.
   enum class Transfers : uint8_t { kUnknown, kBySocketCalls, kUnfit };
   std::atomic<Transfers> transfers_as{Transfers::kUnknown};
-  bool told_here = false;                     // by who writes to its other end; guarded by lock
+  bool told_here = false;                     // by who writes to its other end; as on_demand
   bool unarmed = false;                       // and in the poller's list of those; guarded by lock
   uint32_t generation = 0;                    // guarded by lock; read without it as a hint
   std::atomic<uint32_t> edges[2] = {0, 0};    // written under lock

@@ -71,14 +71,17 @@ void Poller::copy_other_end(int from, int to) noexcept {
                           std::memory_order_relaxed);
 }
 
-// The edge counts even if nobody waits: somebody may have tried in vain, and be about to.
+// The edge counts even if nobody waits: somebody may have tried in vain, and be about to. Where the
+// Linux kernel tells as well, and has woken a worker for it already, that one is to find somebody.
 void Poller::tell_other_end(const FdState& s) noexcept {
   const FdState::OtherEnd other = s.other_end.load(std::memory_order_relaxed);
   if (other.number_and_one == 0) return;
   FdState* reader = state_if_known(static_cast<int>(other.number_and_one - 1));
-  if (reader == nullptr) return;
+  if (reader == nullptr || !reader->told_here) return;
   SpinGuard guard(reader->lock);
-  if (reader->generation == other.generation) on_edges(*reader, EPOLLIN, kNeverAsked);
+  if (reader->told_here && reader->generation == other.generation) {
+    on_edges(*reader, EPOLLIN, kNeverAsked);
+  }
 }
 
 // Precondition: s.lock held. True if the wait is one that is told of here; it may last, though.
