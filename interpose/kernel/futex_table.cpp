@@ -158,9 +158,9 @@ long FutexTable::requeue(uint32_t* word, uint32_t* target, bool is_private, int 
   for (FutexWaiter* waiter = source.waiters.front(); waiter != nullptr && moved < move;) {
     FutexWaiter* next = source.waiters.after(waiter);
     if (waiter->key == from && waiter->kind != FutexWaiterKind::kPlain) return -EINVAL;
-    if (waiter->key == from && from != to) {
-      move_to(*waiter, source, destination, to, target);
-      ++moved;
+    if (waiter->key == from) {
+      if (from != to) move_to(*waiter, source, destination, to, target);
+      ++moved;  // to the same word, too
     }
     waiter = next;
   }

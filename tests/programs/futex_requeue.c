@@ -93,6 +93,8 @@ int main(void) {
     // Back to the first word: one is woken, the others move.
     CHECK_EQ(kThreads - 2, futex2(&second, FUTEX_CMP_REQUEUE_PRIVATE, 1, INT_MAX, &first, 0));
     CHECK_EQ(0, futex(&second, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0));
+    // To the word where they wait: they stay, and count as moved.
+    CHECK_EQ(kThreads - 3, futex2(&first, FUTEX_CMP_REQUEUE_PRIVATE, 0, INT_MAX, &first, 0));
     CHECK_EQ(kThreads - 3, futex(&first, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0));
     for (int i = 0; i < kThreads; ++i) join_thread(threads[i]);
   }
