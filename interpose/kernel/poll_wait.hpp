@@ -13,6 +13,8 @@
 
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/temporary_mask.hpp"
+#include "interpose/kernel/time_arguments.hpp"
+#include "interpose/kernel/user_memory.hpp"
 #include "runtime/platform/clock.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -38,8 +40,14 @@ long poll_after(const FirstLook& first, pollfd* fds, unsigned long count,
                 rt::Deadline deadline) noexcept;
 long poll_until(pollfd* fds, unsigned long count, rt::Deadline deadline) noexcept;
 
-// The end of a call with a mask of its own, which a handler may run in.
-inline long finish_poll(long result, TemporaryMask& mask) noexcept {
+// The end of ppoll and pselect: what is left of the time, and the mask, which a handler may run in.
+inline long finish_poll(long result, TemporaryMask& mask, timespec* timeout,
+                        rt::Deadline deadline) noexcept {
+  if (result == -kWouldWait) {
+    mask.restore(false);
+    return result;
+  }
+  if (timeout != nullptr) copy_out(timeout, rt::to_timespec(time_left(deadline)));
   mask.restore(result == -EINTR);
   return result == -EINTR ? -kRestartNoHandler : result;
 }

@@ -85,13 +85,8 @@ long sys_epoll_pwait(int fd, epoll_event* events, int capacity, int timeout_ms,
 
 long sys_epoll_pwait2(int fd, epoll_event* events, int capacity, const timespec* timeout,
                       const uint64_t* mask, size_t mask_size) {
-  rt::Deadline deadline = rt::kForever;
-  if (timeout != nullptr) {
-    timespec limit;
-    if (copy_in(&limit, timeout) != 0) return -EFAULT;
-    if (!is_valid(limit)) return -EINVAL;
-    deadline = rt::deadline_after(rt::to_nanoseconds(limit));
-  }
+  rt::Deadline deadline;
+  if (const long error = load_limit(timeout, &deadline); error != 0) return error;
   return wait_with_mask(fd, events, capacity, deadline, mask, mask_size);
 }
 

@@ -43,22 +43,12 @@ long sys_poll(pollfd* fds, unsigned long count, int timeout_ms) {
 
 long sys_ppoll(pollfd* fds, unsigned long count, timespec* timeout, const uint64_t* mask,
                size_t mask_size) {
-  rt::Deadline deadline = rt::kForever;
-  if (timeout != nullptr) {
-    timespec limit;
-    if (copy_in(&limit, timeout) != 0) return -EFAULT;
-    if (!is_valid(limit)) return -EINVAL;
-    deadline = rt::deadline_after(rt::to_nanoseconds(limit));
-  }
+  rt::Deadline deadline;
+  if (const long error = load_limit(timeout, &deadline); error != 0) return error;
   TemporaryMask temporary;
   if (const long error = temporary.set(mask, mask_size); error != 0) return error;
   const long result = poll_array(fds, count, deadline);
-  if (result == -kWouldWait) {
-    temporary.restore(false);
-    return result;
-  }
-  if (timeout != nullptr) copy_out(timeout, rt::to_timespec(time_left(deadline)));
-  return finish_poll(result, temporary);
+  return finish_poll(result, temporary, timeout, deadline);
 }
 
 }  // namespace tendril::kernel

@@ -239,22 +239,12 @@ long sys_pselect6(int count, void* read, void* write, void* except, timespec* ti
     size_t size;
   } packed{nullptr, 0};
   if (mask != nullptr && copy_in(&packed, mask) != 0) return -EFAULT;
-  rt::Deadline deadline = rt::kForever;
-  if (timeout != nullptr) {
-    timespec limit;
-    if (copy_in(&limit, timeout) != 0) return -EFAULT;
-    if (!is_valid(limit)) return -EINVAL;
-    deadline = rt::deadline_after(rt::to_nanoseconds(limit));
-  }
+  rt::Deadline deadline;
+  if (const long error = load_limit(timeout, &deadline); error != 0) return error;
   TemporaryMask temporary;
   if (const long error = temporary.set(packed.set, packed.size); error != 0) return error;
   const long result = select_until(count, read, write, except, deadline);
-  if (result == -kWouldWait) {
-    temporary.restore(false);
-    return result;
-  }
-  if (timeout != nullptr) copy_out(timeout, rt::to_timespec(time_left(deadline)));
-  return finish_poll(result, temporary);
+  return finish_poll(result, temporary, timeout, deadline);
 }
 
 }  // namespace tendril::kernel

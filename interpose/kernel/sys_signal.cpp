@@ -179,13 +179,8 @@ long sys_rt_sigtimedwait(const uint64_t* set, siginfo_t* info, const timespec* t
   if (set_size != kSetSize) return -EINVAL;
   uint64_t wanted;
   if (copy_in(&wanted, set) != 0) return -EFAULT;
-  rt::Deadline deadline = rt::kForever;
-  if (timeout != nullptr) {
-    timespec limit;
-    if (copy_in(&limit, timeout) != 0) return -EFAULT;
-    if (!is_valid(limit)) return -EINVAL;
-    deadline = rt::deadline_after(rt::to_nanoseconds(limit));
-  }
+  rt::Deadline deadline;
+  if (const long error = load_limit(timeout, &deadline); error != 0) return error;
   GreenThread* thread = current_thread();
   siginfo_t taken;
   for (;;) {

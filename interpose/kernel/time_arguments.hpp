@@ -3,12 +3,26 @@
 
 #include <time.h>
 
+#include <cerrno>
+
+#include "interpose/kernel/user_memory.hpp"
 #include "runtime/platform/clock.hpp"
 
 namespace tendril::kernel {
 
 constexpr bool is_valid(const timespec& t) noexcept {
   return t.tv_sec >= 0 && t.tv_nsec >= 0 && t.tv_nsec < rt::kNanosPerSecond;
+}
+
+// The limit of a wait: a span of time, or null for none. 0, -EFAULT or -EINVAL.
+inline long load_limit(const timespec* limit, rt::Deadline* deadline) noexcept {
+  *deadline = rt::kForever;
+  if (limit == nullptr) return 0;
+  timespec span;
+  if (copy_in(&span, limit) != 0) return -EFAULT;
+  if (!is_valid(span)) return -EINVAL;
+  *deadline = rt::deadline_after(rt::to_nanoseconds(span));
+  return 0;
 }
 
 // A point on another clock, as a deadline. A clock that is set while the wait lasts is not noticed.
