@@ -166,18 +166,22 @@ inline bool has_ended(const Transfer& transfer) noexcept {
 }
 
 // Makes a read of bytes that the Linux kernel does not wait in, and notes where it has found the
-// end of them: a poll that follows need not look. Only who has polled the descriptor before may.
+// end of them: a poll that follows need not look. Only of what has been polled before.
 template <typename Native>
-long noting_end(const Transfer& transfer, const Destination& to, Native&& native) noexcept {
-  rt::FdState& s = *transfer.state;
-  if (!s.registered || !descriptors().carries_bytes_only(transfer.facts)) return native();
-  const uint32_t seen = rt::Poller::edges(s, rt::Direction::kRead);
+long noting_end(int fd, const Destination& to, Native&& native) noexcept {
+  rt::FdState* s = poller().state_if_known(fd);
+  if (s == nullptr || !s->registered) return native();
+  Transfer transfer;
+  if (begin_transfer(fd, rt::Direction::kRead, &transfer, Attempts::kNeverWait) != 0 ||
+      !descriptors().carries_bytes_only(transfer.facts)) {
+    return native();
+  }
+  const uint32_t seen = rt::Poller::edges(*s, rt::Direction::kRead);
   const long result = native();
   if (is_short(to, result)) {
-    rt::Poller::note_short_read(transfer.fd, s, transfer.generation, seen);
-  } else if (result == -EAGAIN &&
-             rt::Poller::is_nothing_there(transfer.fd, s, rt::Direction::kRead)) {
-    rt::Poller::note_drained(s, rt::Direction::kRead, seen);
+    rt::Poller::note_short_read(fd, *s, transfer.generation, seen);
+  } else if (result == -EAGAIN && rt::Poller::is_nothing_there(fd, *s, rt::Direction::kRead)) {
+    rt::Poller::note_drained(*s, rt::Direction::kRead, seen);
   }
   return result;
 }

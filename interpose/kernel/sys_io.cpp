@@ -226,7 +226,7 @@ long sys_read(int fd, void* buffer, size_t count) {
     return native();
   }
   if (is_never_waited_for(transfer.facts) && !may_be_signal_descriptor(transfer.facts)) {
-    return noting_end(transfer, Destination{buffer, count}, native);
+    return noting_end(fd, Destination{buffer, count}, native);
   }
   if (is_blocking_socket(transfer.facts) && count != 0 && !is_impossible_range(buffer, count)) {
     return read_from_socket(transfer, buffer, count);
@@ -268,7 +268,7 @@ long sys_preadv2(Call& call) {
 
 long sys_pwritev2(Call& call) {
   const bool at_position = call.arguments[3] == -1 && call.arguments[5] == 0;
-  if (!at_position) return pass(call);
+  if (!at_position) return tell_other_end_of(static_cast<int>(call.arguments[0]), pass(call));
   return sys_writev(static_cast<int>(call.arguments[0]),
                     reinterpret_cast<const iovec*>(call.arguments[1]),
                     static_cast<int>(call.arguments[2]));

@@ -108,11 +108,9 @@ long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
   };
   if (is_native(fd, flags, rt::Direction::kRead, &transfer)) {
     return begun_or([&] {
-      const bool takes_bytes =
-          (flags & ~MSG_DONTWAIT) == 0 &&
-          begin_transfer(fd, rt::Direction::kRead, &transfer, Attempts::kNeverWait) == 0;
       const auto native = [&] { return attempt(0, 0); };
-      return takes_bytes ? noting_end(transfer, Destination{buffer, length}, native) : native();
+      const bool takes_bytes = (flags & ~MSG_DONTWAIT) == 0;
+      return takes_bytes ? noting_end(fd, Destination{buffer, length}, native) : native();
     });
   }
   const bool until_full = (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0 &&
@@ -191,13 +189,8 @@ long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec
   if (count == 0 || is_native(fd, flags, rt::Direction::kRead, &transfer)) {
     return rt::raw_syscall(SYS_recvmmsg, fd, messages, count, flags, timeout);
   }
-  rt::Deadline deadline = rt::kForever;
-  if (timeout != nullptr) {
-    timespec limit;
-    if (copy_in(&limit, timeout) != 0) return -EFAULT;
-    if (!is_valid(limit)) return -EINVAL;
-    deadline = rt::deadline_after(rt::to_nanoseconds(limit));
-  }
+  rt::Deadline deadline;
+  if (const long error = load_limit(timeout, &deadline); error != 0) return error;
   // The kernel takes so many at once.
   if (count > UIO_MAXIOV) count = UIO_MAXIOV;
   const bool waits_for_all = (flags & MSG_WAITALL) != 0 && transfer.facts.kind == FdKind::kStream;

@@ -367,11 +367,10 @@ void Poller::on_event(uint64_t data, uint32_t events, uint64_t asked_at) noexcep
   if (s == nullptr) return;
   SpinGuard guard(s->lock);
   if (s->generation != static_cast<uint32_t>(data >> 32)) return;  // a former owner's
-  if (s->on_demand) s->armed = false;
-  if (s->told_here) note_told_by_kernel(*s, events);
+  if (s->on_demand || s->told_here) s->armed = false;
+  const bool untold = is_untold(*s, events);
   on_edges(*s, events, asked_at);
-  // What has fired is not armed any more.
-  if (s->told_here && anybody_waits(*s)) list_unarmed(*s);
+  if (s->told_here) go_on_after_edge(fd, *s, untold);
 }
 
 // Precondition: s.lock held.
@@ -449,7 +448,6 @@ void Poller::nudge_all() noexcept {
 
 Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeout) noexcept {
   epoll_event events[kEventBatch];
-  timeout = look_after_unarmed(timeout);
   const timespec limit = to_timespec(timeout == kForever ? 0 : timeout);
   const long arguments[6] = {epoll_fd_,   reinterpret_cast<long>(events),
                              kEventBatch, timeout == kForever ? 0 : reinterpret_cast<long>(&limit),

@@ -29,6 +29,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/fiber/timer.hpp"
 #include "runtime/fiber/wait.hpp"
 #include "runtime/platform/clock.hpp"
 #include "runtime/platform/spin_lock.hpp"
@@ -264,10 +265,12 @@ class Poller {
   void list_unarmed(FdState& s) noexcept;
   void arm_unarmed(Age which) noexcept;
   bool arm(int fd, FdState& s) noexcept;
-  void note_told_by_kernel(FdState& s, uint32_t events) noexcept;
+  static bool is_untold(const FdState& s, uint32_t events) noexcept;
+  void go_on_after_edge(int fd, FdState& s, bool untold) noexcept;
   void stop_telling_locked(int fd, FdState& s) noexcept;
   void end_wait_of_other_end(const FdState& s) noexcept;
-  Nanoseconds look_after_unarmed(Nanoseconds timeout) noexcept;
+  void plan_look() noexcept;
+  static void on_look(Timer* timer, uint64_t cookie) noexcept;
   static bool anybody_waits(const FdState& s) noexcept;
   bool take_waiter(FdState& s, int side, WaitToken* token) noexcept;
   void prefetch_for(const epoll_event* events, long count, long at) const noexcept;
@@ -288,8 +291,12 @@ class Poller {
   std::atomic<uint64_t> polls_{0};  // that have begun
   bool polled_here_ = true;
   SpinLock unarmed_lock_;
-  std::atomic<FdState*> unarmed_{nullptr};  // changed under its lock
-  std::atomic<Deadline> next_look_{0};      // at those
+  FdState* unarmed_ = nullptr;  // guarded by unarmed_lock_
+  struct Look : Timer {
+    Poller* poller = nullptr;
+  };
+  Look look_;  // at those
+  std::atomic<bool> look_is_planned_{false};
   std::atomic<uint32_t> times_shared_{0};
   SpinLock grow_lock_;
   // Zeroed with the pages that a poller is made in: most of these are never touched.

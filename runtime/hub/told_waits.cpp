@@ -2,11 +2,14 @@
 //
 // Such a wait is armed, that is, the Linux kernel is asked to tell of an edge, when a look some
 // milliseconds after the last one has found that there was none meanwhile; then once. While any is
-// not armed nobody sleeps for longer than until the next look. So an edge that nobody told of, by
-// another process that has the descriptor by now, by the Linux kernel itself, or by a way that we
-// do not know, comes late, and twice at most: then the descriptor is one like others.
+// not armed a timer is, for the next look. So an edge that nobody told of, by another process that
+// has the descriptor by now, by the Linux kernel itself, or by a way that we do not know, comes
+// late, and twice at most: then the descriptor is one like others.
 #include <sys/epoll.h>
 
+#include <utility>
+
+#include "runtime/hub/fatal.hpp"
 #include "runtime/hub/poller.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/platform/runtime_mode.hpp"
@@ -101,9 +104,12 @@ void Poller::list_unarmed(FdState& s) noexcept {
   if (s.unarmed) return;
   s.unarmed = true;
   s.told.looked_at = false;
-  SpinGuard guard(unarmed_lock_);
-  s.told.next = unarmed_.load(std::memory_order_relaxed);
-  unarmed_.store(&s, std::memory_order_seq_cst);
+  {
+    SpinGuard guard(unarmed_lock_);
+    s.told.next = unarmed_;
+    unarmed_ = &s;
+  }
+  plan_look();
 }
 
 // Precondition: s.lock held. Who waits already is told of by the Linux kernel from now on.
@@ -145,7 +151,7 @@ void Poller::arm_unarmed(Age which) noexcept {
   FdState* list;
   {
     SpinGuard guard(unarmed_lock_);
-    list = unarmed_.exchange(nullptr, std::memory_order_seq_cst);
+    list = std::exchange(unarmed_, nullptr);
   }
   while (list != nullptr) {
     FdState& s = *list;
@@ -166,26 +172,35 @@ void Poller::arm_unarmed(Age which) noexcept {
   }
 }
 
-// Precondition: s.lock held, and it is told here. An edge that nobody here has told of: it takes
-// two, for who writes and has not come to tell yet may be overtaken once.
-void Poller::note_told_by_kernel(FdState& s, uint32_t events) noexcept {
-  const bool untold =
-      (events & EPOLLIN) != 0 && s.told.edges == s.edges[0].load(std::memory_order_relaxed);
-  s.armed = false;
-  if (untold && ++s.told.untold >= kMostUntold) s.told_here = false;
+bool Poller::is_untold(const FdState& s, uint32_t events) noexcept {
+  return (events & EPOLLIN) != 0 && s.told.edges == s.edges[0].load(std::memory_order_relaxed);
 }
 
-// Before a poll of `timeout`; returns how long it may be.
-Nanoseconds Poller::look_after_unarmed(Nanoseconds timeout) noexcept {
-  if (unarmed_.load(std::memory_order_seq_cst) == nullptr) [[likely]]
-    return timeout;
-  const Deadline now = monotonic_now();
-  Deadline next = next_look_.load(std::memory_order_relaxed);
-  if (now >= next && next_look_.compare_exchange_strong(next, now + kBetweenLooks)) {
-    arm_unarmed(Age::kLasting);
-    if (unarmed_.load(std::memory_order_seq_cst) == nullptr) return timeout;
+// Precondition: s.lock held, and it is told here. It is not armed any more, and somebody may wait
+// whom that edge did not wake. An edge that nobody here has told of: it takes two, for who writes
+// and has not come to tell yet may be overtaken once.
+void Poller::go_on_after_edge(int fd, FdState& s, bool untold) noexcept {
+  if (untold && ++s.told.untold >= kMostUntold) {
+    stop_telling_locked(fd, s);
+  } else if (anybody_waits(s)) {
+    list_unarmed(s);
   }
-  return timeout < kBetweenLooks ? timeout : kBetweenLooks;
+}
+
+// By a timer, which whoever sleeps or computes will not miss.
+void Poller::plan_look() noexcept {
+  if (look_is_planned_.exchange(true, std::memory_order_seq_cst)) return;
+  look_.poller = this;
+  look_.fire = on_look;
+  if (!current_worker_unchecked()->timers.arm(&look_, deadline_after(kBetweenLooks), 0)) {
+    fatal("out of memory for timers");
+  }
+}
+
+void Poller::on_look(Timer* timer, uint64_t) noexcept {
+  Poller* poller = static_cast<Look*>(timer)->poller;
+  poller->look_is_planned_.store(false, std::memory_order_seq_cst);
+  poller->arm_unarmed(Age::kLasting);
 }
 
 }  // namespace tendril::rt

@@ -76,6 +76,13 @@ static void by_writev(struct ends* ends) {
   CHECK_EQ(8, writev(ends->writes, parts, 2));
 }
 
+// Flags that a write without a position may have.
+static void by_pwritev2(struct ends* ends) {
+  enum { kNowait = 8 };
+  struct iovec part = {(char*)"1234567", 8};
+  CHECK_EQ(8, pwritev2(ends->writes, &part, 1, -1, kNowait));
+}
+
 static void by_nonblocking_write(struct ends* ends) {
   CHECK_OK(fcntl(ends->writes, F_SETFL, fcntl(ends->writes, F_GETFL) | O_NONBLOCK));
   by_write(ends);
@@ -222,6 +229,7 @@ static const struct {
 } kWays[] = {
     {"write", by_write, 7, 8},
     {"writev", by_writev, 3, 8},
+    {"pwritev2", by_pwritev2, 3, 8},
     {"non-blocking write", by_nonblocking_write, 7, 8},
     {"write to a duplicate", by_duplicate, 7, 8},
     {"write by a child", by_child, 7, 8},

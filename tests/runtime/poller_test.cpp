@@ -43,6 +43,11 @@ rt::WakeReason wait_readable(int fd, rt::Nanoseconds timeout) {
                       timeout == rt::kForever ? rt::kForever : rt::deadline_after(timeout));
 }
 
+// A worker is released without timers.
+void let_looks_end(const OnWorker& here) {
+  while (here.worker()->timers.size() != 0) rt::sleep_until(rt::deadline_after(1'000'000));
+}
+
 }  // namespace
 
 // The poller maps the memory of these and makes nothing of it.
@@ -237,6 +242,41 @@ TEST_CASE("of an edge that is told here the Linux kernel tells only if the wait 
   CHECK(!state->unarmed);
   pipe.put();
   while (!taken) rt::sleep_until(rt::deadline_after(100'000));
+  let_looks_end(here);
+}
+
+TEST_CASE("who is not woken by the last edge that was told here is watched from then on") {
+  OnWorker here;
+  rt::Poller* poller = here.worker()->poller;
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+  rt::FdState* state = poller->state(ends[0]);
+  poller->state(ends[1]);
+  poller->join_ends(ends[1], ends[0]);
+  bool ended = false;
+  auto waits_for_end = [&] {
+    rt::PollWaiter waiter;
+    waiter.events = EPOLLRDHUP;
+    waiter.token = rt::begin_wait(rt::WaitKind::kPoll, nullptr);
+    REQUIRE(poller->add_poller(ends[0], *state, waiter));
+    CHECK(rt::park(rt::kForever) == rt::WakeReason::kWoken);
+    poller->remove_poller(*state, waiter);
+    ended = true;
+  };
+  start(waits_for_end);
+  for (int untold = 0; untold < 2; ++untold) {
+    while (!state->armed) rt::sleep_until(rt::deadline_after(1'000'000));
+    CHECK(write(ends[1], "x", 1) == 1);
+    while (state->armed && state->told_here) rt::sleep_until(rt::deadline_after(100'000));
+  }
+  CHECK(!state->told_here);
+  CHECK(state->armed);
+  CHECK(!ended);
+  ::close(ends[1]);
+  while (!ended) rt::sleep_until(rt::deadline_after(100'000));
+  poller->forget(ends[0]);
+  ::close(ends[0]);
+  let_looks_end(here);
 }
 
 TEST_CASE("before the other end goes, or all is shared, the Linux kernel is asked to tell") {
@@ -267,6 +307,7 @@ TEST_CASE("before the other end goes, or all is shared, the Linux kernel is aske
     CHECK(!state->told_here);
     while (!ended) rt::sleep_until(rt::deadline_after(100'000));
   }
+  let_looks_end(here);
 }
 
 TEST_CASE("what cannot be polled is always ready; absurd numbers are refused") {
