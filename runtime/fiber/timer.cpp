@@ -1,117 +1,168 @@
 #include "runtime/fiber/timer.hpp"
 
+#include <algorithm>
+
 #include "runtime/memory/allocator.hpp"
 
 namespace tendril::rt {
 
-bool TimerHeap::reserve_one() noexcept {
+bool TimerQueue::reserve_one() noexcept {
   if (size_ < capacity_) return true;
   const size_t capacity = capacity_ == 0 ? 64 : capacity_ * 2;
-  auto* entries = static_cast<Entry*>(runtime_reallocate(entries_, capacity * sizeof(Entry)));
-  if (entries == nullptr) return false;
-  entries_ = entries;
-  auto* slots = static_cast<Slot*>(runtime_reallocate(slots_, capacity * sizeof(Slot)));
+  auto* heap = static_cast<Entry*>(runtime_reallocate(heap_, capacity * sizeof(Entry)));
+  if (heap == nullptr) return false;
+  heap_ = heap;
+  auto* slots = static_cast<TimerSlot*>(runtime_reallocate(slots_, capacity * sizeof(TimerSlot)));
   if (slots == nullptr) return false;
   slots_ = slots;
   capacity_ = capacity;
+  if (wheel_ == nullptr) wheel_ = runtime_new<TimerWheel>(tick_ << TimerWheel::kTickShift);
   return true;
 }
 
-uint32_t TimerHeap::take_slot() noexcept {
-  if (free_slot_ == kNoSlot) return used_slots_++;
-  const uint32_t slot = free_slot_;
-  free_slot_ = slots_[slot].index;
+uint32_t TimerQueue::take_slot(Timer* timer) noexcept {
+  const uint32_t slot = free_slot_ != kNoSlot ? free_slot_ : used_slots_++;
+  if (slot == free_slot_) free_slot_ = slots_[slot].next;
+  slots_[slot].timer = timer;
+  timer->slot = slot;
   return slot;
 }
 
-void TimerHeap::place(size_t index, Entry entry) noexcept {
-  entries_[index] = entry;
-  slots_[entry.slot].index = static_cast<uint32_t>(index);
+void TimerQueue::free_slot(uint32_t slot) noexcept {
+  slots_[slot].timer->slot = Timer::kNotArmed;
+  slots_[slot].timer = nullptr;
+  slots_[slot].next = free_slot_;
+  free_slot_ = slot;
+  --size_;
 }
 
-void TimerHeap::sift_up(size_t index, Entry entry) noexcept {
+void TimerQueue::note_nearest() noexcept {
+  Deadline nearest = heap_size_ > 0 ? heap_[0].when : kForever;
+  if (wheel_ != nullptr) nearest = std::min(nearest, wheel_->nearest());
+  nearest_.store(nearest, std::memory_order_relaxed);
+}
+
+void TimerQueue::place(size_t index, Entry entry) noexcept {
+  heap_[index] = entry;
+  slots_[entry.slot].place = static_cast<uint32_t>(index);
+}
+
+void TimerQueue::sift_up(size_t index, Entry entry) noexcept {
   while (index > 0) {
     const size_t parent = (index - 1) / kArity;
-    if (entries_[parent].when <= entry.when) break;
-    place(index, entries_[parent]);
+    if (heap_[parent].when <= entry.when) break;
+    place(index, heap_[parent]);
     index = parent;
   }
   place(index, entry);
 }
 
-void TimerHeap::sift_down(size_t index, Entry entry) noexcept {
+void TimerQueue::sift_down(size_t index, Entry entry) noexcept {
   for (;;) {
     const size_t first = index * kArity + 1;
-    if (first >= size_) break;
-    const size_t end = first + kArity < size_ ? first + kArity : size_;
+    if (first >= heap_size_) break;
+    const size_t end = std::min(first + kArity, heap_size_);
     size_t least = first;
     for (size_t child = first + 1; child < end; ++child) {
-      if (entries_[child].when < entries_[least].when) least = child;
+      if (heap_[child].when < heap_[least].when) least = child;
     }
-    if (entries_[least].when >= entry.when) break;
-    place(index, entries_[least]);
+    if (heap_[least].when >= entry.when) break;
+    place(index, heap_[least]);
     index = least;
   }
   place(index, entry);
 }
 
-void TimerHeap::remove_at(size_t index) noexcept {
-  const uint32_t slot = entries_[index].slot;
-  slots_[slot].timer->slot = Timer::kNotArmed;
-  slots_[slot].index = free_slot_;
-  free_slot_ = slot;
-  const Entry last = entries_[--size_];
-  if (index < size_) {
-    if (index > 0 && entries_[(index - 1) / kArity].when > last.when) {
-      sift_up(index, last);
-    } else {
-      sift_down(index, last);
-    }
-  }
-  nearest_.store(size_ > 0 ? entries_[0].when : kForever, std::memory_order_relaxed);
+void TimerQueue::add_to_heap(uint32_t slot) noexcept {
+  sift_up(heap_size_++, Entry{slots_[slot].when, slot});
 }
 
-bool TimerHeap::arm(Timer* timer, Deadline when, uint64_t cookie) noexcept {
+void TimerQueue::remove_from_heap(size_t index) noexcept {
+  const Entry last = heap_[--heap_size_];
+  if (index == heap_size_) return;
+  if (index > 0 && heap_[(index - 1) / kArity].when > last.when) {
+    sift_up(index, last);
+  } else {
+    sift_down(index, last);
+  }
+}
+
+bool TimerQueue::arm(Timer* timer, Deadline when, uint64_t cookie) noexcept {
   SpinGuard guard(lock_);
   if (!reserve_one()) return false;
-  timer->heap = this;
+  timer->queue = this;
   timer->cookie = cookie;
-  const uint32_t slot = take_slot();
-  timer->slot = slot;
-  slots_[slot].timer = timer;
-  sift_up(size_++, Entry{when, slot});
-  nearest_.store(entries_[0].when, std::memory_order_relaxed);
+  const uint32_t slot = take_slot(timer);
+  ++size_;
+  slots_[slot].when = when;
+  slots_[slot].long_wait = (when >> TimerWheel::kTickShift) - tick_ > 1;
+  if (wheel_ == nullptr || !wheel_->add(slots_, slot)) add_to_heap(slot);
+  note_nearest();
   return true;
 }
 
-bool TimerHeap::cancel(Timer* timer) noexcept {
+bool TimerQueue::cancel(Timer* timer) noexcept {
   SpinGuard guard(lock_);
-  if (timer->slot == Timer::kNotArmed) return false;
-  remove_at(slots_[timer->slot].index);
+  const uint32_t slot = timer->slot;
+  if (slot == Timer::kNotArmed) return false;
+  if ((slots_[slot].place & TimerWheel::kInWheel) != 0) {
+    wheel_->remove(slots_, slot);
+  } else {
+    remove_from_heap(slots_[slot].place);
+  }
+  free_slot(slot);
+  note_nearest();
   return true;
 }
 
-size_t TimerHeap::fire_due(Deadline now) noexcept {
-  size_t fired = 0;
+// What is due within this tick goes to the heap, what is due later comes closer.
+void TimerQueue::turn_wheel(Deadline now) noexcept {
+  SpinGuard guard(lock_);
+  const int64_t tick = now >> TimerWheel::kTickShift;
+  if (tick <= tick_) return;
+  tick_.store(tick, std::memory_order_relaxed);
+  if (wheel_ == nullptr) return;
+  wheel_->turn_to(now, slots_, [this](uint32_t slot) { add_to_heap(slot); });
+  note_nearest();
+}
+
+TimerQueue::Fired TimerQueue::fire_due(Deadline now) noexcept {
+  if (now >> TimerWheel::kTickShift > tick_.load(std::memory_order_relaxed)) turn_wheel(now);
+  Fired fired;
   while (nearest() <= now) {
     Timer* timer;
     uint64_t cookie;
     {
       SpinGuard guard(lock_);
-      if (size_ == 0 || entries_[0].when > now) break;
-      timer = slots_[entries_[0].slot].timer;
+      if (heap_size_ == 0 || heap_[0].when > now) break;
+      const TimerSlot& first = slots_[heap_[0].slot];
+      timer = first.timer;
       cookie = timer->cookie;
-      remove_at(0);
+      ++fired.timers;
+      if (!first.long_wait) ++fired.short_waits;
+      free_slot(heap_[0].slot);
+      remove_from_heap(0);
+      note_nearest();
+      // The next one is among these. It lies in a fiber that nobody has looked at for long.
+      for (size_t i = 0; i < std::min(heap_size_, kArity + 1); ++i) {
+        if (heap_[i].when <= now) __builtin_prefetch(slots_[heap_[i].slot].timer);
+      }
     }
     timer->fire(timer, cookie);
-    ++fired;
   }
   return fired;
 }
 
-void TimerHeap::clear_after_fork() noexcept {
+void TimerQueue::clear_after_fork() noexcept {
   lock_.reset_after_fork();
-  while (size_ > 0) remove_at(size_ - 1);
+  for (uint32_t slot = 0; slot < used_slots_; ++slot) {
+    if (slots_[slot].timer != nullptr) slots_[slot].timer->slot = Timer::kNotArmed;
+  }
+  if (wheel_ != nullptr) *wheel_ = TimerWheel(tick_ << TimerWheel::kTickShift);
+  free_slot_ = kNoSlot;
+  used_slots_ = 0;
+  size_ = heap_size_ = 0;
+  nearest_ = kForever;
 }
 
 }  // namespace tendril::rt

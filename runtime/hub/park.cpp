@@ -161,7 +161,7 @@ WakeReason park_in_general(Fiber* self, Deadline deadline) noexcept {
   self->wait_kind = WaitKind::kNone;
   const WakeReason reason = wait_word::reason(self->wait_word.load(std::memory_order_acquire));
   // Only the timer itself says that the time is up, and then it is armed no more.
-  if (timed && reason != WakeReason::kTimeout) self->timer.heap->cancel(&self->timer);
+  if (timed && reason != WakeReason::kTimeout) self->timer.queue->cancel(&self->timer);
   return reason;
 }
 

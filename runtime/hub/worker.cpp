@@ -335,6 +335,7 @@ Nanoseconds Worker::time_to_sleep(Deadline now) noexcept {
   Nanoseconds timeout = kForever;
   if (const Deadline nearest = nearest_timer(); nearest != kForever) {
     timeout = nearest > now ? nearest - now : 0;
+    if (timers_stream_ && timeout != 0) timeout = std::max(timeout, kSleepInAStream);
   }
   // One without anything to wait for may have a timeout of 0: it would have nothing to run.
   if (loop_is_alive()) {
@@ -415,7 +416,8 @@ void Worker::hub_turn() noexcept {
   note_turns(now);
   last_hub_time_ = now;  // sleeping is not starving: the count starts anew
   last_hub_cycles_ = cycle_count();
-  timers.fire_due(now);
+  const TimerQueue::Fired fired = timers.fire_due(now);
+  if (sleeps) timers_stream_ = fired.timers >= kTimersInAStream && fired.short_waits == 0;
   if (loop_ != nullptr && (outcome.loop_has_work || loop_is_alive())) {
     if (outcome.loop_has_work || loop_->timeout() == 0) loop_->run();
   }

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/memory/advice.hpp"
 #include "runtime/memory/allocator.hpp"
@@ -59,13 +60,11 @@ bool StackPool::grow() noexcept {
 
 Stack StackPool::take() noexcept {
   SpinGuard guard(lock_);
-  if (FreeLink* link = warm_ != nullptr ? warm_ : cold_; link != nullptr) {
-    if (link == warm_) {
-      warm_ = link->next;
-      --warm_count_;
-    } else {
-      cold_ = link->next;
-    }
+  FreeLink** const list = warm_ != nullptr ? &warm_ : cooling_ != nullptr ? &cooling_ : &cold_;
+  if (FreeLink* link = *list; link != nullptr) {
+    *list = link->next;
+    if (list == &warm_) --warm_count_;
+    if (list == &cooling_) --cooling_count_;
     ++in_use_;
     return {link->bottom, stack_size_};
   }
@@ -80,23 +79,40 @@ Stack StackPool::take() noexcept {
 }
 
 void StackPool::give_back(Stack stack) noexcept {
-  FreeLink* link = link_of(stack.bottom);
-  bool drop_pages;
+  FreeLink* const link = link_of(stack.bottom);
+  FreeLink* to_drop = nullptr;
   {
     SpinGuard guard(lock_);
-    drop_pages = warm_count_ >= kWarmStacks;
     --in_use_;
-    if (!drop_pages) {
+    if (warm_count_ < kWarmStacks) {
       *link = {warm_, stack.bottom};
       warm_ = link;
       ++warm_count_;
+    } else {
+      *link = {cooling_, stack.bottom};
+      cooling_ = link;
+      if (++cooling_count_ == kDroppedAtOnce) {
+        to_drop = std::exchange(cooling_, nullptr);
+        cooling_count_ = 0;
+      }
     }
   }
-  if (!drop_pages) return;
-  raw_syscall(SYS_madvise, stack.bottom, stack_size_ - kPageSize, MADV_DONTNEED);
+  if (to_drop != nullptr) drop_pages(to_drop);
+}
+
+// All but the topmost pages, which hold the links. Exactly kDroppedAtOnce stacks.
+void StackPool::drop_pages(FreeLink* stacks) noexcept {
+  iovec places[kDroppedAtOnce];
+  FreeLink* last = nullptr;
+  size_t count = 0;
+  for (FreeLink* link = stacks; link != nullptr; link = link->next) {
+    places[count++] = {link->bottom, stack_size_ - kPageSize};
+    last = link;
+  }
+  advise_places(places, count, MADV_DONTNEED);
   SpinGuard guard(lock_);
-  *link = {cold_, stack.bottom};
-  cold_ = link;
+  last->next = cold_;
+  cold_ = stacks;
 }
 
 bool StackPool::is_guard(const void* address) const noexcept {

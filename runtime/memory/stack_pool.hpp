@@ -59,9 +59,12 @@ class StackPool {
   bool grow() noexcept;
   bool prepare_some() noexcept;
   FreeLink* link_of(char* bottom) const noexcept;
+  void drop_pages(FreeLink* stacks) noexcept;
 
   // Beyond this many free stacks that were used, the pages of further ones go back to the kernel.
   static constexpr size_t kWarmStacks = 1024;
+  // So many at once, which costs half as much for each.
+  static constexpr size_t kDroppedAtOnce = 32;
   static constexpr size_t kMostProtectGuards = 24'000;
   // Never-used stacks are prepared (guard, topmost page) so many at once, or fewer while there are
   // few.
@@ -69,9 +72,11 @@ class StackPool {
 
   const size_t stack_size_;
   mutable SpinLock lock_;
-  FreeLink* warm_ = nullptr;  // all below guarded by lock_
-  FreeLink* cold_ = nullptr;  // pages given back
+  FreeLink* warm_ = nullptr;     // all below guarded by lock_
+  FreeLink* cooling_ = nullptr;  // pages to be given back, as soon as there are enough of them
+  FreeLink* cold_ = nullptr;     // pages given back
   size_t warm_count_ = 0;
+  size_t cooling_count_ = 0;
   Slab* slabs_ = nullptr;
   char* fresh_ = nullptr;  // next never-used stack of the newest slab, with its guard
   size_t fresh_left_ = 0;

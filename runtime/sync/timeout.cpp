@@ -73,7 +73,7 @@ void Timeout::start() {
 void Timeout::cancel() noexcept {
   TimeoutRecord* record = std::exchange(record_, nullptr);
   if (record == nullptr) return;
-  if (record->timer.heap != nullptr) record->timer.heap->cancel(&record->timer);
+  if (record->timer.queue != nullptr) record->timer.queue->cancel(&record->timer);
   detail::FiberRecord& target = *record->target;
   {
     const rt::SpinGuard guard(record->lock);
