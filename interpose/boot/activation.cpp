@@ -17,6 +17,7 @@
 #include "interpose/kernel/futex_table.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/job_control.hpp"
+#include "interpose/kernel/kick_stacks.hpp"
 #include "interpose/kernel/mappings.hpp"
 #include "interpose/kernel/nonblocking_moment.hpp"
 #include "interpose/kernel/posix_timers.hpp"
@@ -298,6 +299,7 @@ uint64_t deactivate_in_child() noexcept {
   signals().export_to_kernel(survivor, &mask);
   rt::fiber_pool_reset_after_fork();
   rt::default_stacks().reset_after_fork();
+  kick_stacks().reset_after_fork();
   rt::Worker::hub_stacks().reset_after_fork();
   rt::Worker::retired_workers_lock().reset_after_fork();
   rt::process().reset_after_fork();

@@ -5,6 +5,7 @@
 
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/job_control.hpp"
+#include "interpose/kernel/kick_stacks.hpp"
 #include "interpose/kernel/nonblocking_moment.hpp"
 #include "interpose/kernel/posix_timers.hpp"
 #include "interpose/kernel/signal_state.hpp"
@@ -49,12 +50,14 @@ rt::SpinLock& lock_number(size_t i) noexcept {
     case 11:
       return rt::default_stacks().lock();
     case 12:
+      return kick_stacks().lock();
+    case 13:
       return rt::fiber_pool_lock();
     default:
       return rt::runtime_allocator_lock();
   }
 }
-constexpr size_t kLocks = kNonblockingMoments + 14;
+constexpr size_t kLocks = kNonblockingMoments + 15;
 
 }  // namespace
 

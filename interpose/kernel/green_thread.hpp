@@ -93,7 +93,6 @@ struct GreenThread : rt::ListLink {  // in ThreadTable::threads
   std::atomic<bool> watches_signalfds{false};
   uint64_t shown_by_edge = 0;  // of these, what an edge-triggered epoll set has told already
   stack_t alternate_stack{nullptr, SS_DISABLE, 0};  // the thread's own only
-  bool on_alternate_stack = false;                  // of an SA_ONSTACK handler; own only
   // A mask to go back to once the signals of a sigsuspend, ppoll… were delivered; own only.
   bool restore_blocked = false;
   uint64_t saved_blocked = 0;

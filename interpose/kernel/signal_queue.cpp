@@ -55,15 +55,25 @@ bool SignalQueue::push(const siginfo_t& info, SignalMarks marks) noexcept {
   return true;
 }
 
-int SignalQueue::pop(uint64_t wanted, siginfo_t* info, SignalMarks* marks) noexcept {
+int SignalQueue::first(uint64_t wanted, SignalMarks* marks) const noexcept {
   uint64_t candidates = set_ & wanted;
   if (candidates == 0) return 0;
   if ((candidates & kSynchronous) != 0) candidates &= kSynchronous;
   const int number = __builtin_ctzll(candidates) + 1;
+  const Entry* entry = head_;
+  while (entry != nullptr && entry->info.si_signo != number) entry = entry->next;
+  *marks = entry != nullptr ? entry->marks : SignalMarks{};
+  return number;
+}
+
+int SignalQueue::pop(uint64_t wanted, siginfo_t* info, SignalMarks* marks) noexcept {
+  SignalMarks first_marks;
+  const int number = first(wanted, &first_marks);
+  if (number == 0) return 0;
   std::memset(info, 0, sizeof *info);
   info->si_signo = number;
   info->si_code = SI_USER;
-  if (marks != nullptr) *marks = {};
+  if (marks != nullptr) *marks = first_marks;
   bool found = false;
   bool more = false;
   Entry* previous = nullptr;
@@ -76,7 +86,6 @@ int SignalQueue::pop(uint64_t wanted, siginfo_t* info, SignalMarks* marks) noexc
       }
       found = true;
       *info = entry->info;
-      if (marks != nullptr) *marks = entry->marks;
       (previous == nullptr ? head_ : previous->next) = next;
       if (tail_ == entry) tail_ = previous;
       free_entry(entry);

@@ -42,6 +42,9 @@ class SignalQueue {
   // number. 0 if there is none. Says what push was told.
   int pop(uint64_t wanted, siginfo_t* info, SignalMarks* marks = nullptr) noexcept;
 
+  // The one that pop would take, and what push was told of it; 0 if there is none.
+  int first(uint64_t wanted, SignalMarks* marks) const noexcept;
+
   void drop(uint64_t which) noexcept;
   void drop_expirations(int timer) noexcept;
 

@@ -358,7 +358,7 @@ void SignalState::set_waiting_for(GreenThread* thread, uint64_t set) noexcept {
   if (signalfd_set_ != 0) update_kernel_mask();
 }
 
-int SignalState::take_deliverable(GreenThread* thread, siginfo_t* info,
+int SignalState::next_deliverable(GreenThread* thread, bool takes, siginfo_t* info,
                                   KernelAction* action) noexcept {
   for (;;) {
     int default_signal = 0;
@@ -366,18 +366,27 @@ int SignalState::take_deliverable(GreenThread* thread, siginfo_t* info,
       rt::SpinGuard guard(lock_);
       const uint64_t wanted = ~thread->blocked;
       SignalMarks marks;
-      int signal = thread->pending.pop(wanted, info, &marks);
-      if (signal == 0) signal = process_pending_.pop(wanted, info, &marks);
+      SignalQueue* queue = &thread->pending;
+      int signal = queue->first(wanted, &marks);
+      if (signal == 0) {
+        queue = &process_pending_;
+        signal = queue->first(wanted, &marks);
+      }
       if (signal == 0) {
         // Under the lock: a post that comes later sets it again.
         thread->fiber->interrupt_pending.store(false, std::memory_order_seq_cst);
         return 0;
       }
-      if (is_ignored(signal)) {  // by default: it was delivered all the same
+      const bool ignored = is_ignored(signal);  // by default: it was delivered all the same
+      if (!ignored) {
+        *action = action_for(signal, marks.is_promised);
+        if (action->handler != kDefault && !takes) return signal;
+      }
+      queue->pop(signal_bit(signal), info, &marks);
+      if (ignored) {
         complete_expiration(info, marks);
         continue;
       }
-      *action = action_for(signal, marks.is_promised);
       if (action->handler != kDefault) {
         if ((action->flags & SA_RESETHAND) != 0) {
           actions_[signal].handler = kDefault;

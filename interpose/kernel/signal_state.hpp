@@ -67,7 +67,14 @@ class SignalState {
   // Takes the next signal for which the thread must run a handler. 0: there is none, and
   // interrupt_pending is cleared. Ignored signals are dropped on the way, defaults carried out.
   // Applies SA_RESETHAND.
-  int take_deliverable(GreenThread* thread, siginfo_t* info, KernelAction* action) noexcept;
+  int take_deliverable(GreenThread* thread, siginfo_t* info, KernelAction* action) noexcept {
+    return next_deliverable(thread, /*takes=*/true, info, action);
+  }
+  // The same, but leaves that signal pending: *action is what will run.
+  int first_deliverable(GreenThread* thread, KernelAction* action) noexcept {
+    siginfo_t info;
+    return next_deliverable(thread, /*takes=*/false, &info, action);
+  }
 
   // Takes a pending signal of the set, for sigtimedwait. 0 if there is none.
   int take_waited_for(GreenThread* thread, uint64_t set, siginfo_t* info) noexcept;
@@ -131,6 +138,8 @@ class SignalState {
   void take_back_from_kernel(uint64_t set) noexcept;
   void take_back(const siginfo_t& info) noexcept;
   bool is_ignored(int signal) const noexcept;
+  int next_deliverable(GreenThread* thread, bool takes, siginfo_t* info,
+                       KernelAction* action) noexcept;
   static uint64_t accepted(const GreenThread* thread) noexcept {
     return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;
   }

@@ -8,6 +8,7 @@
 
 #include "runtime/hub/worker.hpp"
 #include "runtime/hub/worker_group.hpp"
+#include "runtime/memory/stack_pool.hpp"
 
 namespace tendril::kernel {
 
@@ -38,7 +39,8 @@ struct WorkerState {
   std::atomic<uint32_t> calls_made{0};
   // The kernel's mask is the program's for now, in an exec: our handlers leave it as it is.
   bool has_program_mask = false;
-  stack_t alternate_stack{};  // of this OS thread, for faults
+  stack_t alternate_stack{};  // of this OS thread, for faults and signals
+  rt::Stack kick_stack;       // the one that was left here last, see kick_stacks.hpp
   // Where the FS base was last found lost, and how often there in a row (hidden_fsgsbase.cpp).
   struct {
     long rip = 0, rsp = 0;

@@ -126,7 +126,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   }
   siginfo_t told = *info;
   told.si_signo = signal;
-  MovedFrame* moved = move_frame(frame, told, sp, lowest, 0);
+  MovedFrame* moved = move_frame(frame, told, sp, lowest);
   if (moved == nullptr) {  // what the kernel calls a forced SIGSEGV
     report_stack_overflow(thread, info->si_addr, frame);
     die_naturally(SIGSEGV);

@@ -22,18 +22,18 @@ size_t fp_state_size(const ucontext_t* frame) noexcept {
 }  // namespace
 
 MovedFrame* move_frame(const ucontext_t* frame, const siginfo_t& info, uintptr_t sp,
-                       uintptr_t lowest, size_t room) noexcept {
+                       uintptr_t lowest) noexcept {
   const size_t fp_size = fp_state_size(frame);
   const uintptr_t fp_at = (sp - fp_size) & ~uintptr_t{63};
   const uintptr_t moved_at = (fp_at - sizeof(MovedFrame)) & ~uintptr_t{15};
-  const uintptr_t end = moved_at - 8 - room;
+  const uintptr_t end = moved_at - 8;
   constexpr uintptr_t kNothing = 0;
   if (end < lowest || kernel::copy_out(reinterpret_cast<void*>(end), kNothing) != 0 ||
       kernel::copy_out_bytes(reinterpret_cast<void*>(fp_at), frame->uc_mcontext.fpregs, fp_size) !=
           0) {
     return nullptr;
   }
-  MovedFrame copy;
+  MovedFrame copy{};
   copy.context = *frame;
   copy.info = info;
   copy.context.uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(fp_at);

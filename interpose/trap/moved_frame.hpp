@@ -15,6 +15,8 @@
 
 #include <cstdint>
 
+#include "runtime/memory/stack_pool.hpp"
+
 namespace tendril::trap {
 
 // What rt_sigreturn expects at the stack pointer: the kernel's ucontext (whose mask has 8 bytes),
@@ -22,12 +24,13 @@ namespace tendril::trap {
 struct MovedFrame {
   ucontext_t context;
   siginfo_t info;
+  rt::Stack stack;  // which it lies on, if that is the runtime's (interruption.hpp)
 };
 
-// Copies it below `sp`. Null if it would lie less than `room` bytes above `lowest`, or above what
-// cannot be written: a guard.
+// Copies it below `sp`. Null if it would lie below `lowest`, or where nothing can be written: in a
+// guard.
 MovedFrame* move_frame(const ucontext_t* frame, const siginfo_t& info, uintptr_t sp,
-                       uintptr_t lowest, size_t room) noexcept;
+                       uintptr_t lowest) noexcept;
 
 // The handler of `frame` returns to entry(moved, argument) on the stack of `moved`; the mask and
 // the other registers are those that it would have returned to. `entry` leaves by

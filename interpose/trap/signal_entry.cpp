@@ -10,6 +10,7 @@
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/held_flags.hpp"
+#include "interpose/trap/interruption.hpp"
 #include "interpose/trap/observers.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
@@ -98,20 +99,13 @@ void receive(int signal, siginfo_t* info, void* context, bool had_handler) noexc
     worker->ring_from_handler(frame);
     return;
   }
-  // Program code was interrupted: deliver here and now, nested in this frame. The switches that a
-  // handler may make must leave no worker with signals blocked.
   enter_runtime();
-  const uint64_t mask = kernel::signals().kernel_mask();
-  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
-  const bool others_waited = worker->anything_woken();
   if (kernel::current_thread()->hold_delivery) {
     kernel::post_arrived_signals();
-  } else {
-    deliver_signals(frame, 0, kNoCall);
+  } else if (interrupt_program(frame, *info, {.gives_way = !worker->anything_woken()})) {
+    return;  // still in runtime mode
   }
-  // Whom it has woken does not wait until this thread has computed enough.
-  if (!others_waited) rt::current_worker_unchecked()->give_way_if_woken();
-  kernel::prepare_return(frame);
+  kernel::set_mask_of_return(frame);  // else it is delivered at the thread's next system call
   leave_runtime();
 }
 
@@ -133,9 +127,9 @@ namespace tendril::kernel {
 void install_signal_handler(int signal, bool has_handler, unsigned long flags) noexcept {
   trap::forward_target = static_cast<int>(rt::raw_syscall(SYS_getpid));
   auto* const entry = has_handler ? trap::on_handled_signal : trap::on_default_signal;
-  const KernelAction action{reinterpret_cast<void*>(entry), flags | SA_SIGINFO | trap::kSaRestorer,
-                            reinterpret_cast<void*>(tendril_restore_rt),
-                            rt::all_signals_that_may_be_blocked()};
+  const KernelAction action{
+      reinterpret_cast<void*>(entry), flags | SA_SIGINFO | SA_ONSTACK | trap::kSaRestorer,
+      reinterpret_cast<void*>(tendril_restore_rt), rt::all_signals_that_may_be_blocked()};
   rt::raw_syscall(SYS_rt_sigaction, signal, &action, nullptr, 8);
 }
 

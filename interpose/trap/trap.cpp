@@ -12,6 +12,7 @@
 #include "interpose/kernel/dispatch.hpp"
 #include "interpose/kernel/filtered_call.hpp"
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/kick_stacks.hpp"
 #include "interpose/kernel/protection_keys.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/signal_gate.hpp"
@@ -19,7 +20,7 @@
 #include "interpose/kernel/worker_state.hpp"
 #include "interpose/trap/delivery.hpp"
 #include "interpose/trap/held_flags.hpp"
-#include "interpose/trap/moved_frame.hpp"
+#include "interpose/trap/interruption.hpp"
 #include "interpose/trap/observers.hpp"
 #include "interpose/trap/registers.h"
 #include "interpose/trap/selector.hpp"
@@ -146,54 +147,8 @@ bool is_shim_code(const ucontext_t* frame) noexcept {
          at < reinterpret_cast<uintptr_t>(&etext);
 }
 
-// What a thread needs of its stack to be preempted, besides the frame. Its handlers have their
-// place natively, too.
-constexpr size_t kRoomToSwitch = 2048;
-
-// Below that nothing may be pushed for a thread whose stack pointer is `sp`; 0: not known.
-uintptr_t lowest_place(const kernel::GreenThread& thread, uintptr_t sp) noexcept {
-  if (sp > thread.stack_bottom && sp <= thread.stack_top) {
-    return thread.stack_bottom;
-  }
-  const stack_t& alternate = thread.alternate_stack;
-  const auto bottom = reinterpret_cast<uintptr_t>(alternate.ss_sp);
-  const bool on_it =
-      (alternate.ss_flags & SS_DISABLE) == 0 && sp > bottom && sp <= bottom + alternate.ss_size;
-  return on_it ? bottom : 0;
-}
-
-// How a kick that struck program code goes on, on that code's stack, in runtime mode.
-struct AfterKick {
-  rt::Preemption preemption;
-  bool settled;  // a handler may run on top of the frame
-
-  long packed() const noexcept { return static_cast<long>(preemption) << 1 | (settled ? 1 : 0); }
-  static AfterKick unpack(long packed) noexcept {
-    return {static_cast<rt::Preemption>(packed >> 1), (packed & 1) != 0};
-  }
-};
-
-// The frame holds the whole state of the program's code, and every lock that it may hold ends in
-// our futex. Signals are blocked, so that no handler runs on top of this one before it is sure
-// where unwinders will find themselves below it.
-void go_on_after_kick(MovedFrame* moved, long packed) {
-  const AfterKick kick = AfterKick::unpack(packed);
-  ucontext_t* frame = &moved->context;
-  set_kernel_mask(kernel::signals().kernel_mask());
-  if (kick.preemption != rt::Preemption::kNone) {
-    rt::current_worker_unchecked()->preempt_current(kick.preemption);
-  }
-  if (kernel::attention_needed() && !kernel::current_thread()->hold_delivery && kick.settled) {
-    deliver_signals(frame, 0, kNoCall);  // came while it was off the CPU
-  }
-  kernel::prepare_return(frame);
-  tendril_sigreturn(frame);
-}
-
 // On an offload thread: ends its native call. On a worker: a time slice has ended, or (from
-// another worker) there is something to look at. Natively there is no such signal, so it takes
-// nothing of a stack of the program's that has little left: then what is to be done waits for the
-// thread's next system call.
+// another worker) there is something to look at.
 void on_kick(int, siginfo_t* info, void* context) {
   rt::put_back_fs_base();
   auto* frame = static_cast<ucontext_t*>(context);
@@ -216,19 +171,12 @@ void on_kick(int, siginfo_t* info, void* context) {
   }
   enter_runtime();
   kernel::take_part_in_call();
-  const AfterKick kick{preemption, settle(frame)};
-  const kernel::GreenThread* thread = kernel::current_thread();
-  const bool delivers = kernel::attention_needed() && !thread->hold_delivery && kick.settled;
+  const bool settled = settle(frame);
+  const bool delivers =
+      kernel::attention_needed() && !kernel::current_thread()->hold_delivery && settled;
   if (preemption != rt::Preemption::kNone || delivers) {
-    const auto sp = static_cast<uintptr_t>(frame->uc_mcontext.gregs[REG_RSP]);
-    MovedFrame* moved =
-        move_frame(frame, *info, sp - 128, lowest_place(*thread, sp), kRoomToSwitch);
-    if (moved != nullptr) {
-      return_into(frame, moved, go_on_after_kick, kick.packed());
-      const uint64_t mask = rt::all_signals_that_may_be_blocked();
-      __builtin_memcpy(&frame->uc_sigmask, &mask, sizeof mask);
-      return;  // still in runtime mode
-    }
+    const Interruption kick{.preemption = preemption, .takes_handler = settled};
+    if (interrupt_program(frame, *info, kick)) return;  // still in runtime mode
     if (preemption != rt::Preemption::kNone) worker->preempt_on_way_out(preemption);
   }
   kernel::set_mask_of_return(frame);
@@ -332,6 +280,7 @@ kernel::WorkerState* prepare(int slice_microseconds) noexcept {
 }
 
 void discard(kernel::WorkerState* state) noexcept {
+  if (state->kick_stack) kernel::kick_stacks().give_back(state->kick_stack);
   if (state->slice_timer >= 0) rt::raw_syscall(SYS_timer_delete, state->slice_timer);
   if (void* stack = state->alternate_stack.ss_sp; stack != nullptr) {
     rt::unmap_vital_pages(stack, kAlternateStackSize);
