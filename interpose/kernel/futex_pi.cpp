@@ -68,23 +68,26 @@ long FutexTable::lock_pi(uint32_t* word, bool is_private, uint32_t tid, bool try
 long FutexTable::unlock_pi(uint32_t* word, bool is_private, uint32_t tid) noexcept {
   const uintptr_t key = futex_key(word, is_private);
   FutexBucket& bucket = bucket_of(key);
+  WokenWaiters woken;
   rt::SpinGuard guard(bucket.lock);
   uint32_t value;
   if (tendril_user_load32(word, &value) != 0) return -EFAULT;
   if ((value & FUTEX_TID_MASK) != tid) return -EPERM;
   if (is_of_another_kind(bucket.first_of(key))) return -EINVAL;
-  return hand_over_pi(bucket, word, 0);
+  return hand_over_pi(bucket, word, 0, woken);
 }
 
 void FutexTable::inherit_pi(uint32_t* word) noexcept {
   FutexBucket& bucket = bucket_of(futex_key(word, /*is_private=*/true));
+  WokenWaiters woken;
   rt::SpinGuard guard(bucket.lock);
-  hand_over_pi(bucket, word, FUTEX_OWNER_DIED);
+  hand_over_pi(bucket, word, FUTEX_OWNER_DIED, woken);
 }
 
 // Precondition: the bucket's lock. Gives the lock to the first waiter that still wants it, or frees
 // it; `marks` stay set. 0 or -EFAULT.
-long FutexTable::hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t marks) noexcept {
+long FutexTable::hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t marks,
+                              WokenWaiters& woken) noexcept {
   uint32_t value;
   if (tendril_user_load32(word, &value) != 0) return -EFAULT;
   for (;;) {
@@ -104,8 +107,7 @@ long FutexTable::hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t mark
     }
     if (result < 0) return result;
     if (heir == nullptr) return 0;
-    bucket.waiters.remove(heir);
-    if (rt::wake(heir->token)) return 0;
+    if (woken.take(heir)) return 0;
     value = wanted;  // it had given up: the next one
   }
 }
@@ -125,8 +127,8 @@ long FutexTable::wait_requeue_pi(uint32_t* word, bool is_private, uint32_t expec
 
 // Precondition: the locks of both buckets. Gives the lock to the first of those who are to be
 // moved: 1. Or marks it as waited for: 0. -ESRCH: that one has given up meanwhile.
-long FutexTable::give_or_mark_pi(FutexBucket& source, FutexBucket& destination, uint32_t* lock,
-                                 FutexWaiter& first, bool others_follow) noexcept {
+long FutexTable::give_or_mark_pi(FutexBucket& destination, uint32_t* lock, FutexWaiter& first,
+                                 bool others_follow, WokenWaiters& woken) noexcept {
   uint32_t value;
   if (tendril_user_load32(lock, &value) != 0) return -EFAULT;
   for (;;) {
@@ -143,12 +145,7 @@ long FutexTable::give_or_mark_pi(FutexBucket& source, FutexBucket& destination, 
     if (result < 0) return result;
     if (result > 0) continue;
     if (!is_free) return 0;
-    const rt::WaitToken token = first.token;
-    source.waiters.remove(&first);
-    if (rt::claim(token)) {
-      rt::let_run(token.fiber);
-      return 1;
-    }
+    if (woken.take(&first)) return 1;
     for (value = wanted; replace(lock, value, before | (value & FUTEX_WAITERS)) > 0;) {
     }
     return -ESRCH;
@@ -161,6 +158,7 @@ long FutexTable::requeue_pi(uint32_t* word, uint32_t* lock, bool is_private, uin
   const uintptr_t to = futex_key(lock, is_private);
   FutexBucket& source = bucket_of(from);
   FutexBucket& destination = bucket_of(to);
+  WokenWaiters woken;
   FutexPairGuard guard(source, destination);
   uint32_t value;
   if (tendril_user_load32(word, &value) != 0) return -EFAULT;
@@ -173,7 +171,7 @@ long FutexTable::requeue_pi(uint32_t* word, uint32_t* lock, bool is_private, uin
     FutexWaiter* first = source.first_of(from);
     if (first == nullptr) return 0;
     if (!fits(*first)) return -EINVAL;
-    given = give_or_mark_pi(source, destination, lock, *first, move != 0);
+    given = give_or_mark_pi(destination, lock, *first, move != 0, woken);
   } while (given == -ESRCH);
   if (given < 0) return given;
 

@@ -11,24 +11,18 @@
 namespace tendril::kernel {
 namespace {
 
-// Precondition: the bucket's lock. The waiter's node is not touched after the wake. -EINVAL where
-// it finds one that is not plain, which hides how many it has woken before.
-int wake_locked(FutexBucket& bucket, uintptr_t key, uint32_t bitset, int count) noexcept {
-  int woken = 0;
-  for (FutexWaiter* waiter = bucket.waiters.front(); waiter != nullptr && woken < count;) {
+// Precondition: the bucket's lock. -EINVAL where it finds one that is not plain, which hides how
+// many it has woken before.
+int wake_locked(FutexBucket& bucket, uintptr_t key, uint32_t bitset, int count,
+                WokenWaiters& woken) noexcept {
+  int found = 0;
+  for (FutexWaiter* waiter = bucket.waiters.front(); waiter != nullptr && found < count;) {
     FutexWaiter* next = bucket.waiters.after(waiter);
     if (waiter->key == key && waiter->kind != FutexWaiterKind::kPlain) return -EINVAL;
-    if (waiter->key == key && (waiter->bitset & bitset) != 0) {
-      bucket.waiters.remove(waiter);
-      if (const rt::WaitToken token = waiter->token; rt::claim(token)) {
-        waiter->woken = true;
-        rt::let_run(token.fiber);
-        ++woken;
-      }
-    }
+    if (waiter->key == key && (waiter->bitset & bitset) != 0 && woken.take(waiter)) ++found;
     waiter = next;
   }
-  return woken;
+  return found;
 }
 
 // A requeue may move it from one bucket to another under our hands.
@@ -59,6 +53,18 @@ int32_t sign_extended(uint32_t field) noexcept { return static_cast<int32_t>(fie
 
 constinit FutexTable the_futexes;
 
+bool WokenWaiters::take(FutexWaiter* waiter) noexcept {
+  rt::IntrusiveList<FutexWaiter>::remove(waiter);
+  if (!rt::claim(waiter->token)) return false;
+  waiter->woken = true;
+  waiters_.push_back(waiter);  // it stays where it is until its fiber runs
+  return true;
+}
+
+void WokenWaiters::let_run() noexcept {
+  while (FutexWaiter* waiter = waiters_.pop_front()) rt::let_run(waiter->token.fiber);
+}
+
 // Begins the wait of a waiter that has its key: 0. -EAGAIN if the word holds something else, or
 // -EFAULT: nothing has begun.
 long FutexTable::queue_if_equal(FutexWaiter& waiter, uint32_t* word, uint32_t expected) noexcept {
@@ -86,7 +92,7 @@ void FutexTable::move_to(FutexWaiter& waiter, FutexBucket& source, FutexBucket& 
 // Precondition: the waiter is queued, its wait open.
 long FutexTable::park_on(FutexWaiter& waiter, rt::Deadline deadline) noexcept {
   const rt::WakeReason reason = rt::park(deadline);
-  take_out(waiter);
+  if (reason != rt::WakeReason::kWoken) take_out(waiter);  // else it has been
   return result_of(reason);
 }
 
@@ -136,8 +142,9 @@ long FutexTable::wait_any(const FutexAlternative* words, size_t count, FutexWait
 
 long FutexTable::wake(uintptr_t key, uint32_t bitset, int count) noexcept {
   FutexBucket& bucket = bucket_of(key);
+  WokenWaiters woken;
   rt::SpinGuard guard(bucket.lock);
-  return wake_locked(bucket, key, bitset, count);
+  return wake_locked(bucket, key, bitset, count, woken);
 }
 
 long FutexTable::requeue(uint32_t* word, uint32_t* target, bool is_private, int count, int move,
@@ -146,13 +153,14 @@ long FutexTable::requeue(uint32_t* word, uint32_t* target, bool is_private, int 
   const uintptr_t to = futex_key(target, is_private);
   FutexBucket& source = bucket_of(from);
   FutexBucket& destination = bucket_of(to);
+  WokenWaiters let_run;
   FutexPairGuard guard(source, destination);
   if (expected != nullptr) {
     uint32_t value;
     if (tendril_user_load32(word, &value) != 0) return -EFAULT;
     if (value != *expected) return -EAGAIN;
   }
-  const int woken = wake_locked(source, from, FUTEX_BITSET_MATCH_ANY, count);
+  const int woken = wake_locked(source, from, FUTEX_BITSET_MATCH_ANY, count, let_run);
   if (woken < 0) return woken;
   int moved = 0;
   for (FutexWaiter* waiter = source.waiters.front(); waiter != nullptr && moved < move;) {
@@ -181,6 +189,7 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, bool is_private, int c
   const uintptr_t key2 = futex_key(word2, is_private);
   FutexBucket& bucket = bucket_of(key);
   FutexBucket& bucket2 = bucket_of(key2);
+  WokenWaiters let_run;
   FutexPairGuard guard(bucket, bucket2);
   uint32_t old;
   if (tendril_user_load32(word2, &old) != 0) return -EFAULT;
@@ -210,7 +219,7 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, bool is_private, int c
   }
   // As the kernel: the operation has happened by then.
   if (comparison > FUTEX_OP_CMP_GE) return -ENOSYS;
-  long woken = wake_locked(bucket, key, FUTEX_BITSET_MATCH_ANY, count);
+  long woken = wake_locked(bucket, key, FUTEX_BITSET_MATCH_ANY, count, let_run);
   const auto before = static_cast<int32_t>(old);
   bool holds = false;
   switch (comparison) {
@@ -234,7 +243,7 @@ long FutexTable::wake_op(uint32_t* word, uint32_t* word2, bool is_private, int c
       break;
   }
   if (woken < 0 || !holds) return woken;
-  const long more = wake_locked(bucket2, key2, FUTEX_BITSET_MATCH_ANY, count2);
+  const long more = wake_locked(bucket2, key2, FUTEX_BITSET_MATCH_ANY, count2, let_run);
   return more < 0 ? more : woken + more;
 }
 

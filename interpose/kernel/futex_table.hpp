@@ -80,6 +80,25 @@ class FutexPairGuard {
   FutexBucket& second_;
 };
 
+// Those whose waits have been claimed under the lock of a bucket. They may run when it is gone, so
+// that lock is taken after this is made: who is let run may take the processor at once (one of a
+// higher real-time priority does), and would want the lock.
+class WokenWaiters {
+ public:
+  WokenWaiters() = default;
+  ~WokenWaiters() { let_run(); }
+  WokenWaiters(const WokenWaiters&) = delete;
+  WokenWaiters& operator=(const WokenWaiters&) = delete;
+
+  // Takes it out of its bucket; false if its wait has ended otherwise. Precondition: the bucket's
+  // lock.
+  bool take(FutexWaiter* waiter) noexcept;
+
+ private:
+  void let_run() noexcept;
+  rt::IntrusiveList<FutexWaiter> waiters_;
+};
+
 class FutexTable {
  public:
   FutexBucket& bucket_of(uintptr_t key) noexcept {
@@ -127,9 +146,10 @@ class FutexTable {
   void reset_after_fork() noexcept;
 
  private:
-  static long hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t marks) noexcept;
-  static long give_or_mark_pi(FutexBucket& source, FutexBucket& destination, uint32_t* lock,
-                              FutexWaiter& first, bool others_follow) noexcept;
+  static long hand_over_pi(FutexBucket& bucket, uint32_t* word, uint32_t marks,
+                           WokenWaiters& woken) noexcept;
+  static long give_or_mark_pi(FutexBucket& destination, uint32_t* lock, FutexWaiter& first,
+                              bool others_follow, WokenWaiters& woken) noexcept;
   long queue_if_equal(FutexWaiter& waiter, uint32_t* word, uint32_t expected) noexcept;
   static void move_to(FutexWaiter& waiter, FutexBucket& source, FutexBucket& destination,
                       uintptr_t key, const uint32_t* word) noexcept;

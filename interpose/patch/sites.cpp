@@ -8,9 +8,8 @@
 namespace tendril::patch {
 namespace {
 
-// Means the same wherever it stands.
-bool is_movable(const ZydisDecodedInstruction& i) noexcept {
-  if ((i.attributes & ZYDIS_ATTRIB_IS_RELATIVE) != 0) return false;
+// Goes on with the next instruction, and knows no more of where it stands than by its operands.
+bool goes_straight_on(const ZydisDecodedInstruction& i) noexcept {
   switch (i.meta.category) {
     case ZYDIS_CATEGORY_CALL:
     case ZYDIS_CATEGORY_RET:
@@ -24,6 +23,11 @@ bool is_movable(const ZydisDecodedInstruction& i) noexcept {
       // Windows that read or write R11 or RCX are fine: the trampoline uses R11 only afterwards.
       return true;
   }
+}
+
+// Means the same wherever it stands.
+bool is_movable(const ZydisDecodedInstruction& i) noexcept {
+  return (i.attributes & ZYDIS_ATTRIB_IS_RELATIVE) == 0 && goes_straight_on(i);
 }
 
 // An operand in the frame of the function, a few bytes above the stack pointer: nothing is told of
@@ -43,11 +47,13 @@ bool touches_memory(const ZydisDecodedInstruction& i) noexcept {
          ((i.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && i.raw.modrm.mod != 3);
 }
 
-// The address of something near, which is the same from elsewhere with another displacement.
-bool is_near_address(const ZydisDecodedInstruction& i) noexcept {
+// An operand near the instruction (a variable of the library's own, or its address), which is the
+// same from elsewhere with another displacement.
+bool has_near_operand(const ZydisDecodedInstruction& i) noexcept {
   constexpr int64_t kNear = int64_t{1} << 29;
-  return i.mnemonic == ZYDIS_MNEMONIC_LEA && i.raw.modrm.mod == 0 && i.raw.modrm.rm == 5 &&
-         i.raw.disp.size == 32 && i.raw.disp.offset + 4 == i.length && i.raw.disp.value < kNear &&
+  return (i.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && goes_straight_on(i) &&
+         i.raw.modrm.mod == 0 && i.raw.modrm.rm == 5 && i.raw.disp.size == 32 &&
+         i.raw.disp.offset + 4 == i.length && i.raw.disp.value < kNear &&
          i.raw.disp.value > -kNear && i.address_width == 64;
 }
 
@@ -177,7 +183,7 @@ bool examine(const CodeObject& object, const Decoder& decoder, Walk& walk, uint8
     ZydisDecodedInstruction instruction;
     if (window == nullptr || !decoder.at(window, at, &instruction)) return false;
     if (used == 1 && at - window >= static_cast<ptrdiff_t>(kJumpSize) &&
-        is_near_address(instruction)) {
+        has_near_operand(instruction)) {
       *site = {window, at, true, sizeof(int32_t)};
       return true;
     }

@@ -15,6 +15,9 @@ BRANCH = re.compile(r"^(?:bnd |notrack |data16 |rex\.W )*(?:j\w+|call\w*|loop\w*
 IMMOVABLE = re.compile(r"^(?:bnd |notrack )*(?:j\w+|call\w*|ret\w*|loop\w*|syscall|int3?\b|hlt)"
                        r"|\(%rip\)")
 
+# The displacement ends the instruction, so there is no immediate operand.
+NEAR_OPERAND = re.compile(r"^(?!(?:bnd |notrack )*(?:j|call))[^$]*\(%rip\)")
+
 failures = []
 
 
@@ -60,7 +63,7 @@ def check(path, found, sites, objdump):
             fail(site, "begins within an instruction")
         inside = [a for a in range(window, syscall) if a in instructions]
         for address in inside:
-            if len(inside) == 1 and instructions[address].startswith("lea "):
+            if len(inside) == 1 and NEAR_OPERAND.search(instructions[address]):
                 continue  # moved with another displacement
             if IMMOVABLE.search(instructions[address]):
                 fail(site, f"has an instruction that must not move: {instructions[address]}")
