@@ -51,9 +51,11 @@ long sys_clock_settime(Call& call) { return pass(about_own_thread(call)); }
 long sys_getrusage(Call& call) {
   if (call.arguments[0] != RUSAGE_THREAD) return pass(call);
   rusage usage;
-  const long result = rt::raw_syscall(SYS_getrusage, RUSAGE_THREAD, &usage);
+  const long result = rt::raw_syscall(SYS_getrusage, RUSAGE_SELF, &usage);
   if (result != 0) return result;
-  // The rest is the worker's. What of the time the kernel used is not known of a green thread.
+  // What is not known of a green thread is the process's: too much, but never less than before, as
+  // a worker's is when the thread comes to another. Nor is it known what of the time the kernel
+  // used.
   const rt::Nanoseconds time = cpu_time_of_caller();
   usage.ru_utime = {time / rt::kNanosPerSecond, time % rt::kNanosPerSecond / 1000};
   usage.ru_stime = {};

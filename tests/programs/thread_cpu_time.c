@@ -32,13 +32,19 @@ static void compute(int64_t cpu_ns) {
 static void* computes(void* argument) {
   const int64_t before = own_cpu();
   CHECK(before < MS(100));  // none of the others'
+  struct rusage usage;
+  CHECK_OK(getrusage(RUSAGE_THREAD, &usage));
   for (int round = 0; round < 5; ++round) {
     compute(MS(10));
     sched_yield();
+    usleep(1000);  // and maybe goes on elsewhere
+    const struct rusage last = usage;
+    CHECK_OK(getrusage(RUSAGE_THREAD, &usage));
+    CHECK(usage.ru_minflt >= last.ru_minflt);
+    CHECK(usage.ru_nvcsw >= last.ru_nvcsw);
+    CHECK(usage.ru_nivcsw >= last.ru_nivcsw);
   }
   CHECK(own_cpu() - before >= MS(50));
-  struct rusage usage;
-  CHECK_OK(getrusage(RUSAGE_THREAD, &usage));
   const int64_t user = usage.ru_utime.tv_sec * 1000000LL + usage.ru_utime.tv_usec;
   const int64_t system = usage.ru_stime.tv_sec * 1000000LL + usage.ru_stime.tv_usec;
   CHECK(user + system >= 40000);  // a native kernel counts ticks
