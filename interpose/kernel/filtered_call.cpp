@@ -5,6 +5,7 @@
 
 #include <iterator>
 
+#include "interpose/kernel/default_action.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/signal_state.hpp"

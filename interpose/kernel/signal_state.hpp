@@ -10,22 +10,11 @@
 #include <cstdint>
 
 #include "interpose/kernel/green_thread.hpp"
+#include "interpose/kernel/kernel_action.hpp"
 #include "interpose/kernel/signal_queue.hpp"
 #include "runtime/platform/spin_lock.hpp"
 
 namespace tendril::kernel {
-
-// struct sigaction as the system call takes it.
-struct KernelAction {
-  void* handler = nullptr;
-  unsigned long flags = 0;
-  void* restorer = nullptr;
-  uint64_t mask = 0;
-};
-
-// What a signal does when its handler is SIG_DFL.
-enum class DefaultAction { kTerminate, kIgnore, kStop, kContinue };
-DefaultAction default_action(int signal) noexcept;
 
 inline constexpr uint64_t kUnblockable = signal_bit(SIGKILL) | signal_bit(SIGSTOP);
 // Signals of the CPU: the kernel-level handler for them is in trap/fault.cpp.
@@ -172,9 +161,5 @@ SignalState& signals() noexcept;
 // kNobody: its timer has been deleted.
 inline constexpr int kNobody = -1;
 int addressee(const siginfo_t& info) noexcept;
-
-// Carries out the default action of a signal that is not ignored by default: the process dies of it
-// as it would natively; for a stop signal it returns when the process is continued.
-void take_default_action(int signal) noexcept;
 
 }  // namespace tendril::kernel

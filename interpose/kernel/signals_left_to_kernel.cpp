@@ -10,8 +10,6 @@
 namespace tendril::kernel {
 namespace {
 
-constexpr size_t kSetSize = 8;
-
 // Of what a signalfd may be asked for.
 constexpr uint64_t kReadable = ~(kUnblockable | signal_bit(SIGSYS) | signal_bit(kKickSignal));
 

@@ -41,7 +41,6 @@ long tendril_on_scratch_stack(long (*function)(void* argument, void* frame), voi
 namespace tendril::kernel {
 namespace {
 
-constexpr size_t kSetSize = sizeof(uint64_t);
 constexpr uint64_t kEverything = ~uint64_t{0};
 
 void set_kernel_mask(uint64_t mask) noexcept {

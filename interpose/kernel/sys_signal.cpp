@@ -21,8 +21,6 @@ extern "C" [[noreturn]] void tendril_sigreturn(void* frame);
 namespace tendril::kernel {
 namespace {
 
-constexpr size_t kSetSize = sizeof(uint64_t);
-
 int own_pid() noexcept { return static_cast<int>(rt::raw_syscall(SYS_getpid)); }
 
 siginfo_t make_info(int signal, int code) noexcept {

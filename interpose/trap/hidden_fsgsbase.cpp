@@ -25,7 +25,6 @@ static_assert(UNREACHABLE_FS_BASE == rt::kUnreachableFsBase &&
               FS_BASE_IN_FIBER == rt::kFsBaseInFiber);
 
 constexpr unsigned long kSaRestorer = 0x04000000;
-constexpr size_t kSetSize = 8;
 constexpr greg_t kLengthOfRead = 5;  // f3 48 0f ae c0
 
 void skip_read(int, siginfo_t*, void* context) {
@@ -41,12 +40,13 @@ bool can_read_fs_base() noexcept {
   kernel::KernelAction theirs;
   const uint64_t set = kernel::signal_bit(SIGILL);
   uint64_t mask = 0;
-  if (rt::raw_syscall(SYS_rt_sigaction, SIGILL, &ours, &theirs, kSetSize) != 0) return false;
-  rt::raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, &mask, kSetSize);
+  if (rt::raw_syscall(SYS_rt_sigaction, SIGILL, &ours, &theirs, kernel::kSetSize) != 0)
+    return false;
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, &mask, kernel::kSetSize);
   uintptr_t base;
   asm volatile(".byte 0xf3, 0x48, 0x0f, 0xae, 0xc0" : "=a"(base));  // rdfsbase %rax
-  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, kSetSize);
-  rt::raw_syscall(SYS_rt_sigaction, SIGILL, &theirs, nullptr, kSetSize);
+  rt::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, kernel::kSetSize);
+  rt::raw_syscall(SYS_rt_sigaction, SIGILL, &theirs, nullptr, kernel::kSetSize);
   return base == rt::get_fs_base();
 }
 
