@@ -39,6 +39,7 @@ struct alignas(64) Fiber : Context, ListLink {  // ListLink: the process's list 
   bool pinned = false;  // never leaves its worker; written by the fiber itself or before it runs
   bool was_stolen = false;  // and has not waited since; its worker's
   bool struck = false;      // once by the tick, since its last slice as a hog; its worker's
+  bool computes = false;    // see Worker::note_computing; of who holds it
   // Someone wants attention (signal, kill): checked when a wait opens. Set by any thread.
   std::atomic<bool> interrupt_pending{false};
   Relaxed<WaitKind> wait_kind{WaitKind::kNone};  // written by the fiber itself
@@ -72,6 +73,11 @@ struct alignas(64) Fiber : Context, ListLink {  // ListLink: the process's list 
   uint32_t ended_turns = 0;
   uint64_t ended_turns_after = 0;
 
+  // Of one that computes: nanoseconds that it has computed and not made good by waiting, and when
+  // the run or wait that is not counted yet began; of who holds it.
+  int64_t computed = 0;
+  int64_t computed_at = 0;
+
   std::atomic<int64_t> cpu_time{0};  // nanoseconds that were charged to it, see hub/cpu_time.hpp
   uint64_t id = 0;
   char name[32] = {};
@@ -89,6 +95,7 @@ inline void reset_fiber(Fiber* fiber) noexcept {
   fiber->pinned = false;
   fiber->was_stolen = false;
   fiber->struck = false;
+  fiber->computes = false;
   fiber->ended_turns = 0;
   fiber->cpu_time.store(0, std::memory_order_relaxed);
   fiber->owner = nullptr;

@@ -67,6 +67,8 @@ inline Fiber* Worker::pick_next() noexcept {
       ++woken_streak_;
       only_yielded_ = false;
       count_movable(fiber, -1);
+      if (fiber->computes) [[unlikely]]
+        go_on_computing(*fiber);
       return fiber;
     }
   }
@@ -197,6 +199,8 @@ void Worker::note_return_from_outside(Fiber& self) noexcept {
 }
 
 void Worker::note_wait(Fiber& self) noexcept {
+  if (self.computes) [[unlikely]]
+    note_computing(self, monotonic_now());
   const bool at_lock =
       self.wait_kind == WaitKind::kFutex || self.wait_kind == WaitKind::kSharedFutex;
   if (self.was_stolen) {

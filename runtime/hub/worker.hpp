@@ -259,6 +259,8 @@ class Worker {
   };
 
   bool strike() noexcept;
+  static void note_computing(Fiber& self, Nanoseconds now) noexcept;
+  [[gnu::cold, gnu::noinline]] void go_on_computing(Fiber& fiber) noexcept;
   bool turn_is_over() noexcept;
   void switch_to(Fiber* next, Fiber* self) noexcept;
   [[gnu::cold, gnu::noinline]] void switch_with_duties(Fiber* next, Fiber* self,
@@ -293,6 +295,8 @@ class Worker {
   static constexpr uint8_t kCallsPerLook = 16;            // calls that did not wait
   static constexpr uint64_t kCyclesPerTurn = 1'000'000;   // or about 400 µs
   static constexpr uint32_t kTurnsPerSlice = 20;
+  static constexpr Nanoseconds kLeastComputed = 5'000'000;  // by whose slice has ended
+  static constexpr Nanoseconds kMostComputed = 20'000'000;
   static constexpr int kWokenInARow = 64;  // then one that yielded
   // Or for so long, then one that yielded or computes.
   static constexpr Nanoseconds kWokenTime = 10'000'000;

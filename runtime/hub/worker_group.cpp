@@ -80,8 +80,13 @@ Fiber* WorkerGroup::take_preempted(Worker& worker, bool owed) noexcept {
     preempted_count_.fetch_sub(1, std::memory_order_relaxed);
     fiber->worker = &worker;
   }
+  if (fiber->computes) fiber->computed_at = monotonic_now();
   wake_preemption_.hog_goes_on(*this, worker, owed);
   return fiber;
+}
+
+void WorkerGroup::woken_hog_goes_on(Worker& worker) noexcept {
+  wake_preemption_.hog_goes_on(*this, worker, /*owed=*/false);
 }
 
 Deadline WorkerGroup::nearest_timer() const noexcept {

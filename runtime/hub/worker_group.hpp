@@ -101,6 +101,8 @@ class WorkerGroup {
   void add_preempted(Fiber* fiber, Preemption why) noexcept;
   // The worker's next. `owed`: it runs though others were woken.
   Fiber* take_preempted(Worker& worker, bool owed) noexcept;
+  // One that was woken computes on, as one of these.
+  void woken_hog_goes_on(Worker& worker) noexcept;
   bool has_preempted() const noexcept {
     return preempted_count_.load(std::memory_order_relaxed) != 0;
   }

@@ -1,4 +1,6 @@
 // The part of a worker that makes fibers give up the processor.
+#include <algorithm>
+
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/seeded_schedule.hpp"
 #include "runtime/hub/worker.hpp"
@@ -24,6 +26,22 @@ bool Worker::strike() noexcept {
   if (!hog_run.lasts(stats.switches)) return struck_before;
   current->struck = !current->struck;
   return !current->struck;
+}
+
+// A wait that is shorter than what was computed before does not make a thread one that waits. Those
+// that a collector of garbage stops for a moment, say, go on as hogs, and give way to who has been
+// woken after them.
+void Worker::note_computing(Fiber& self, Nanoseconds now) noexcept {
+  self.computed = std::min(self.computed + (now - self.computed_at), kMostComputed);
+  self.computed_at = now;
+}
+
+void Worker::go_on_computing(Fiber& fiber) noexcept {
+  const Nanoseconds now = monotonic_now();
+  fiber.computed -= now - fiber.computed_at;
+  fiber.computed_at = now;
+  fiber.computes = fiber.computed > 0 && group != nullptr && !reserved;
+  if (fiber.computes) group->woken_hog_goes_on(*this);
 }
 
 Preemption Worker::preemption_at_kick(bool tick) noexcept {
@@ -52,10 +70,21 @@ void Worker::preempt_current(Preemption why) noexcept {
     looks_left_ = 0;
   }
   ++stats.preemptions;
-  if (hog_run.lasts(stats.switches)) computed_last_ = monotonic_now();
+  const bool is_hog = hog_run.lasts(stats.switches);
+  Fiber* self = current;
+  if (is_hog || self->computes || why == Preemption::kSliceEnded) {
+    const Nanoseconds now = monotonic_now();
+    if (is_hog) computed_last_ = now;
+    if (self->computes) {
+      note_computing(*self, now);
+    } else if (why == Preemption::kSliceEnded && group != nullptr && !reserved) {
+      self->computes = true;
+      self->computed = kLeastComputed;
+      self->computed_at = now;
+    }
+  }
   preempting_ = why;
   only_yielded_ = false;
-  Fiber* self = current;
   self->state.store(FiberState::kYielding, std::memory_order_relaxed);
   switch_away(self);
 }

@@ -4,6 +4,10 @@
 //   cores_bench cpu THREADS           wall and CPU time of so many threads that only compute
 //   cores_bench hogs HOGS             how late a thread wakes that sleeps 1 ms beside so many hogs
 //   cores_bench pairs PAIRS           hand-overs by condition variable, pairs at the same time
+//   cores_bench stops THREADS         a thread asks another to stop so many that compute for a
+//   moment, as
+//                                     collectors of garbage do, and waits until they have been let
+//                                     go on
 //   cores_bench pipeline              items per second through three threads that work on each
 //
 // Prints `metric=value` lines, times in nanoseconds.
@@ -24,6 +28,7 @@ enum {
   kMostThreads = 256,
   kPairMs = 400,
   kItems = 3000,
+  kStops = 100,
   kStages = 3
 };
 
@@ -201,6 +206,80 @@ static void bench_pipeline(void) {
   printf("item=%.0f\n", (now_ns() - begin) / kItems);
 }
 
+static struct {
+  pthread_mutex_t mutex;
+  pthread_cond_t wanted, go_on, done;
+  atomic_int asks, stopped, ends;
+  int threads, stops_wanted, stops_done, times_let_go;
+} world = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+           .wanted = PTHREAD_COND_INITIALIZER,
+           .go_on = PTHREAD_COND_INITIALIZER,
+           .done = PTHREAD_COND_INITIALIZER};
+
+static void* computes_and_stops(void* argument) {
+  while (!atomic_load(&world.ends)) {
+    atomic_fetch_add(&sink, compute(1000, (uintptr_t)&argument));
+    if (!atomic_load(&world.asks)) continue;
+    pthread_mutex_lock(&world.mutex);
+    if (atomic_load(&world.asks)) {
+      const int times = world.times_let_go;
+      atomic_fetch_add(&world.stopped, 1);
+      while (world.times_let_go == times) pthread_cond_wait(&world.go_on, &world.mutex);
+    }
+    pthread_mutex_unlock(&world.mutex);
+  }
+  return NULL;
+}
+
+static void* stops_the_world(void* argument) {
+  (void)argument;
+  for (int i = 1; i <= kStops; ++i) {
+    pthread_mutex_lock(&world.mutex);
+    while (world.stops_wanted < i) pthread_cond_wait(&world.wanted, &world.mutex);
+    pthread_mutex_unlock(&world.mutex);
+    atomic_store(&world.stopped, 0);
+    atomic_store(&world.asks, 1);
+    for (long pause = 10000; atomic_load(&world.stopped) < world.threads;) {
+      const struct timespec time = {0, pause};
+      nanosleep(&time, NULL);
+      if (pause < 1000000) pause *= 2;
+    }
+    pthread_mutex_lock(&world.mutex);
+    atomic_store(&world.asks, 0);
+    ++world.times_let_go;
+    pthread_cond_broadcast(&world.go_on);
+    pthread_mutex_unlock(&world.mutex);
+    pthread_mutex_lock(&world.mutex);
+    world.stops_done = i;
+    pthread_cond_signal(&world.done);
+    pthread_mutex_unlock(&world.mutex);
+  }
+  return NULL;
+}
+
+static void bench_stops(int count) {
+  pthread_t stopper;
+  pthread_t threads[kMostThreads];
+  world.threads = count;
+  start(&stopper, stops_the_world, NULL);
+  for (int i = 0; i < count; ++i) start(&threads[i], computes_and_stops, NULL);
+  double waited = 0;
+  for (int i = 1; i <= kStops; ++i) {
+    atomic_fetch_add(&sink, compute(100000, (uintptr_t)&waited));
+    const double begin = now_ns();
+    pthread_mutex_lock(&world.mutex);
+    world.stops_wanted = i;
+    pthread_cond_signal(&world.wanted);
+    while (world.stops_done < i) pthread_cond_wait(&world.done, &world.mutex);
+    pthread_mutex_unlock(&world.mutex);
+    waited += now_ns() - begin;
+  }
+  atomic_store(&world.ends, 1);
+  pthread_join(stopper, NULL);
+  for (int i = 0; i < count; ++i) pthread_join(threads[i], NULL);
+  printf("stop=%.0f\n", waited / kStops);
+}
+
 int main(int argc, char** argv) {
   const char* what = argc > 1 ? argv[1] : "";
   const long count = argc > 2 ? strtol(argv[2], NULL, 10) : 2;
@@ -214,10 +293,12 @@ int main(int argc, char** argv) {
     bench_hogs((int)count);
   } else if (strcmp(what, "pairs") == 0) {
     bench_pairs((int)count);
+  } else if (strcmp(what, "stops") == 0) {
+    bench_stops((int)count);
   } else if (strcmp(what, "pipeline") == 0) {
     bench_pipeline();
   } else {
-    fprintf(stderr, "usage: cores_bench cpu N | hogs N | pairs N | pipeline\n");
+    fprintf(stderr, "usage: cores_bench cpu N | hogs N | pairs N | stops N | pipeline\n");
     return 2;
   }
   return 0;

@@ -26,6 +26,7 @@ def program_table(programs, cores, options):
             ("condition variable, hand-over, 1 pair", "pass", "cores_bench", ["pairs", "1"]),
             ("condition variable, hand-over, 8 pairs", "pass", "cores_bench", ["pairs", "8"]),
             ("mutex, 4 threads, a turn", "mutex_contended_ns", "threads_bench", ["mutex"]),
+            ("6 threads that compute stopped for a moment, a stop", "stop", "cores_bench", ["stops", "6"]),
             ("pipeline of 3 threads, an item", "item", "cores_bench", ["pipeline"])):
         if name:
             commands = peers(programs, programs.native(name, *arguments))
