@@ -105,7 +105,7 @@ void receive(int signal, siginfo_t* info, void* context, bool had_handler) noexc
   } else if (interrupt_program(frame, *info, {.gives_way = !worker->anything_woken()})) {
     return;  // still in runtime mode
   }
-  kernel::set_mask_of_return(frame);  // else it is delivered at the thread's next system call
+  kernel::prepare_return(frame);  // else it is delivered at the thread's next system call
   leave_runtime();
 }
 
