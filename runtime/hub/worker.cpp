@@ -61,12 +61,19 @@ inline Fiber* Worker::pick_next() noexcept {
   // The queues may only shrink behind our back: whoever looks empty is.
   if (!woken_.empty() && !second_class_is_due_ &&
       (woken_streak_ < kWokenInARow || yielded_.empty())) {
-    QueueLock guard(*this);
-    if (Fiber* fiber = woken_.pop()) {
-      prefetch_following(woken_.front(), hub.fs_base);
+    Fiber* fiber;
+    {
+      QueueLock guard(*this);
+      fiber = woken_.pop();
+      if (fiber != nullptr) {
+        prefetch_following(woken_.front(), hub.fs_base);
+        count_movable(fiber, -1);
+      }
+    }
+    if (fiber != nullptr) {
       ++woken_streak_;
       only_yielded_ = false;
-      count_movable(fiber, -1);
+      // Not under the lock: it may wake the watchdog's thread, which may take this processor.
       if (fiber->computes) [[unlikely]]
         go_on_computing(*fiber);
       return fiber;

@@ -301,8 +301,8 @@ class Worker {
   // Or for so long, then one that yielded or computes.
   static constexpr Nanoseconds kWokenTime = 10'000'000;
   // Timers that come in a stream are fired some at a time: where this many were due after a sleep,
-  // the next one is this long at least. Each sleep costs 10 to 30 µs of CPU. Short waits are as
-  // exact as ever.
+  // the next one is this long at least. Each sleep costs 10 to 30 µs of CPU. A short wait among
+  // them ends that.
   static constexpr size_t kTimersInAStream = 16;
   static constexpr Nanoseconds kSleepInAStream = 400'000;
 

@@ -70,18 +70,15 @@ void Worker::preempt_current(Preemption why) noexcept {
     looks_left_ = 0;
   }
   ++stats.preemptions;
-  const bool is_hog = hog_run.lasts(stats.switches);
+  const Nanoseconds now = monotonic_now();
+  if (hog_run.lasts(stats.switches)) computed_last_ = now;
   Fiber* self = current;
-  if (is_hog || self->computes || why == Preemption::kSliceEnded) {
-    const Nanoseconds now = monotonic_now();
-    if (is_hog) computed_last_ = now;
-    if (self->computes) {
-      note_computing(*self, now);
-    } else if (why == Preemption::kSliceEnded && group != nullptr && !reserved) {
-      self->computes = true;
-      self->computed = kLeastComputed;
-      self->computed_at = now;
-    }
+  if (self->computes) {
+    note_computing(*self, now);
+  } else if (why == Preemption::kSliceEnded && group != nullptr && !reserved) {
+    self->computes = true;
+    self->computed = kLeastComputed;
+    self->computed_at = now;
   }
   preempting_ = why;
   only_yielded_ = false;
