@@ -16,13 +16,21 @@
 namespace tendril::kernel {
 
 struct Transfer {
-  int fd;
+  Transfer() = default;
+  ~Transfer() {
+    if (holds) poller().release(fd, *state, generation);
+  }
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+  int fd;  // changes if it is closed while it is waited for, see follow
   rt::FdState* state;
   Facts facts;
   uint32_t generation;
   rt::Direction direction;
   rt::Deadline deadline;
   int dont_wait = MSG_DONTWAIT;  // what the attempts on a socket add to their flags
+  bool holds = false;            // the open file, see runtime/hub/kept_files.cpp
 };
 
 // Where a read puts what it gets, if it is one piece of memory. None: nothing follows from a short
@@ -72,9 +80,35 @@ inline long begin_transfer(int fd, rt::Direction direction, Transfer* transfer,
   return transfer.facts.nonblocking ? -EAGAIN : 0;
 }
 
-// The kernel holds the open file while it waits, and we the number.
+// The number has got another owner, or is about to.
 inline bool is_closed(const Transfer& transfer) noexcept {
   return transfer.state->generation != transfer.generation;
+}
+
+// Goes on with the open file that it holds, under another number. 0; else the result of the call:
+// who holds nothing has changed nothing, and calls anew with whatever the number stands for.
+[[gnu::cold, gnu::noinline]] inline long follow(Transfer& transfer) noexcept {
+  if (!transfer.holds) return -kRestartAlways;
+  const int fd = poller().follow(*transfer.state, transfer.generation);
+  if (fd < 0) {
+    transfer.holds = false;
+    return -EBADF;
+  }
+  transfer.fd = fd;
+  transfer.state = poller().state_if_known(fd);
+  transfer.generation = transfer.state->generation;
+  return 0;
+}
+
+// To be called before each attempt of a transfer that has another descriptor to go by as well.
+inline long keep_up(Transfer& transfer) noexcept {
+  return is_closed(transfer) ? follow(transfer) : 0;
+}
+
+// For who is about to wait on another descriptor. 0 or the result of the call.
+inline long hold(Transfer& transfer) noexcept {
+  if (!transfer.holds) transfer.holds = poller().hold(*transfer.state, transfer.generation);
+  return transfer.holds ? 0 : -kRestartAlways;
 }
 
 inline bool is_blocking_socket(const Facts& facts) noexcept {
@@ -109,13 +143,12 @@ inline long wait_for_readiness(Transfer& transfer, uint32_t seen) noexcept {
     transfer.deadline = descriptors().limit(transfer.fd, transfer.facts, transfer.direction);
   }
   switch (poller().wait(transfer.fd, *transfer.state, transfer.generation, transfer.direction, seen,
-                        transfer.deadline)) {
+                        transfer.deadline, transfer.holds ? nullptr : &transfer.holds)) {
     case rt::WakeReason::kWoken:
-      return 0;
+    case rt::WakeReason::kClosed:
+      return is_closed(transfer) ? follow(transfer) : 0;
     case rt::WakeReason::kTimeout:
       return -EAGAIN;  // socket(7): a time limit of the socket gives EAGAIN
-    case rt::WakeReason::kClosed:
-      return -EBADF;
     default:
       return limited ? -EINTR : -kRestartSys;  // signal(7): no restart where a limit is set
   }
@@ -190,7 +223,6 @@ long noting_end(int fd, const Destination& to, Native&& native) noexcept {
 // has not asked for a non-blocking call.
 template <typename Try>
 long blocking_transfer(Transfer& transfer, Try&& try_once, const Destination& to = {}) {
-  rt::FdState& s = *transfer.state;
   // Where nothing was found since the last edge, two may leave out their own try: the full call of
   // a try that has found nothing, and a call that only takes bytes. Any other may fail at once.
   const bool takes_bytes = to.buffer != nullptr && descriptors().carries_bytes_only(transfer.facts);
@@ -198,6 +230,7 @@ long blocking_transfer(Transfer& transfer, Try&& try_once, const Destination& to
   bool may_leave_out = takes_bytes || thread->progress.tried;
   thread->progress.tried = false;
   for (;; may_leave_out = takes_bytes) {
+    rt::FdState& s = *transfer.state;
     const uint32_t seen = rt::Poller::edges(s, transfer.direction);
     if (!may_leave_out || !rt::Poller::is_drained(s, transfer.direction)) {
       const long result = try_once();

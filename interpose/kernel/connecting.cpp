@@ -9,7 +9,9 @@ long wait_for_connection(Transfer& transfer, uint32_t seen) noexcept {
     pollfd probe{transfer.fd, POLLOUT, 0};
     const timespec now{0, 0};
     if (rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0) return 0;
-    if (const long result = wait_for_readiness(transfer, seen); result != 0) return result;
+    if (const long result = wait_for_readiness(transfer, seen); result != 0) {
+      return result == -kRestartAlways ? -EBADF : result;  // it is under way: not to begin anew
+    }
     seen = rt::Poller::edges(*transfer.state, rt::Direction::kWrite);
   }
 }

@@ -13,6 +13,7 @@
 #include "interpose/kernel/found_ends.hpp"
 #include "interpose/kernel/proc_files.hpp"
 #include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/hidden_descriptors.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -223,7 +224,20 @@ NewFile DescriptorTable::accepted_from(int listener, rt::FdState& s, uint32_t ge
           rt::Poller::rest_of_reads(listener, s, generation)};
 }
 
-void DescriptorTable::closing(int fd) noexcept { poller().forget(fd); }
+// A number for the file to be kept under, if somebody waits on it. Negative: nobody does, or there
+// is none, and the waits end.
+int DescriptorTable::keeper_for(int fd) noexcept {
+  const rt::FdState* s = poller().state_if_known(fd);
+  if (s == nullptr || !rt::Poller::is_held(*s)) [[likely]]
+    return -1;
+  const int keeper = rt::duplicate_hidden(fd);
+  if (keeper >= 0) duplicated(fd, keeper);
+  return keeper;
+}
+
+void DescriptorTable::closing(int fd) noexcept {
+  poller().forget(fd, rt::Poller::Registration::kStays, keeper_for(fd));
+}
 
 bool DescriptorTable::is_last_of_its_file(int fd) noexcept {
   const rt::FdState* s = poller().state_if_known(fd);
@@ -235,8 +249,10 @@ bool DescriptorTable::is_last_of_its_file(int fd) noexcept {
 
 long DescriptorTable::close(int fd) noexcept {
   using Registration = rt::Poller::Registration;
-  const uint32_t generation = poller().forget(
-      fd, is_last_of_its_file(fd) ? Registration::kEndsWithFile : Registration::kStays);
+  const int keeper = keeper_for(fd);
+  const bool ends = keeper < 0 && is_last_of_its_file(fd);
+  const uint32_t generation =
+      poller().forget(fd, ends ? Registration::kEndsWithFile : Registration::kStays, keeper);
   const long result = rt::raw_syscall(SYS_close, fd);
   poller().closed(fd, generation);
   return result;

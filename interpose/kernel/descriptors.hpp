@@ -149,6 +149,7 @@ class DescriptorTable {
     return known.origin_known && known.examined && takes_attempts && !known.puts_off_connect &&
            unchanged_here(known);
   }
+  int keeper_for(int fd) noexcept;
   // Nobody has another descriptor of the same open file, as far as tracked calls tell.
   bool is_last_of_its_file(int fd) noexcept;
   struct Found {  // comes back in registers, so that callers keep what they know in registers too

@@ -34,11 +34,11 @@ bool listens(const Transfer& transfer) noexcept {
 
 long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
   Transfer transfer;
+  const bool known = begin_transfer(fd, rt::Direction::kRead, &transfer) == 0;
   const auto native = [&] {
-    return rt::raw_syscall(SYS_accept4, fd, address, address_size, flags);
+    return rt::raw_syscall(SYS_accept4, known ? transfer.fd : fd, address, address_size, flags);
   };
   long result = -EINTR;
-  const bool known = begin_transfer(fd, rt::Direction::kRead, &transfer) == 0;
   if (!known || transfer.facts.nonblocking ||
       (transfer.facts.kind != FdKind::kStream && transfer.facts.kind != FdKind::kPacket)) {
     while (result == -EINTR) result = native();
@@ -50,17 +50,17 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
     result = blocking_transfer(transfer, [&]() -> long {
       const rt::SoleTry sole(poller(), *transfer.state, transfer.direction);
       if (!sole) return -EAGAIN;
-      return is_readable_now(fd) || !listens(transfer) ? native() : -EAGAIN;
+      return is_readable_now(transfer.fd) || !listens(transfer) ? native() : -EAGAIN;
     });
   } else {
     // Another process or another number may be faster: then accept waits, which a pool thread must
     // do.
     result = blocking_transfer(transfer, [&]() -> long {
-      return is_readable_now(fd) || !listens(transfer) ? 0 : -EAGAIN;
+      return is_readable_now(transfer.fd) || !listens(transfer) ? 0 : -EAGAIN;
     });
     if (result == 0) {
       if (current_thread()->trying) return -kWouldWait;
-      result = rt::offload(SYS_accept4, fd, reinterpret_cast<long>(address),
+      result = rt::offload(SYS_accept4, transfer.fd, reinterpret_cast<long>(address),
                            reinterpret_cast<long>(address_size), flags, 0, 0);
       if (result == -EINTR) result = -kRestartSys;
     }
@@ -68,7 +68,8 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
   if (result < 0) return result;
   NewFile connection;
   if (known) {
-    connection = descriptors().accepted_from(fd, *transfer.state, transfer.generation, flags);
+    connection =
+        descriptors().accepted_from(transfer.fd, *transfer.state, transfer.generation, flags);
   }
   descriptors().created(static_cast<int>(result), /*shared_outside=*/false, connection);
   return result;
@@ -89,8 +90,12 @@ long sys_accept4(int fd, void* address, void* address_size, int flags) {
 
 long sys_connect(int fd, const void* address, unsigned address_size) {
   Transfer transfer;
-  const auto native = [&] { return rt::raw_syscall(SYS_connect, fd, address, address_size); };
-  if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) return native();
+  if (begin_transfer(fd, rt::Direction::kWrite, &transfer) != 0) {
+    return rt::raw_syscall(SYS_connect, fd, address, address_size);
+  }
+  const auto native = [&] {
+    return rt::raw_syscall(SYS_connect, transfer.fd, address, address_size);
+  };
   size_t begun;  // by the try of which this is the full call
   if (!resume_transfer(transfer, &begun)) return -EBADF;
   descriptors().connecting(*transfer.state, transfer.facts);
@@ -107,7 +112,7 @@ long sys_connect(int fd, const void* address, unsigned address_size) {
   // Nobody else sees the open file: non-blocking for the moment of the call.
   const uint32_t seen = rt::Poller::edges(*transfer.state, rt::Direction::kWrite);
   const auto begin_or_tell = [&] {
-    const NonblockingMoment moment(fd, transfer.facts);
+    const NonblockingMoment moment(transfer.fd, transfer.facts);
     return native();
   };
   long result = begin_or_tell();

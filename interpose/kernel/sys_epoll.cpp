@@ -22,22 +22,24 @@ namespace {
 
 // -EINTR when interrupted.
 long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline deadline) noexcept {
+  Transfer set;
+  set.fd = fd;
+  set.state = descriptors().state(fd);
+  if (set.state == nullptr) return -EBADF;
+  set.generation = set.state->generation;
   const auto ask = [&] {
-    const long ready = rt::raw_syscall_uninterrupted(SYS_epoll_wait, fd, events, capacity, 0);
-    return signals().has_signalfds() ? add_shown_signals(fd, events, capacity, ready) : ready;
+    const long ready = rt::raw_syscall_uninterrupted(SYS_epoll_wait, set.fd, events, capacity, 0);
+    return signals().has_signalfds() ? add_shown_signals(set.fd, events, capacity, ready) : ready;
   };
-  rt::FdState* s = descriptors().state(fd);
-  if (s == nullptr) return -EBADF;
-  const uint32_t generation = s->generation;
   const SignalWatch watch;
   // A try has found nothing, and what has come since the wait finds out: it arms the set anew.
-  bool has_asked = std::exchange(current_thread()->progress.tried, false) && s->on_demand &&
+  bool has_asked = std::exchange(current_thread()->progress.tried, false) && set.state->on_demand &&
                    !signals().has_signalfds();
   for (;; has_asked = false) {
-    const uint32_t seen = rt::Poller::edges(*s, rt::Direction::kRead);
+    const uint32_t seen = rt::Poller::edges(*set.state, rt::Direction::kRead);
     const long ready = has_asked ? 0 : ask();
     if (ready != 0) {
-      poller().pass_on(*s, rt::Direction::kRead);
+      poller().pass_on(*set.state, rt::Direction::kRead);
       return ready;
     }
     if (deadline <= rt::monotonic_now()) {
@@ -48,16 +50,19 @@ long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline dea
       current_thread()->progress.tried = true;
       return -kWouldWait;
     }
-    poller().watch_on_demand(*s, generation);
-    switch (poller().wait(fd, *s, generation, rt::Direction::kRead, seen, deadline)) {
+    poller().watch_on_demand(*set.state, set.generation);
+    switch (poller().wait(set.fd, *set.state, set.generation, rt::Direction::kRead, seen, deadline,
+                          set.holds ? nullptr : &set.holds)) {
       case rt::WakeReason::kWoken:
+      case rt::WakeReason::kClosed:
+        if (const long closed = keep_up(set); closed != 0) return closed;
         break;
       case rt::WakeReason::kTimeout:
+        if (const long closed = keep_up(set); closed != 0) return closed;
         return ask();
-      case rt::WakeReason::kClosed:
-        return -EBADF;
       default:
         if (!watch.was_all()) return -EINTR;
+        if (const long closed = keep_up(set); closed != 0) return closed;
     }
   }
 }

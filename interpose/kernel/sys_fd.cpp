@@ -81,6 +81,19 @@ long duplicate(int fd, int wanted, int flags, bool same_is_error) noexcept {
   return result;
 }
 
+// All of them, before the first is closed: some of their files may get hidden numbers.
+void note_closing(unsigned first, unsigned last) noexcept {
+  constexpr unsigned kMostKnown = 1 << 20;
+  for (unsigned fd = first; fd <= last && fd <= kMostKnown; ++fd) {
+    const auto number = static_cast<int>(fd);
+    if (poller().state_if_known(number) == nullptr) {
+      fd |= 511;  // no state for this stretch of numbers
+    } else if (!rt::is_hidden_descriptor(number)) {
+      descriptors().closing(number);
+    }
+  }
+}
+
 constexpr unsigned kTtyMajor = 4;  // serial lines wait for the carrier
 
 // Opening one end of a FIFO waits for the other; everything else opens at once (disk aside).
@@ -116,40 +129,18 @@ long sys_close_range(unsigned first, unsigned last, unsigned flags) {
       first > last) {
     return -EINVAL;
   }
+  if ((flags & CLOSE_RANGE_CLOEXEC) == 0) note_closing(first, last);
   // Around our own descriptors, in pieces.
-  unsigned from = first;
-  while (from <= last) {
-    unsigned hidden = from;
-    unsigned end = last;
-    bool found = false;
-    for (unsigned fd = from; fd <= last && fd < (1U << 14) + 64; ++fd) {
-      if (rt::is_hidden_descriptor(static_cast<int>(fd))) {
-        hidden = fd;
-        found = true;
-        break;
-      }
+  for (unsigned from = first; from <= last;) {
+    const int next = rt::next_hidden_descriptor(from);
+    const bool found = next >= 0 && static_cast<unsigned>(next) <= last;
+    const unsigned hidden = found ? static_cast<unsigned>(next) : last;
+    if (!found || hidden > from) {
+      const unsigned end = found ? hidden - 1 : last;
+      const long result = rt::raw_syscall(SYS_close_range, from, end, flags);
+      if (result < 0) return result;
     }
-    if (found) {
-      if (hidden == from) {
-        if (from == last) break;
-        ++from;
-        continue;
-      }
-      end = hidden - 1;
-    }
-    if ((flags & CLOSE_RANGE_CLOEXEC) == 0) {
-      const unsigned known = end < (1U << 20) ? end : (1U << 20);
-      for (unsigned fd = from; fd <= known; ++fd) {
-        if (poller().state_if_known(static_cast<int>(fd)) == nullptr) {
-          fd |= 511;  // no state for this stretch of numbers
-          continue;
-        }
-        descriptors().closing(static_cast<int>(fd));
-      }
-    }
-    const long result = rt::raw_syscall(SYS_close_range, from, end, flags);
-    if (result < 0) return result;
-    if (!found || hidden == last) break;
+    if (hidden == last) break;
     from = hidden + 1;
   }
   return 0;

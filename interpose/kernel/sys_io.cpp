@@ -130,8 +130,8 @@ long read_or_native(int fd, const iovec* vectors, int count, long number, const 
     return transfer_unnowaitable(transfer, number, data, size);
   }
   const long result = blocking_transfer(transfer, [&] {
-    if (transfer.dont_wait == 0) return native();
-    return try_vectors(true, fd, vectors, count);
+    if (transfer.dont_wait != 0) return try_vectors(true, transfer.fd, vectors, count);
+    return rt::raw_syscall_uninterrupted(number, transfer.fd, data, size);
   });
   if (result != -EOPNOTSUPP || is_blocking_socket(facts)) return result;
   descriptors().refuses_nowait(*transfer.state, rt::Direction::kRead);
@@ -207,10 +207,10 @@ long write_or_native(int fd, const iovec* vectors, int count, long number, const
   const long result = write_all(transfer, atomic ? 0 : total, [&](size_t done) {
     if (number == SYS_writev) {
       rest.skip_to(done);
-      return try_vectors(false, fd, rest.data(), rest.count());
+      return try_vectors(false, transfer.fd, rest.data(), rest.count());
     }
     iovec vector{const_cast<char*>(static_cast<const char*>(data)) + done, total - done};
-    return try_vectors(false, fd, &vector, 1);
+    return try_vectors(false, transfer.fd, &vector, 1);
   });
   if (result != -EOPNOTSUPP || is_blocking_socket(facts)) return result;
   descriptors().refuses_nowait(*transfer.state, rt::Direction::kWrite);

@@ -7,11 +7,11 @@
 namespace tendril::kernel {
 namespace {
 
-long send_without_waiting(const Transfer& transfer, const Transfer& input, const long* a,
+long send_without_waiting(const Transfer& transfer, Transfer& input, const long* a,
                           size_t done) noexcept {
-  if (is_closed(input)) return -EBADF;
+  if (const long closed = keep_up(input); closed != 0) return closed;
   const NonblockingMoment moment(transfer.fd, transfer.facts);
-  return rt::raw_syscall_uninterrupted(SYS_sendfile, a[0], a[1], a[2],
+  return rt::raw_syscall_uninterrupted(SYS_sendfile, transfer.fd, input.fd, a[2],
                                        a[3] - static_cast<long>(done));
 }
 
@@ -56,7 +56,10 @@ long sys_sendfile(Call& call) {
   const auto attempt = [&] { return send_without_waiting(transfer, input, a, done); };
   for (;;) {
     long result = attempt();  // tells a bad argument even where there is no room
-    if (result == -EAGAIN) result = blocking_transfer(transfer, attempt);
+    if (result == -EAGAIN) {
+      result = hold(input);
+      if (result == 0) result = blocking_transfer(transfer, attempt);
+    }
     if (result < 0) return end_transfer(transfer, result, done);
     done += static_cast<size_t>(result);
     if (done >= total || result == 0) return static_cast<long>(done);

@@ -102,13 +102,13 @@ long receive_whole(int fd, mmsghdr* message, int flags) noexcept {
 long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
                   void* address_size) {
   Transfer transfer;
-  const auto attempt = [&](size_t done, int more_flags) {
-    return rt::raw_syscall(SYS_recvfrom, fd, static_cast<char*>(buffer) + done, length - done,
+  const auto attempt = [&](int number, size_t done, int more_flags) {
+    return rt::raw_syscall(SYS_recvfrom, number, static_cast<char*>(buffer) + done, length - done,
                            flags | more_flags, address, address_size);
   };
   if (is_native(fd, flags, rt::Direction::kRead, &transfer)) {
     return begun_or([&] {
-      const auto native = [&] { return attempt(0, 0); };
+      const auto native = [&] { return attempt(fd, 0, 0); };
       const bool takes_bytes = (flags & ~MSG_DONTWAIT) == 0;
       return takes_bytes ? noting_end(fd, Destination{buffer, length}, native) : native();
     });
@@ -120,7 +120,7 @@ long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
   if (!resume_transfer(transfer, &done)) return static_cast<long>(done);
   for (;;) {
     const long result = blocking_transfer(
-        transfer, [&] { return attempt(done, transfer.dont_wait); },
+        transfer, [&] { return attempt(transfer.fd, done, transfer.dont_wait); },
         takes_data ? Destination{static_cast<char*>(buffer) + done, length - done} : Destination{});
     if (result < 0) return end_transfer(transfer, result, done);
     done += static_cast<size_t>(result);
@@ -130,12 +130,12 @@ long sys_recvfrom(int fd, void* buffer, size_t length, int flags, void* address,
 
 long sys_recvmsg(int fd, msghdr* message, int flags) {
   Transfer transfer;
-  const auto attempt = [&](int more_flags) {
-    return rt::raw_syscall(SYS_recvmsg, fd, message, flags | more_flags);
+  const auto attempt = [&](int number, int more_flags) {
+    return rt::raw_syscall(SYS_recvmsg, number, message, flags | more_flags);
   };
   long result;
   if (is_native(fd, flags, rt::Direction::kRead, &transfer)) {
-    result = begun_or([&] { return attempt(0); });
+    result = begun_or([&] { return attempt(fd, 0); });
   } else if ((flags & MSG_WAITALL) != 0 && transfer.facts.kind == FdKind::kStream &&
              (flags & MSG_PEEK) == 0) {
     msghdr header;
@@ -160,7 +160,7 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
       part.msg_iov = rest.data();
       part.msg_iovlen = static_cast<size_t>(rest.count());
       result = blocking_transfer(transfer, [&] {
-        return rt::raw_syscall(SYS_recvmsg, fd, &part, flags | transfer.dont_wait);
+        return rt::raw_syscall(SYS_recvmsg, transfer.fd, &part, flags | transfer.dont_wait);
       });
       if (result < 0) {
         result = end_transfer(transfer, result, done);
@@ -178,7 +178,7 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
     }
     result = static_cast<long>(done);
   } else {
-    result = blocking_transfer(transfer, [&] { return attempt(transfer.dont_wait); });
+    result = blocking_transfer(transfer, [&] { return attempt(transfer.fd, transfer.dont_wait); });
   }
   if (result >= 0 && (flags & MSG_ERRQUEUE) == 0) note_received_descriptors(message);
   return result;
@@ -224,24 +224,25 @@ long sys_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec
 long sys_sendto(int fd, const void* buffer, size_t length, int flags, const void* address,
                 unsigned address_size) {
   Transfer transfer;
-  const auto attempt = [&](size_t done, int more_flags) {
-    return rt::raw_syscall(SYS_sendto, fd, static_cast<const char*>(buffer) + done, length - done,
-                           flags | more_flags, address, address_size);
+  const auto attempt = [&](int number, size_t done, int more_flags) {
+    return rt::raw_syscall(SYS_sendto, number, static_cast<const char*>(buffer) + done,
+                           length - done, flags | more_flags, address, address_size);
   };
   if (is_native(fd, flags, rt::Direction::kWrite, &transfer)) {
-    return begun_or([&] { return tell_other_end_of(fd, attempt(0, 0)); });
+    return begun_or([&] { return tell_other_end_of(fd, attempt(fd, 0, 0)); });
   }
   size_t done;
   if (!resume_transfer(transfer, &done)) return static_cast<long>(done);
   if (may_connect(transfer.facts, flags)) [[unlikely]] {
     const long sent =
-        begin_connecting_send(transfer, flags, [&] { return attempt(0, MSG_DONTWAIT); });
+        begin_connecting_send(transfer, flags, [&] { return attempt(fd, 0, MSG_DONTWAIT); });
     flags &= ~MSG_FASTOPEN;
     if (sent < 0 || (sent > 0 && static_cast<size_t>(sent) >= length)) return sent;
     done = static_cast<size_t>(sent);
   }
   for (;;) {
-    const long result = blocking_transfer(transfer, [&] { return attempt(done, MSG_DONTWAIT); });
+    const long result =
+        blocking_transfer(transfer, [&] { return attempt(transfer.fd, done, MSG_DONTWAIT); });
     if (result < 0) return end_transfer(transfer, result, done);
     tell_other_end(transfer, result);
     done += static_cast<size_t>(result);
@@ -259,7 +260,7 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
         [&] { return tell_other_end_of(fd, rt::raw_syscall(SYS_sendmsg, fd, message, flags)); });
   }
   const auto attempt = [&] {
-    return rt::raw_syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
+    return rt::raw_syscall(SYS_sendmsg, transfer.fd, message, flags | MSG_DONTWAIT);
   };
   size_t done;
   if (!resume_transfer(transfer, &done)) return static_cast<long>(done);
@@ -287,8 +288,9 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
     rest.skip_to(done);
     header.msg_iov = rest.data();
     header.msg_iovlen = static_cast<size_t>(rest.count());
-    const long result = blocking_transfer(
-        transfer, [&] { return rt::raw_syscall(SYS_sendmsg, fd, &header, flags | MSG_DONTWAIT); });
+    const long result = blocking_transfer(transfer, [&] {
+      return rt::raw_syscall(SYS_sendmsg, transfer.fd, &header, flags | MSG_DONTWAIT);
+    });
     tell_other_end(transfer, result);
     if (result <= 0)
       return result < 0 ? end_transfer(transfer, result, done) : static_cast<long>(done);

@@ -1,6 +1,7 @@
 // splice(2), tee(2), vmsplice(2)
 #include <fcntl.h>
 
+#include <algorithm>
 #include <climits>
 
 #include "interpose/kernel/blocking_io.hpp"
@@ -18,9 +19,13 @@ constexpr int kFruitlessAttempts = 3;  // where all ends say that they are ready
 
 // A call that moves data between two ends, of which a pipe is at least one.
 struct Move {
-  Call attempt;  // with SPLICE_F_NONBLOCK, which is for pipes
+  Move(const Call& original, size_t its_flags) noexcept : call(original), flags(its_flags) {}
+
+  Call call;
+  size_t flags;  // which of its arguments they are
   size_t count = 0;
   Transfer ends[kMostEnds];
+  size_t numbers[kMostEnds];                  // which arguments they are
   const Transfer* blocking_socket = nullptr;  // among the ends: it goes by its own flag
   bool kernel_decides = false;                // whether a call that finds nothing waits
 };
@@ -41,10 +46,12 @@ bool never_waits(int fd) noexcept {
 }
 
 // False if nothing can be tried with it that is sure not to wait.
-bool add_end(Move& move, int fd, rt::Direction direction) noexcept {
+bool add_end(Move& move, size_t number, rt::Direction direction) noexcept {
   Transfer& end = move.ends[move.count];
-  if (begin_transfer(fd, direction, &end) != 0) return false;
-  ++move.count;
+  if (begin_transfer(static_cast<int>(move.call.arguments[number]), direction, &end) != 0) {
+    return false;
+  }
+  move.numbers[move.count++] = number;
   const Facts& facts = end.facts;
   if (facts.kind == FdKind::kFile) return true;
   if (facts.nonblocking) {
@@ -56,20 +63,31 @@ bool add_end(Move& move, int fd, rt::Direction direction) noexcept {
   return facts.kind == FdKind::kPipe || facts.kind == FdKind::kStream;
 }
 
-bool is_closed(const Move& move) noexcept {
+// The ends go by other numbers when theirs have been closed meanwhile. 0 or the result of the call.
+long keep_up(Move& move) noexcept {
   for (size_t i = 0; i < move.count; ++i) {
-    if (is_closed(move.ends[i])) return true;
+    if (const long closed = keep_up(move.ends[i]); closed != 0) return closed;
+    move.call.arguments[move.numbers[i]] = move.ends[i].fd;
   }
-  return false;
+  return 0;
 }
 
+long hold(Move& move) noexcept {
+  long result = 0;
+  for (size_t i = 0; i < move.count && result == 0; ++i) result = hold(move.ends[i]);
+  return result;
+}
+
+// With SPLICE_F_NONBLOCK, which is for pipes.
 long call_kernel(const Move& move) noexcept {
-  const long* a = move.attempt.arguments;
-  return rt::raw_syscall_uninterrupted(move.attempt.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  long a[6];
+  std::copy_n(move.call.arguments, 6, a);
+  a[move.flags] |= SPLICE_F_NONBLOCK;
+  return rt::raw_syscall_uninterrupted(move.call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-long try_once(const Move& move) noexcept {
-  if (is_closed(move)) return -EBADF;
+long try_once(Move& move) noexcept {
+  if (const long closed = keep_up(move); closed != 0) return closed;
   if (move.blocking_socket == nullptr) return call_kernel(move);
   const NonblockingMoment moment(move.blocking_socket->fd, move.blocking_socket->facts);
   return call_kernel(move);
@@ -101,6 +119,7 @@ long move_some(Move& move) noexcept {
       ++fruitless;
       continue;
     }
+    if (result = hold(move); result != 0) return result;
     result = blocking_transfer(*end, [&] {
       const long tried = try_once(move);
       return tried == -EAGAIN && is_ready(*end) ? kOtherEnd : tried;
@@ -110,29 +129,24 @@ long move_some(Move& move) noexcept {
   return kOtherEnd;
 }
 
-long carry_out(Move& move, const Call& call) noexcept {
+long carry_out(Move& move) noexcept {
   const long result = move_some(move);
-  return result == kOtherEnd ? offload_call(call) : result;
+  return result == kOtherEnd ? offload_call(move.call) : result;
 }
 
 // A blocking socket takes all that the pipe has, however long that takes.
-long send_all(Move& move, Call call) noexcept {
+long send_all(Move& move) noexcept {
   constexpr size_t kSize = 4;
   const Transfer& pipe = move.ends[0];
-  const long total = call.arguments[kSize];
+  const long total = move.call.arguments[kSize];
   long done = 0;
   for (;;) {
-    const long result = carry_out(move, call);
+    const long result = carry_out(move);
     if (result <= 0) return end_transfer(pipe, result, static_cast<size_t>(done));
     done += result;
     if (done >= total || !is_ready(pipe)) return done;
-    call.arguments[kSize] = move.attempt.arguments[kSize] = total - done;
+    move.call.arguments[kSize] = total - done;
   }
-}
-
-void prepare(Move& move, const Call& call, size_t flags) noexcept {
-  move.attempt = call;
-  move.attempt.arguments[flags] |= SPLICE_F_NONBLOCK;
 }
 
 }  // namespace
@@ -148,12 +162,11 @@ long sys_splice(Call& call) {
   if ((a[kFlags] & SPLICE_F_NONBLOCK) != 0) {
     return never_waits(in) && never_waits(out) ? pass(call) : offload_call(call);
   }
-  Move move;
-  prepare(move, call, kFlags);
+  Move move(call, kFlags);
   const bool can_be_tried =
-      add_end(move, in, rt::Direction::kRead) && add_end(move, out, rt::Direction::kWrite);
+      add_end(move, 0, rt::Direction::kRead) && add_end(move, 2, rt::Direction::kWrite);
   if (!can_be_tried) return offload_call(call);
-  return move.blocking_socket == &move.ends[1] ? send_all(move, call) : carry_out(move, call);
+  return move.blocking_socket == &move.ends[1] ? send_all(move) : carry_out(move);
 }
 
 long sys_tee(Call& call) {
@@ -161,11 +174,10 @@ long sys_tee(Call& call) {
   const long* a = call.arguments;  // in, out, count, flags
   descriptors().stop_telling(static_cast<int>(a[1]));
   if ((a[kFlags] & SPLICE_F_NONBLOCK) != 0) return pass(call);
-  Move move;
-  prepare(move, call, kFlags);
-  const bool can_be_tried = add_end(move, static_cast<int>(a[0]), rt::Direction::kRead) &&
-                            add_end(move, static_cast<int>(a[1]), rt::Direction::kWrite);
-  return can_be_tried ? carry_out(move, call) : offload_call(call);
+  Move move(call, kFlags);
+  const bool can_be_tried =
+      add_end(move, 0, rt::Direction::kRead) && add_end(move, 1, rt::Direction::kWrite);
+  return can_be_tried ? carry_out(move) : offload_call(call);
 }
 
 long sys_vmsplice(Call& call) {
@@ -173,8 +185,7 @@ long sys_vmsplice(Call& call) {
   const long* a = call.arguments;  // pipe, vectors, count, flags
   descriptors().stop_telling(static_cast<int>(a[0]));
   if ((a[kFlags] & SPLICE_F_NONBLOCK) != 0) return pass(call);
-  Move move;
-  prepare(move, call, kFlags);
+  Move move(call, kFlags);
   const long now = try_once(move);
   if (now != -EAGAIN) return now;
   const auto fd = static_cast<int>(a[0]);
@@ -183,7 +194,7 @@ long sys_vmsplice(Call& call) {
   // The kernel asks whether it can be written to first.
   const auto direction =
       (mode & O_ACCMODE) == O_RDONLY ? rt::Direction::kRead : rt::Direction::kWrite;
-  return add_end(move, fd, direction) ? carry_out(move, call) : offload_call(call);
+  return add_end(move, 0, direction) ? carry_out(move) : offload_call(call);
 }
 
 }  // namespace tendril::kernel

@@ -135,7 +135,7 @@ void Poller::watch_on_demand(FdState& s, uint32_t generation) noexcept {
 }
 
 WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, uint32_t seen,
-                        Deadline deadline) noexcept {
+                        Deadline deadline, bool* begins_to_hold) noexcept {
   RuntimeSection section;
   const int side = static_cast<int>(d);
   Waiter waiter;
@@ -166,6 +166,10 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
         s.first[side] = waiter.token;
       }
       add_under_lock(s.waiting[side], 1);
+      if (begins_to_hold != nullptr) {
+        hold_locked(s);
+        *begins_to_hold = true;
+      }
       waits = true;
       waiters_.fetch_add(1, std::memory_order_relaxed);
     }
@@ -306,6 +310,7 @@ uint32_t Poller::forget_locked(int fd, FdState& s, Registration registration) no
   s.rest.store(FdState::Rest::kNotAsked, std::memory_order_relaxed);
   s.transfers_as.store(FdState::Transfers::kUnknown, std::memory_order_relaxed);
   s.facts.store(0, std::memory_order_relaxed);
+  s.holders.store(0, std::memory_order_relaxed);
   for (int side = 0; side < 2; ++side) {
     s.drained[side].store(0, std::memory_order_relaxed);
     for (WaitToken token; take_waiter(s, side, &token);) wake(token, WakeReason::kClosed);
@@ -322,13 +327,20 @@ uint32_t Poller::forget_locked(int fd, FdState& s, Registration registration) no
   return ++s.generation;
 }
 
-uint32_t Poller::forget(int fd, Registration registration) noexcept {
+uint32_t Poller::forget(int fd, Registration registration, int keeper) noexcept {
   RuntimeSection section;
   FdState* s = state_if_known(fd);
   if (s == nullptr) return 0;
   end_wait_of_other_end(*s);
-  SpinGuard guard(s->lock);
-  return forget_locked(fd, *s, registration);
+  bool is_kept;
+  uint32_t next;
+  {
+    SpinGuard guard(s->lock);
+    is_kept = keep_locked(*s, keeper);
+    next = forget_locked(fd, *s, registration);
+  }
+  if (keeper >= 0 && !is_kept) close_keeper(keeper);
+  return next;
 }
 
 void Poller::closed(int fd, uint32_t generation) noexcept {
@@ -356,6 +368,7 @@ void Poller::begin_anew(int fd, FdState::Rest rest) noexcept {
     s->transfers_as.store(FdState::Transfers::kUnknown, std::memory_order_relaxed);
     s->drained[0].store(0, std::memory_order_relaxed);
     s->drained[1].store(0, std::memory_order_relaxed);
+    s->holders.store(0, std::memory_order_relaxed);
     ++s->generation;
   }
   s->rest.store(rest, std::memory_order_relaxed);
@@ -471,6 +484,7 @@ Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeou
 }
 
 void Poller::abandon_after_fork() noexcept {
+  close_kept_after_fork();
   for (const int fd : {epoll_fd_, doorbell_fd_}) {
     close_hidden_descriptor(fd);
   }

@@ -56,14 +56,16 @@ struct PollWaiter : Waiter {
 // waker need not look at that fiber's stack; those behind it are in the lists.
 struct alignas(64) FdState {
   SpinLock lock;
-  bool registered = false;    // guarded by lock
-  bool always_ready = false;  // the kernel refuses to poll it: a regular file; guarded by lock
-  bool on_demand = false;     // armed by each wait; guarded by lock, read without it as a hint
-  bool armed = false;         // registered, and the next edge will be told; guarded by lock
+  // Guarded by lock; `registered` is read without it as a hint.
+  bool registered : 1 = false;
+  bool always_ready : 1 = false;  // the kernel refuses to poll it: a regular file
+  bool armed : 1 = false;         // registered, and the next edge will be told
+  bool polled : 1 = false;        // pollers is not empty
+  bool unarmed : 1 = false;       // told_here, and in the poller's list of those that are not armed
+  bool on_demand = false;         // armed by each wait; guarded by lock, read without it as a hint
   // What a short read leaves behind; written under lock.
   enum class Rest : uint8_t { kNotAsked, kNothing, kMaybeSome, kMaybeUrgent };
   std::atomic<Rest> rest{Rest::kNotAsked};
-  bool polled = false;  // pollers is not empty; guarded by lock
   // See SoleTry.
   enum class Trying : uint8_t { kNobody, kOne, kOneAndAnotherWaits };
   std::atomic<Trying> trying{Trying::kNobody};
@@ -71,7 +73,7 @@ struct alignas(64) FdState {
   enum class Transfers : uint8_t { kUnknown, kBySocketCalls, kUnfit };
   std::atomic<Transfers> transfers_as{Transfers::kUnknown};
   bool told_here = false;                     // by who writes to its other end; as on_demand
-  bool unarmed = false;                       // and in the poller's list of those; guarded by lock
+  std::atomic<uint32_t> holders{0};           // see Holds; written under lock
   uint32_t generation = 0;                    // guarded by lock; read without it as a hint
   std::atomic<uint32_t> edges[2] = {0, 0};    // written under lock
   std::atomic<uint32_t> waiting[2] = {0, 0};  // who waits to transfer, in all; written under lock
@@ -103,6 +105,17 @@ struct alignas(64) FdState {
     uint8_t untold = 0;         // edges that the Linux kernel alone has told
   };
   Told told;
+
+  // Files of the number's former owners under other numbers, see Holds. Guarded by lock; what is
+  // said of such a number, by the lock of the one whose owner's file it keeps.
+  struct Kept {
+    uint32_t first_and_one = 0;  // under which number the latest is kept; 0: none
+    // Of a number that keeps one:
+    uint32_t next_and_one = 0;
+    uint32_t generation = 0;  // of the owner that it was
+    uint32_t unclaimed = 0;   // holders that have not followed it here yet
+  };
+  Kept kept;
 };
 static_assert(offsetof(FdState, first) + sizeof(WaitToken) == 64);
 
@@ -170,9 +183,22 @@ class Poller {
   void watch_on_demand(FdState& s, uint32_t generation) noexcept;
 
   // Parks until an edge. kWoken: try again; kClosed: fd was closed meanwhile or is of another
-  // generation; kTimeout; kInterrupted.
+  // generation; kTimeout; kInterrupted. `begins_to_hold`, if given, is who does not hold the file
+  // yet, but does from when it waits; then it is set.
   WakeReason wait(int fd, FdState& s, uint32_t generation, Direction d, uint32_t seen,
-                  Deadline deadline) noexcept;
+                  Deadline deadline, bool* begins_to_hold = nullptr) noexcept;
+
+  // Files that are held, see kept_files.cpp.
+  static bool is_held(const FdState& s) noexcept {  // a hint
+    return s.holders.load(std::memory_order_relaxed) != 0;
+  }
+  // False: the generation is another by now.
+  bool hold(FdState& s, uint32_t generation) noexcept;
+  // For a holder whose number has another owner now: the number under which its file is kept, and
+  // which it holds from now on. Negative: it is not kept.
+  int follow(FdState& s, uint32_t generation) noexcept;
+  // Ends a holder's hold.
+  void release(int fd, FdState& s, uint32_t generation) noexcept;
 
   // After a successful transfer: lets the next waiter of that direction try.
   void pass_on(FdState& s, Direction d) noexcept {
@@ -216,7 +242,10 @@ class Poller {
   // Call before the close, so that a duplicate does not keep the registration alive; where there is
   // none, the Linux kernel takes it away with the file. Returns the generation that begins.
   enum class Registration : uint8_t { kStays, kEndsWithFile };
-  uint32_t forget(int fd, Registration registration = Registration::kStays) noexcept;
+  // `keeper`, if not negative, is a hidden duplicate for those who hold the file; it is closed
+  // again if there are none.
+  uint32_t forget(int fd, Registration registration = Registration::kStays,
+                  int keeper = -1) noexcept;
 
   // After the close: does the same for those who began to wait meanwhile, unless the number has a
   // new owner already (then the generation is another).
@@ -275,6 +304,18 @@ class Poller {
   bool take_waiter(FdState& s, int side, WaitToken* token) noexcept;
   void prefetch_for(const epoll_event* events, long count, long at) const noexcept;
   uint32_t forget_locked(int fd, FdState& s, Registration registration) noexcept;
+  static void hold_locked(FdState& s) noexcept {  // precondition: s.lock held
+    s.holders.store(s.holders.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  static bool drop_hold_locked(FdState& s) noexcept {  // true: it was the last one
+    const uint32_t left = s.holders.load(std::memory_order_relaxed) - 1;
+    s.holders.store(left, std::memory_order_relaxed);
+    return left == 0;
+  }
+  bool keep_locked(FdState& s, int keeper) noexcept;
+  int claim_kept(FdState& s, uint32_t generation) noexcept;
+  void close_keeper(int fd) noexcept;
+  void close_kept_after_fork() noexcept;
   static FdState::Rest ask_rest(int fd, FdState& s, uint32_t generation) noexcept;
   static bool is_readable(int fd) noexcept;
   void wake_next(FdState& s, Direction d) noexcept;
@@ -288,6 +329,7 @@ class Poller {
   int epoll_fd_ = -1;
   int doorbell_fd_ = -1;
   std::atomic<size_t> waiters_{0};
+  std::atomic<size_t> kept_files_{0};
   std::atomic<uint64_t> polls_{0};  // that have begun
   bool polled_here_ = true;
   SpinLock unarmed_lock_;

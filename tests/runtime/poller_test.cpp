@@ -217,7 +217,7 @@ TEST_CASE("of an edge that is told here the Linux kernel tells only if the wait 
   const volatile int never = 0;
   start(reader);
   while (poller->waiters() == 0) rt::yield();
-  CHECK(state->unarmed);
+  CHECK(bool{state->unarmed});
   const uint32_t before = rt::Poller::edges(*state, rt::Direction::kRead);
   pipe.put();
   poller->poll(&never, 0);
@@ -238,8 +238,8 @@ TEST_CASE("of an edge that is told here the Linux kernel tells only if the wait 
   taken = false;
   start(reader);
   while (poller->waiters() == 0) rt::yield();
-  CHECK(state->armed);
-  CHECK(!state->unarmed);
+  CHECK(bool{state->armed});
+  CHECK(!bool{state->unarmed});
   pipe.put();
   while (!taken) rt::sleep_until(rt::deadline_after(100'000));
   let_looks_end(here);
@@ -270,7 +270,7 @@ TEST_CASE("who is not woken by the last edge that was told here is watched from 
     while (state->armed && state->told_here) rt::sleep_until(rt::deadline_after(100'000));
   }
   CHECK(!state->told_here);
-  CHECK(state->armed);
+  CHECK(bool{state->armed});
   CHECK(!ended);
   ::close(ends[1]);
   while (!ended) rt::sleep_until(rt::deadline_after(100'000));
@@ -293,15 +293,15 @@ TEST_CASE("before the other end goes, or all is shared, the Linux kernel is aske
     };
     start(reader);
     while (poller->waiters() == 0) rt::yield();
-    CHECK(!state->armed);
+    CHECK(!bool{state->armed});
     if (closes) {
       poller->forget(pipe.ends[1]);
-      CHECK(state->armed);
+      CHECK(bool{state->armed});
       ::close(pipe.ends[1]);
       pipe.ends[1] = -1;
     } else {
       poller->shared_outside();
-      CHECK(state->armed);
+      CHECK(bool{state->armed});
       pipe.put();
     }
     CHECK(!state->told_here);
