@@ -18,7 +18,7 @@ namespace tendril::kernel {
 struct Transfer {
   Transfer() = default;
   ~Transfer() {
-    if (holds) poller().release(fd, *state, generation);
+    if (wait.holds) poller().release(fd, *state, generation);
   }
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
@@ -30,7 +30,7 @@ struct Transfer {
   rt::Direction direction;
   rt::Deadline deadline;
   int dont_wait = MSG_DONTWAIT;  // what the attempts on a socket add to their flags
-  bool holds = false;            // the open file, see runtime/hub/kept_files.cpp
+  rt::CallWait wait;
 };
 
 // Where a read puts what it gets, if it is one piece of memory. None: nothing follows from a short
@@ -88,10 +88,10 @@ inline bool is_closed(const Transfer& transfer) noexcept {
 // Goes on with the open file that it holds, under another number. 0; else the result of the call:
 // who holds nothing has changed nothing, and calls anew with whatever the number stands for.
 [[gnu::cold, gnu::noinline]] inline long follow(Transfer& transfer) noexcept {
-  if (!transfer.holds) return -kRestartAlways;
+  if (!transfer.wait.holds) return -kRestartAlways;
   const int fd = poller().follow(*transfer.state, transfer.generation);
   if (fd < 0) {
-    transfer.holds = false;
+    transfer.wait.holds = false;
     return -EBADF;
   }
   transfer.fd = fd;
@@ -107,8 +107,9 @@ inline long keep_up(Transfer& transfer) noexcept {
 
 // For who is about to wait on another descriptor. 0 or the result of the call.
 inline long hold(Transfer& transfer) noexcept {
-  if (!transfer.holds) transfer.holds = poller().hold(*transfer.state, transfer.generation);
-  return transfer.holds ? 0 : -kRestartAlways;
+  bool& holds = transfer.wait.holds;
+  if (!holds) holds = poller().hold(*transfer.state, transfer.generation);
+  return holds ? 0 : -kRestartAlways;
 }
 
 inline bool is_blocking_socket(const Facts& facts) noexcept {
@@ -143,7 +144,7 @@ inline long wait_for_readiness(Transfer& transfer, uint32_t seen) noexcept {
     transfer.deadline = descriptors().limit(transfer.fd, transfer.facts, transfer.direction);
   }
   switch (poller().wait(transfer.fd, *transfer.state, transfer.generation, transfer.direction, seen,
-                        transfer.deadline, transfer.holds ? nullptr : &transfer.holds)) {
+                        transfer.deadline, &transfer.wait)) {
     case rt::WakeReason::kWoken:
     case rt::WakeReason::kClosed:
       return is_closed(transfer) ? follow(transfer) : 0;
@@ -229,6 +230,7 @@ long blocking_transfer(Transfer& transfer, Try&& try_once, const Destination& to
   GreenThread* thread = current_thread();
   bool may_leave_out = takes_bytes || thread->progress.tried;
   thread->progress.tried = false;
+  transfer.wait.in_vain = 0;
   for (;; may_leave_out = takes_bytes) {
     rt::FdState& s = *transfer.state;
     const uint32_t seen = rt::Poller::edges(s, transfer.direction);

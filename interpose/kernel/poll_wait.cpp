@@ -8,7 +8,9 @@
 #include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/signal_descriptors.hpp"
+#include "interpose/kernel/time_arguments.hpp"
 #include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/offload.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/memory/allocator.hpp"
 
@@ -140,6 +142,15 @@ class FewDescriptors {
   unsigned long count_ = 0;
 };
 
+// On a kernel thread of the caller's own, where nobody else would run meanwhile.
+long poll_here(pollfd* fds, unsigned long count, rt::Deadline deadline) noexcept {
+  const timespec left = rt::to_timespec(deadline == rt::kForever ? 0 : time_left(deadline));
+  const long limit = deadline == rt::kForever ? 0 : reinterpret_cast<long>(&left);
+  const long ready =
+      rt::offload(SYS_ppoll, reinterpret_cast<long>(fds), static_cast<long>(count), limit, 0, 0, 0);
+  return ready == 0 && has_signal() ? -EINTR : ready;
+}
+
 // What the one descriptor of `fds` was told to be ready for. 1, or -EFAULT.
 long put_told(pollfd* fds, short told) noexcept {
   return copy_out(&fds->revents, told) != 0 ? -EFAULT : 1;
@@ -167,6 +178,9 @@ long poll_after(const FirstLook& first, pollfd* fds, unsigned long count,
   if (current_thread()->trying) {
     current_thread()->progress = {.bytes = 0, .generation = first.edges, .tried = true};
     return -kWouldWait;
+  }
+  if (rt::current_worker_unchecked()->reserved && !signals().has_signalfds()) {
+    return poll_here(fds, count, deadline);
   }
   WaiterSet waiters;
   const SignalWatch watch;

@@ -52,7 +52,7 @@ long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline dea
     }
     poller().watch_on_demand(*set.state, set.generation);
     switch (poller().wait(set.fd, *set.state, set.generation, rt::Direction::kRead, seen, deadline,
-                          set.holds ? nullptr : &set.holds)) {
+                          &set.wait)) {
       case rt::WakeReason::kWoken:
       case rt::WakeReason::kClosed:
         if (const long closed = keep_up(set); closed != 0) return closed;

@@ -3,6 +3,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <climits>
+
 #include "interpose/kernel/blocking_io.hpp"
 #include "interpose/kernel/connecting.hpp"
 #include "interpose/kernel/io_vectors.hpp"
@@ -10,6 +12,7 @@
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/kernel/time_arguments.hpp"
 #include "interpose/kernel/user_memory.hpp"
+#include "runtime/hub/offload.hpp"
 #include "runtime/platform/syscall.hpp"
 
 namespace tendril::kernel {
@@ -70,6 +73,25 @@ bool has_error(int fd) noexcept {
   const timespec now{0, 0};
   return rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0 &&
          (probe.revents & POLLERR) != 0;
+}
+
+// An attempt to send says this: its socket has room, the one that it is sent to has not. No edge
+// tells when that has, and every attempt makes one of its own: a pool thread waits for it.
+constexpr long kFullElsewhere = LONG_MAX;
+
+long or_full_elsewhere(const Transfer& transfer, long result) noexcept {
+  if (result != -EAGAIN || transfer.facts.kind != FdKind::kPacket) return result;
+  pollfd probe{transfer.fd, POLLOUT, 0};
+  const timespec now{0, 0};
+  const bool has_room = rt::raw_syscall_uninterrupted(SYS_ppoll, &probe, 1, &now, nullptr, 0) > 0;
+  return has_room ? kFullElsewhere : -EAGAIN;
+}
+
+template <typename... Arguments>
+long send_by_pool_thread(long number, const Transfer& transfer, Arguments... arguments) noexcept {
+  if (current_thread()->trying) return -kWouldWait;
+  const long result = rt::offload(number, transfer.fd, arguments...);
+  return result == -EINTR ? -kRestartSys : result;
 }
 
 // Waits for one message and takes what else is there. An error that comes after some the kernel
@@ -241,8 +263,14 @@ long sys_sendto(int fd, const void* buffer, size_t length, int flags, const void
     done = static_cast<size_t>(sent);
   }
   for (;;) {
-    const long result =
-        blocking_transfer(transfer, [&] { return attempt(transfer.fd, done, MSG_DONTWAIT); });
+    const long result = blocking_transfer(transfer, [&] {
+      return or_full_elsewhere(transfer, attempt(transfer.fd, done, MSG_DONTWAIT));
+    });
+    if (result == kFullElsewhere) {
+      return send_by_pool_thread(SYS_sendto, transfer, reinterpret_cast<long>(buffer),
+                                 static_cast<long>(length), flags, reinterpret_cast<long>(address),
+                                 static_cast<long>(address_size));
+    }
     if (result < 0) return end_transfer(transfer, result, done);
     tell_other_end(transfer, result);
     done += static_cast<size_t>(result);
@@ -271,7 +299,13 @@ long sys_sendmsg(int fd, const msghdr* message, int flags) {
     done = static_cast<size_t>(sent);
   }
   if (done == 0) {
-    const long first = tell_other_end(transfer, blocking_transfer(transfer, attempt));
+    const long sent =
+        blocking_transfer(transfer, [&] { return or_full_elsewhere(transfer, attempt()); });
+    if (sent == kFullElsewhere) {
+      return send_by_pool_thread(SYS_sendmsg, transfer, reinterpret_cast<long>(message), flags, 0,
+                                 0, 0);
+    }
+    const long first = tell_other_end(transfer, sent);
     if (first < 0 || transfer.facts.kind != FdKind::kStream) return first;
     done = static_cast<size_t>(first);
   }

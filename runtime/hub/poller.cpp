@@ -13,6 +13,7 @@
 #include "runtime/hub/hidden_descriptors.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/park.hpp"
+#include "runtime/hub/worker.hpp"
 #include "runtime/memory/pages.hpp"
 #include "runtime/memory/reserve.hpp"
 #include "runtime/platform/prefetch.hpp"
@@ -135,10 +136,12 @@ void Poller::watch_on_demand(FdState& s, uint32_t generation) noexcept {
 }
 
 WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, uint32_t seen,
-                        Deadline deadline, bool* begins_to_hold) noexcept {
+                        Deadline deadline, CallWait* call) noexcept {
   RuntimeSection section;
   const int side = static_cast<int>(d);
   Waiter waiter;
+  Worker* worker = current_worker_unchecked();
+  bool alone = false;
   bool registered = false;
   bool waits = false;
   bool queued = false;
@@ -152,7 +155,8 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
     } else if (edges(s, d) != seen) {
       at_once = WakeReason::kWoken;
     } else {
-      registered = ensure_registered(fd, s, d == Direction::kRead ? EPOLLIN : EPOLLOUT);
+      alone = worker->reserved && call != nullptr && waits_alone(fd, s, *call);
+      registered = alone || ensure_registered(fd, s, d == Direction::kRead ? EPOLLIN : EPOLLOUT);
       if (s.always_ready) at_once = WakeReason::kWoken;
     }
     if (at_once != WakeReason::kNone) {
@@ -166,9 +170,9 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
         s.first[side] = waiter.token;
       }
       add_under_lock(s.waiting[side], 1);
-      if (begins_to_hold != nullptr) {
+      if (call != nullptr && !call->holds) {
         hold_locked(s);
-        *begins_to_hold = true;
+        call->holds = true;
       }
       waits = true;
       waiters_.fetch_add(1, std::memory_order_relaxed);
@@ -180,10 +184,17 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
     const Deadline soon = deadline_after(kUnregisteredRetry);
     if (soon < until) until = soon;
   }
+  if (alone && waits) worker->await(fd, d == Direction::kRead ? POLLIN : POLLOUT, waiter.token);
   const WakeReason reason = park(until);
-  // Who wakes for a reason of the descriptor's has taken us out before.
-  if (waits && reason != WakeReason::kWoken && reason != WakeReason::kClosed) {
+  if (alone) worker->await(-1, 0, {});
+  if (call != nullptr && call->in_vain < UINT8_MAX) ++call->in_vain;
+  // Others who wake for a reason of the descriptor's have taken us out before.
+  if (waits && (alone || (reason != WakeReason::kWoken && reason != WakeReason::kClosed))) {
     SpinGuard guard(s.lock);
+    // What has ended our wait no edge has told.
+    if (alone && reason == WakeReason::kWoken && s.generation == generation) {
+      add_under_lock(s.edges[side], 1);
+    }
     const bool still_first = !queued && s.first[side].fiber == waiter.token.fiber &&
                              s.first[side].open_word == waiter.token.open_word;
     if (still_first) s.first[side].fiber = nullptr;
@@ -196,28 +207,6 @@ WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, ui
   }
   if (slow_poll && reason == WakeReason::kTimeout && until != deadline) return WakeReason::kWoken;
   return reason;
-}
-
-bool Poller::begin_transfer(int fd, FdState& s, uint32_t generation, Waiter& waiter) noexcept {
-  SpinGuard guard(s.lock);
-  if (s.generation != generation) return false;
-  // What the ring waits for the set would tell as well, to nobody.
-  if (s.registered && !s.polled && s.waiting[0].load(std::memory_order_relaxed) == 0 &&
-      s.waiting[1].load(std::memory_order_relaxed) == 0) {
-    epoll_event unused{};
-    raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_DEL, fd, &unused);
-    s.registered = s.armed = false;
-  }
-  s.transfers.push_back(&waiter);
-  waiters_.fetch_add(1, std::memory_order_relaxed);
-  return true;
-}
-
-void Poller::end_transfer(FdState& s, Waiter& waiter) noexcept {
-  SpinGuard guard(s.lock);
-  if (!waiter.linked()) return;
-  IntrusiveList<Waiter>::remove(&waiter);
-  waiters_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 // Other streams end a read before something special, as a Unix socket before descriptors.

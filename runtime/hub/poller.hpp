@@ -48,6 +48,12 @@ struct PollWaiter : Waiter {
   uint64_t added_at = 0;  // Poller's
 };
 
+// What a system call of an interposed program, which may wait several times, knows of its waits.
+struct CallWait {
+  bool holds = false;   // the open file, from the first one on; see kept_files.cpp
+  uint8_t in_vain = 0;  // how often it has waited and then found nothing, in succession
+};
+
 // One descriptor number. The generation tells its successive owners apart.
 //
 // A new one is nothing but zeros, as is the memory that they lie in: what is not used is not
@@ -183,10 +189,9 @@ class Poller {
   void watch_on_demand(FdState& s, uint32_t generation) noexcept;
 
   // Parks until an edge. kWoken: try again; kClosed: fd was closed meanwhile or is of another
-  // generation; kTimeout; kInterrupted. `begins_to_hold`, if given, is who does not hold the file
-  // yet, but does from when it waits; then it is set.
+  // generation; kTimeout; kInterrupted.
   WakeReason wait(int fd, FdState& s, uint32_t generation, Direction d, uint32_t seen,
-                  Deadline deadline, bool* begins_to_hold = nullptr) noexcept;
+                  Deadline deadline, CallWait* call = nullptr) noexcept;
 
   // Files that are held, see kept_files.cpp.
   static bool is_held(const FdState& s) noexcept {  // a hint
@@ -290,6 +295,8 @@ class Poller {
     return __atomic_load_n(&chunks_[index], __ATOMIC_ACQUIRE);
   }
   bool ensure_registered(int fd, FdState& s, uint32_t wanted) noexcept;
+  void withdraw_unless_waited_for(int fd, FdState& s) noexcept;
+  bool waits_alone(int fd, FdState& s, const CallWait& call) noexcept;
   bool waits_for_teller(int fd, FdState& s, uint32_t wanted) noexcept;
   void list_unarmed(FdState& s) noexcept;
   void arm_unarmed(Age which) noexcept;

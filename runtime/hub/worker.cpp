@@ -292,6 +292,7 @@ void Worker::ring() noexcept {
     poller->ring();
     return;
   }
+  if (reserved) return ring_alone();
   rung_ = 1;  // the poller is shared: its bell would wake any of the group
   interrupt_call(os_tid);
 }

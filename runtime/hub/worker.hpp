@@ -161,6 +161,9 @@ class Worker {
   long call_here(long number, const long (&arguments)[6]) noexcept;
   // Ends that call, if it is in one. Any thread.
   void interrupt_call_here() noexcept;
+  // Of a reserved worker: the wait that its fiber is about to begin ends, besides otherwise, when
+  // the descriptor has one of the events of poll(2). Negative: none, any more. Own thread.
+  void await(int fd, short events, WaitToken token) noexcept { awaited_ = {fd, events, token}; }
   // A native call that ends with -EINTR if the worker is rung from now on, or was since
   // forget_rings. Own thread, runtime mode.
   long call_unless_rung(long number, const long (&arguments)[6]) noexcept;
@@ -279,6 +282,7 @@ class Worker {
   static Worker* make(Poller* shared_poller, Worker* reuse) noexcept;
   static Worker* make_again(Worker* ended, Poller* shared_poller) noexcept;
   void sleep_alone(Nanoseconds timeout) noexcept;
+  void ring_alone() noexcept;
   void close_loop() noexcept;
   static void hub_entry(boost::context::detail::transfer_t transfer);
   void hub_turn() noexcept;
@@ -333,6 +337,14 @@ class Worker {
   std::atomic<bool> sleeping_{false};  // the hub is (about to be) in epoll_wait
   volatile int rung_ = 0;              // ends that wait, see interruptible_call
   std::atomic<bool> in_call_here_{false};
+  // Of a reserved worker.
+  std::atomic<bool> sleeps_on_futex_{false};
+  struct Awaited {
+    int fd = -1;
+    short events = 0;
+    WaitToken token;
+  };
+  Awaited awaited_;
 
   void* member_ = nullptr;  // its group's record of it
 
