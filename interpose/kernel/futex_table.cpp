@@ -55,8 +55,11 @@ constinit FutexTable the_futexes;
 
 bool WokenWaiters::take(FutexWaiter* waiter) noexcept {
   rt::IntrusiveList<FutexWaiter>::remove(waiter);
-  if (!rt::claim(waiter->token)) return false;
+  const bool ends_wait = rt::claim(waiter->token);
+  // Who waits on several words can be woken on each until it runs, as in the Linux kernel.
+  if (!ends_wait && !waiter->one_of_several) return false;
   waiter->woken = true;
+  if (!ends_wait) return true;
   waiters_.push_back(waiter);  // it stays where it is until its fiber runs
   return true;
 }
@@ -113,6 +116,7 @@ long FutexTable::wait_any(const FutexAlternative* words, size_t count, FutexWait
   for (; queued < count && error == 0; ++queued) {
     FutexWaiter* waiter = new (&places[queued]) FutexWaiter;
     waiter->token = token;
+    waiter->one_of_several = true;
     waiter->key = futex_key(words[queued].word, words[queued].is_private);
     waiter->bitset = FUTEX_BITSET_MATCH_ANY;
     waiter->bucket = &bucket_of(waiter->key);

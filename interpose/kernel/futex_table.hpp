@@ -36,9 +36,10 @@ struct FutexWaiter : rt::Waiter {
   uint32_t bitset = 0;
   FutexBucket* bucket = nullptr;  // changes when the waiter is requeued
   FutexWaiterKind kind = FutexWaiterKind::kPlain;
-  bool woken = false;      // it was on this word that the wait ended
-  uint32_t tid = 0;        // of who waits, if it is not plain
-  uintptr_t lock_key = 0;  // of the lock that it is to be moved to
+  bool woken = false;           // it was on this word that the wait ended
+  bool one_of_several = false;  // see wait_any
+  uint32_t tid = 0;             // of who waits, if it is not plain
+  uintptr_t lock_key = 0;       // of the lock that it is to be moved to
 };
 
 struct FutexAlternative {

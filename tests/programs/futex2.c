@@ -37,6 +37,13 @@ static void* waits_on_three(void* argument) {
   return (void*)(waitv(list, 3, NULL, 0) + (long)argument);
 }
 
+static void* waits_twice_on_one(void* argument) {
+  struct alternative list[] = {on(&words[0], 0, kPrivate), on(&words[1], 0, kPrivate),
+                               on(&words[1], 0, kPrivate)};
+  __atomic_store_n(&tid, gettid(), __ATOMIC_SEQ_CST);
+  return (void*)(waitv(list, 3, NULL, 0) + (long)argument);
+}
+
 static void* waits_on_shared(void* argument) {
   struct alternative list[] = {on(shared, 0, kSize32), on(&words[4], 0, kPrivate)};
   __atomic_store_n(&tid, gettid(), __ATOMIC_SEQ_CST);
@@ -58,6 +65,18 @@ static void check_alternatives(void) {
     for (int k = 0; k < 3; ++k) CHECK_EQ(0, futex(&words[k], FUTEX_WAKE_PRIVATE, 9, NULL, NULL, 0));
   }
   pass("woken on each of three words");
+
+  // A waker counts each place of a word, and the last place is the result.
+  pthread_t twice = start_thread(waits_twice_on_one, NULL);
+  settle_blocked(&tid);
+  CHECK_EQ(2, futex(&words[1], FUTEX_WAKE_PRIVATE, 9, NULL, NULL, 0));
+  CHECK_EQ(2, (long)join_thread(twice));
+  twice = start_thread(waits_twice_on_one, NULL);
+  settle_blocked(&tid);
+  const uint32_t if_zero = FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0);
+  CHECK_EQ(2, futex(&words[0], FUTEX_WAKE_OP_PRIVATE, 9, (void*)1, &words[1], if_zero));
+  CHECK_EQ(1, (long)join_thread(twice));
+  pass("two places of one word");
 
   // All of 128, and one too many.
   struct alternative many[129];
@@ -167,6 +186,7 @@ int main(void) {
     check_alternatives();
   } else {
     pass("woken on each of three words");
+    pass("two places of one word");
     pass("limits and errors of waiting on many");
     pass("words shared with another process");
   }
