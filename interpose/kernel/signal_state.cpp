@@ -204,7 +204,16 @@ KernelAction SignalState::action(int signal) noexcept {
 }
 
 // As the kernel does: the main thread if it will have it, else any.
-GreenThread* SignalState::find_taker(int signal) noexcept {
+GreenThread* SignalState::find_taker(int signal, int preferred) noexcept {
+  const auto is_preferred = [&](const GreenThread& t) {
+    return preferred == kWhoRuns ? t.fiber->state.load() == rt::FiberState::kRunning
+                                 : t.tid == preferred;
+  };
+  if (preferred != 0) {
+    for (GreenThread* t = threads().first(); t != nullptr; t = threads().next(t)) {
+      if (is_preferred(*t) && (accepted(t) & signal_bit(signal)) != 0) return t;
+    }
+  }
   for (GreenThread* t = threads().first(); t != nullptr; t = threads().next(t)) {
     if ((accepted(t) & signal_bit(signal)) != 0) return t;
   }
@@ -227,10 +236,10 @@ void SignalState::undo_opposite(int signal) noexcept {
 // Precondition: lock_ and the lock of threads(), which keeps the target alive. kDefault: the
 // signal's default action is to be taken.
 SignalState::Posted SignalState::post_locked(const siginfo_t& info, GreenThread* target,
-                                             SentBy sender) noexcept {
+                                             SentBy sender, int preferred) noexcept {
   const int signal = info.si_signo;
   undo_opposite(signal);
-  GreenThread* taker = target != nullptr ? target : find_taker(signal);
+  GreenThread* taker = target != nullptr ? target : find_taker(signal, preferred);
   const bool wanted = taker != nullptr && (accepted(taker) & signal_bit(signal)) != 0;
   const bool waited_for = taker != nullptr && (taker->waiting_for & signal_bit(signal)) != 0;
   const bool blocked =
@@ -268,7 +277,7 @@ void SignalState::raise_in_stead(int signal) noexcept {
   post(info, current_thread()->tid);
 }
 
-long SignalState::post(const siginfo_t& info, int tid, SentBy sender) noexcept {
+long SignalState::post(const siginfo_t& info, int tid, SentBy sender, int preferred) noexcept {
   Posted posted;
   {
     rt::SpinGuard guard(lock_);
@@ -277,7 +286,7 @@ long SignalState::post(const siginfo_t& info, int tid, SentBy sender) noexcept {
       GreenThread* target = tid != 0 ? threads().find(tid) : nullptr;
       if (tid != 0 && target == nullptr) return -ESRCH;
       if (info.si_signo == 0) return 0;
-      posted = post_locked(info, target, sender);
+      posted = post_locked(info, target, sender, preferred);
     }
     if (posted == Posted::kNoRoom) return -EAGAIN;
     if (posted == Posted::kPending &&

@@ -45,7 +45,11 @@ class SignalState {
   // -ESRCH if there is no such thread: signal number 0 only asks for that. -EAGAIN if the program
   // may queue no more (RLIMIT_SIGPENDING). A thread that accepts one that the kernel has given to a
   // handler runs that one, even if the default action has been set since.
-  long post(const siginfo_t& info, int tid, SentBy sender = SentBy::kProgram) noexcept;
+  // `preferred`: who takes a signal of the process if it will have it; 0: the main thread; or some
+  // thread that is running.
+  static constexpr int kWhoRuns = -1;
+  long post(const siginfo_t& info, int tid, SentBy sender = SentBy::kProgram,
+            int preferred = 0) noexcept;
 
   // What the Linux kernel has sent to the OS thread that made a call for the running thread.
   void raise_in_stead(int signal) noexcept;
@@ -132,10 +136,12 @@ class SignalState {
   static uint64_t accepted(const GreenThread* thread) noexcept {
     return ~(thread->blocked & ~kUnblockable) | thread->waiting_for;
   }
-  static GreenThread* find_taker(int signal) noexcept;  // precondition: the lock of threads()
+  // Precondition: the lock of threads().
+  static GreenThread* find_taker(int signal, int preferred = 0) noexcept;
   enum class Posted { kPending, kIgnored, kDefault, kNoRoom };
   void undo_opposite(int signal) noexcept;
-  Posted post_locked(const siginfo_t& info, GreenThread* target, SentBy sender) noexcept;
+  Posted post_locked(const siginfo_t& info, GreenThread* target, SentBy sender,
+                     int preferred = 0) noexcept;
   void hand_to_handler(int signal) noexcept;
   void post_taken(const siginfo_t& info, SentBy sender) noexcept;
   void complete_expiration(siginfo_t* given, SignalMarks marks) noexcept;

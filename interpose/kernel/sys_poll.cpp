@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "interpose/kernel/green_thread.hpp"
 #include "interpose/kernel/poll_wait.hpp"
 #include "interpose/kernel/restart.hpp"
 #include "interpose/kernel/syscalls.hpp"
@@ -20,8 +21,10 @@ long poll_in_vain(const pollfd* fds, unsigned long count, rt::Deadline deadline)
   auto* copy = static_cast<pollfd*>(rt::runtime_allocate(size + sizeof(pollfd)));
   if (copy == nullptr) return -ENOMEM;
   long result = -EFAULT;
-  if (copy_in_bytes(copy, fds, size) == 0 && poll_until(copy, count, deadline) == -kWouldWait) {
+  const bool readable = size == 0 || copy_in_bytes(copy, fds, size) == 0;
+  if (readable && poll_until(copy, count, deadline) == -kWouldWait) {
     result = -kWouldWait;
+    current_thread()->progress = {};  // the full call has to find that out as well
   }
   rt::runtime_free(copy);
   return result;

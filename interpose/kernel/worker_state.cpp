@@ -49,7 +49,8 @@ void post_arrived_signals() noexcept {
     if (target == kNobody) continue;
     // A thread that has ended meanwhile takes its signals with it, as in the kernel.
     signals().post(arrival.info, target,
-                   arrival.had_handler ? SentBy::kKernelToHandler : SentBy::kKernel);
+                   arrival.had_handler ? SentBy::kKernelToHandler : SentBy::kKernel,
+                   arrival.preferred);
   }
   if (inbox.throttled.load(std::memory_order_relaxed)) {
     inbox.throttled.store(false, std::memory_order_relaxed);

@@ -19,6 +19,7 @@ struct SignalInbox {
   struct Arrival {
     siginfo_t info;
     int tid;  // the green thread that it is meant for (SIGPIPE: the one that ran); 0: the process
+    int preferred;     // of those who may take what is the process's: by the Linux kernel's choice
     bool had_handler;  // when it left the kernel
   };
   Arrival arrivals[kSize];

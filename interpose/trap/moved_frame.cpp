@@ -54,7 +54,11 @@ void return_into(ucontext_t* frame, MovedFrame* moved, void (*entry)(MovedFrame*
   registers[REG_RDI] = at;
   registers[REG_RSI] = argument;
   registers[REG_RSP] = at - 8;  // as after a call: 8 modulo 16
-  // As the kernel does for a handler, since compiled code needs the direction flag clear.
+  // As the kernel does for a handler: of 32-bit code, too.
+  constexpr greg_t kUserSegments = 0x2b'0000'0000'0033;  // ss and cs, around gs and fs
+  constexpr greg_t kSegmentsKept = 0x0000'ffff'ffff'0000;
+  registers[REG_CSGSFS] = (registers[REG_CSGSFS] & kSegmentsKept) | kUserSegments;
+  // Compiled code needs the direction flag clear.
   registers[REG_EFL] &= ~(kTrapFlag | kDirectionFlag | kResumeFlag | kAlignmentFlag);
 }
 

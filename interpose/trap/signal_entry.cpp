@@ -53,6 +53,20 @@ bool is_due_to(const kernel::GreenThread& current, int signal, const siginfo_t& 
          (current.blocked & kernel::signal_bit(signal)) == 0;
 }
 
+// The Linux kernel gives what a timer sends to the process to the thread that runs when it expires:
+// profilers live by it. (Not that of ITIMER_REAL.)
+bool is_for_who_runs(int signal, const siginfo_t& info) noexcept {
+  constexpr uint64_t kOfCpuTime =
+      kernel::signal_bit(SIGPROF) | kernel::signal_bit(SIGVTALRM) | kernel::signal_bit(SIGXCPU);
+  return info.si_code == SI_TIMER ||
+         (info.si_code == SI_KERNEL && (kernel::signal_bit(signal) & kOfCpuTime) != 0);
+}
+
+// Another worker's thread, if it has met the runtime at work.
+int preferred_one(const kernel::GreenThread* current) noexcept {
+  return current != nullptr ? current->tid : kernel::SignalState::kWhoRuns;
+}
+
 // One that is pending is enough. But the expirations of a timer are counted, and of stops and
 // SIGCONT the last decides.
 bool is_merged(int signal, const siginfo_t& info) noexcept {
@@ -82,6 +96,7 @@ void receive(int signal, siginfo_t* info, void* context, bool had_handler) noexc
     arrival.info = *info;
     arrival.info.si_signo = signal;
     arrival.tid = tid;
+    arrival.preferred = is_for_who_runs(signal, *info) ? preferred_one(current) : 0;
     arrival.had_handler = had_handler;
     inbox.standard.fetch_or(bit, std::memory_order_relaxed);
     inbox.tail.store(tail + 1, std::memory_order_release);

@@ -15,9 +15,15 @@ inline constexpr Deadline kForever = INT64_MAX;
 
 inline constexpr Nanoseconds kNanosPerSecond = 1'000'000'000;
 
+// The Linux kernel's own clock_gettime, in the vDSO: no system call, no thread-local. Not libc's,
+// which the program or something preloaded may have replaced (faked times, sanitizers): deadlines
+// are for the Linux kernel, and OS threads of the runtime's have no thread-locals.
+using ClockFunction = int(clockid_t, timespec*);
+extern ClockFunction* kernel_clock;
+
 inline Nanoseconds clock_now(clockid_t clock) noexcept {
   timespec now;
-  clock_gettime(clock, &now);  // vDSO: no system call, no thread-local
+  kernel_clock(clock, &now);
   return now.tv_sec * kNanosPerSecond + now.tv_nsec;
 }
 
