@@ -100,6 +100,11 @@ inline bool is_closed(const Transfer& transfer) noexcept {
   return 0;
 }
 
+// An attempt on a number that was closed between the look at it and the call: the file is kept.
+inline bool was_overtaken(const Transfer& transfer, long result) noexcept {
+  return result == -EBADF && transfer.wait.holds && is_closed(transfer);
+}
+
 // To be called before each attempt of a transfer that has another descriptor to go by as well.
 inline long keep_up(Transfer& transfer) noexcept {
   return is_closed(transfer) ? follow(transfer) : 0;
@@ -238,6 +243,8 @@ long blocking_transfer(Transfer& transfer, Try&& try_once, const Destination& to
       const long result = try_once();
       if (result != -EAGAIN) [[likely]] {
         if (result == -EINTR) continue;  // it did not wait: the signal is none of the program's
+        if (was_overtaken(transfer, result) && follow(transfer) == 0) [[unlikely]]
+          continue;
         if (takes_bytes && is_short(to, result)) {
           rt::Poller::note_short_read(transfer.fd, s, transfer.generation, seen);
         }
