@@ -86,13 +86,14 @@ inline bool is_closed(const Transfer& transfer) noexcept {
 }
 
 // Goes on with the open file that it holds, under another number. 0; else the result of the call:
-// who holds nothing has changed nothing, and calls anew with whatever the number stands for.
+// who holds nothing, or whose file could not be kept, has changed nothing yet, and calls anew with
+// whatever the number stands for now.
 [[gnu::cold, gnu::noinline]] inline long follow(Transfer& transfer) noexcept {
   if (!transfer.wait.holds) return -kRestartAlways;
   const int fd = poller().follow(*transfer.state, transfer.generation);
   if (fd < 0) {
     transfer.wait.holds = false;
-    return -EBADF;
+    return -kRestartAlways;
   }
   transfer.fd = fd;
   transfer.state = poller().state_if_known(fd);
@@ -243,8 +244,10 @@ long blocking_transfer(Transfer& transfer, Try&& try_once, const Destination& to
       const long result = try_once();
       if (result != -EAGAIN) [[likely]] {
         if (result == -EINTR) continue;  // it did not wait: the signal is none of the program's
-        if (was_overtaken(transfer, result) && follow(transfer) == 0) [[unlikely]]
+        if (was_overtaken(transfer, result)) [[unlikely]] {
+          if (const long closed = follow(transfer); closed != 0) return closed;
           continue;
+        }
         if (takes_bytes && is_short(to, result)) {
           rt::Poller::note_short_read(transfer.fd, s, transfer.generation, seen);
         }

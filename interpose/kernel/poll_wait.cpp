@@ -142,9 +142,10 @@ class FewDescriptors {
   unsigned long count_ = 0;
 };
 
-// On a kernel thread of the caller's own, where nobody else would run meanwhile.
+// On a kernel thread of the caller's own, where nobody else would run meanwhile. The Linux kernel
+// takes from the limit what is over.
 long poll_here(pollfd* fds, unsigned long count, rt::Deadline deadline) noexcept {
-  const timespec left = rt::to_timespec(deadline == rt::kForever ? 0 : time_left(deadline));
+  timespec left = rt::to_timespec(deadline == rt::kForever ? 0 : time_left(deadline));
   const long limit = deadline == rt::kForever ? 0 : reinterpret_cast<long>(&left);
   const long ready =
       rt::offload(SYS_ppoll, reinterpret_cast<long>(fds), static_cast<long>(count), limit, 0, 0, 0);

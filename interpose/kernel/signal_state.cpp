@@ -205,17 +205,19 @@ KernelAction SignalState::action(int signal) noexcept {
 
 // As the kernel does: the main thread if it will have it, else any.
 GreenThread* SignalState::find_taker(int signal, int preferred) noexcept {
-  const auto is_preferred = [&](const GreenThread& t) {
-    return preferred == kWhoRuns ? t.fiber->state.load() == rt::FiberState::kRunning
-                                 : t.tid == preferred;
+  const auto accepts = [&](const GreenThread* t) {
+    return (accepted(t) & signal_bit(signal)) != 0;
   };
-  if (preferred != 0) {
+  if (preferred == kWhoRuns) {
     for (GreenThread* t = threads().first(); t != nullptr; t = threads().next(t)) {
-      if (is_preferred(*t) && (accepted(t) & signal_bit(signal)) != 0) return t;
+      if (t->fiber->state.load() == rt::FiberState::kRunning && accepts(t)) return t;
     }
+  } else if (preferred != 0) {
+    GreenThread* one = threads().find(preferred);
+    if (one != nullptr && accepts(one)) return one;
   }
   for (GreenThread* t = threads().first(); t != nullptr; t = threads().next(t)) {
-    if ((accepted(t) & signal_bit(signal)) != 0) return t;
+    if (accepts(t)) return t;
   }
   return nullptr;
 }

@@ -44,10 +44,9 @@ class SignalState {
   // thread that will take it. Ignored ones vanish; a fatal default kills the process here and now.
   // -ESRCH if there is no such thread: signal number 0 only asks for that. -EAGAIN if the program
   // may queue no more (RLIMIT_SIGPENDING). A thread that accepts one that the kernel has given to a
-  // handler runs that one, even if the default action has been set since.
-  // `preferred`: who takes a signal of the process if it will have it; 0: the main thread; or some
-  // thread that is running.
-  static constexpr int kWhoRuns = -1;
+  // handler runs that one, even if the default action has been set since. `preferred`: who takes a
+  // signal of the process if it will have it; 0: the main thread.
+  static constexpr int kWhoRuns = -1;  // some thread that is running
   long post(const siginfo_t& info, int tid, SentBy sender = SentBy::kProgram,
             int preferred = 0) noexcept;
 

@@ -38,8 +38,10 @@ long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline dea
   for (;; has_asked = false) {
     const uint32_t seen = rt::Poller::edges(*set.state, rt::Direction::kRead);
     const long ready = has_asked ? 0 : ask();
-    if (was_overtaken(set, ready) && follow(set) == 0) [[unlikely]]
+    if (was_overtaken(set, ready)) [[unlikely]] {
+      if (const long closed = follow(set); closed != 0) return closed;
       continue;
+    }
     if (ready != 0) {
       poller().pass_on(*set.state, rt::Direction::kRead);
       return ready;

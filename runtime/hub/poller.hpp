@@ -79,7 +79,7 @@ struct alignas(64) FdState {
   enum class Transfers : uint8_t { kUnknown, kBySocketCalls, kUnfit };
   std::atomic<Transfers> transfers_as{Transfers::kUnknown};
   bool told_here = false;                     // by who writes to its other end; as on_demand
-  std::atomic<uint32_t> holders{0};           // see Holds; written under lock
+  std::atomic<uint32_t> holders{0};           // see kept_files.cpp; written under lock
   uint32_t generation = 0;                    // guarded by lock; read without it as a hint
   std::atomic<uint32_t> edges[2] = {0, 0};    // written under lock
   std::atomic<uint32_t> waiting[2] = {0, 0};  // who waits to transfer, in all; written under lock
@@ -112,8 +112,8 @@ struct alignas(64) FdState {
   };
   Told told;
 
-  // Files of the number's former owners under other numbers, see Holds. Guarded by lock; what is
-  // said of such a number, by the lock of the one whose owner's file it keeps.
+  // Files of the number's former owners under other numbers, see kept_files.cpp. Guarded by lock;
+  // what is said of such a number, by the lock of the one whose owner's file it keeps.
   struct Kept {
     uint32_t first_and_one = 0;  // under which number the latest is kept; 0: none
     // Of a number that keeps one:
