@@ -16,6 +16,11 @@ for library in core interpose; do
     [[ $name == libc.so.* || $name == libtendril-core.so.* ]] || { echo "libtendril-$library.so needs $name"; exit 1; }
   done
 done
+# Nor functions that the program may have replaced by its own.
+for library in core interpose; do
+  strings=$(nm -D --undefined-only "$build/lib/libtendril-$library.so" | sed -n 's/.* U \(\(mem\|str[^t]\|stp\)[^@]*\).*/\1/p' | tr '\n' ' ')
+  [[ -z $strings ]] || { echo "libtendril-$library.so calls ${strings}of the program: see runtime/platform/string_functions.cpp"; exit 1; }
+done
 # And next to nothing is done when they are loaded: every program that is started pays for it, in page faults above all.
 for library in core interpose; do
   constructors=$(nm "$build/lib/libtendril-$library.so" | sed -n 's/.* t _GLOBAL__sub_I_//p')
