@@ -31,41 +31,54 @@ uint32_t edges_of(short events) noexcept {
   return edges;
 }
 
-// Waiters on all descriptors of one call.
+// Waiters on all descriptors of one call, which hold the open files from the first time on that
+// they are added.
 class WaiterSet {
  public:
-  ~WaiterSet() { rt::runtime_free(waiters_); }
+  ~WaiterSet() {
+    for (unsigned long i = 0; i < count_; ++i) {
+      if (slots_[i].state != nullptr) {
+        poller().end_poll(slots_[i].fd, *slots_[i].state, slots_[i].waiter);
+      }
+    }
+    rt::runtime_free(waiters_);
+  }
 
-  bool reserve(unsigned long count) noexcept {
+  bool reserve(const pollfd* fds, unsigned long count) noexcept {
     if (count <= kInline) {
       slots_ = inline_;
     } else {
       waiters_ = static_cast<Slot*>(rt::runtime_allocate(count * sizeof(Slot)));
       slots_ = waiters_;
     }
-    return slots_ != nullptr;
+    if (slots_ == nullptr) return false;
+    for (unsigned long i = 0; i < count; ++i) {
+      Slot* slot = new (&slots_[i]) Slot;
+      slot->fd = fds[i].fd;
+      slot->waiter.events = edges_of(fds[i].events);
+      slot->state = slot->fd >= 0 ? descriptors().state(slot->fd) : nullptr;
+    }
+    count_ = count;
+    return true;
   }
 
   // False if no edge will tell of one of them.
-  bool add_all(const pollfd* fds, unsigned long count, rt::WaitToken token) noexcept {
+  bool add_all(rt::WaitToken token) noexcept {
     bool all_watched = true;
-    for (unsigned long i = 0; i < count; ++i) {
-      Slot* slot = new (&slots_[i]) Slot;
-      if (fds[i].fd < 0) continue;
-      slot->state = descriptors().state(fds[i].fd);
-      if (slot->state == nullptr) {
-        all_watched = false;
-        continue;
-      }
-      slot->waiter.token = token;
-      slot->waiter.events = edges_of(fds[i].events);
-      if (!poller().add_poller(fds[i].fd, *slot->state, slot->waiter)) all_watched = false;
+    for (unsigned long i = 0; i < count_; ++i) {
+      Slot& slot = slots_[i];
+      slot.waiter.token = token;
+      slot.waiter.told = 0;
+      const bool is_watched = slot.state != nullptr
+                                  ? poller().add_poller(slot.fd, *slot.state, slot.waiter)
+                                  : slot.fd < 0;
+      all_watched = all_watched && is_watched;
     }
     return all_watched;
   }
 
-  void remove_all(unsigned long count) noexcept {
-    for (unsigned long i = 0; i < count; ++i) {
+  void remove_all() noexcept {
+    for (unsigned long i = 0; i < count_; ++i) {
       if (slots_[i].state != nullptr) poller().remove_poller(*slots_[i].state, slots_[i].waiter);
     }
   }
@@ -80,15 +93,79 @@ class WaiterSet {
     return static_cast<short>(waiter.told & (waiter.events | POLLERR | POLLHUP));
   }
 
+  // For who has been woken. An event of a file that is held ends the wait, whatever has become of
+  // its number, and so does the end of the time or a signal (`is_over`); what the call then says
+  // is of the numbers, as in the Linux kernel. That one of them has lost its file is no event.
+  long look_again(pollfd* fds, bool is_over) noexcept {
+    for (;;) {
+      if (poller().keeps_files()) follow_all();
+      if (has_moved_ && !is_over) {
+        const long events = look_at_held(fds);
+        if (events <= 0) return events;
+      }
+      const long ready = look(fds, count_);
+      const bool is_event = has_moved_ || ready == 0 || is_over;
+      if (is_event || !poller().keeps_files() || !has_lost_number()) return ready;
+    }
+  }
+
+  // The numbers stand for what is waited for, still.
+  bool keeps_numbers() const noexcept {
+    return !has_moved_ && (!poller().keeps_files() || !has_lost_number());
+  }
+
  private:
   struct Slot {
     rt::PollWaiter waiter;
     rt::FdState* state = nullptr;
+    int fd = -1;  // changes if it is closed meanwhile, see follow_all
   };
+
+  static bool has_lost_number(const Slot& slot) noexcept {
+    return slot.waiter.holds && slot.state->generation != slot.waiter.generation;
+  }
+  bool has_lost_number() const noexcept {
+    for (unsigned long i = 0; i < count_; ++i) {
+      if (has_lost_number(slots_[i])) return true;
+    }
+    return false;
+  }
+  // Goes on with the files under the numbers where they are kept. What could not be kept is asked
+  // for by its number, whatever that stands for now.
+  void follow_all() noexcept {
+    for (unsigned long i = 0; i < count_; ++i) {
+      Slot& slot = slots_[i];
+      if (!has_lost_number(slot)) [[likely]]
+        continue;
+      const int keeper = poller().follow(*slot.state, slot.waiter.generation);
+      slot.waiter.holds = keeper >= 0;
+      if (keeper < 0) continue;
+      slot.fd = keeper;
+      slot.state = poller().state_if_known(keeper);
+      slot.waiter.generation = slot.state->generation;
+      has_moved_ = true;
+    }
+  }
+
+  // How many of the files have something to say; `fds` stays as it is.
+  [[gnu::cold, gnu::noinline]] long look_at_held(const pollfd* fds) noexcept {
+    auto* held = static_cast<pollfd*>(rt::runtime_allocate(count_ * sizeof(pollfd)));
+    if (held == nullptr) return -ENOMEM;
+    long events = copy_in_bytes(held, fds, count_ * sizeof(pollfd));
+    if (events == 0) {
+      for (unsigned long i = 0; i < count_; ++i) held[i].fd = slots_[i].fd;
+      events = look(held, count_);
+    }
+    rt::runtime_free(held);
+    return events;
+  }
+
   static constexpr unsigned long kInline = 6;
   Slot inline_[kInline];
   Slot* waiters_ = nullptr;
   Slot* slots_ = nullptr;
+  unsigned long count_ = 0;
+  bool has_moved_ = false;
 };
 
 // A signal that is to be delivered ends a poll that finds nothing, even one that does not wait.
@@ -185,33 +262,33 @@ long poll_after(const FirstLook& first, pollfd* fds, unsigned long count,
   }
   WaiterSet waiters;
   const SignalWatch watch;
-  if (!waiters.reserve(count)) return -ENOMEM;
+  if (!waiters.reserve(fds, count)) return -ENOMEM;
   for (uint32_t edges = first.edges;;) {
     const rt::WaitToken token = rt::begin_wait(rt::WaitKind::kPoll, fds);
-    const bool all_watched = waiters.add_all(fds, count, token);
+    const bool all_watched = waiters.add_all(token);
     // What became ready before we were listed. What has only been registered now the poller tells.
     const bool nothing_came = all_watched && edges != 0 && !signals().has_signalfds() &&
                               edges == FewDescriptors(fds, count).edges();
-    long ready = nothing_came ? 0 : look(fds, count);
+    long ready = nothing_came ? 0 : waiters.look_again(fds, /*is_over=*/false);
     if (ready != 0) {
       if (!rt::cancel_wait(token)) rt::park(rt::kForever);
-      waiters.remove_all(count);
       return ready;
     }
     const rt::Deadline soon =
         all_watched ? rt::kForever : rt::deadline_after(rt::kUnregisteredRetry);
     const rt::WakeReason reason = rt::park(soon < deadline ? soon : deadline);
-    waiters.remove_all(count);
-    if (count == 1 && reason == rt::WakeReason::kWoken && waiters.told() != 0) {
+    waiters.remove_all();
+    if (count == 1 && reason == rt::WakeReason::kWoken && waiters.told() != 0 &&
+        waiters.keeps_numbers()) {
       return put_told(fds, waiters.told());
     }
-    edges = FewDescriptors(fds, count).edges();
-    ready = look(fds, count);
+    const bool is_late = reason == rt::WakeReason::kTimeout && deadline <= rt::monotonic_now();
+    const bool is_interrupted = reason == rt::WakeReason::kInterrupted && !watch.was_all();
+    edges = waiters.keeps_numbers() ? FewDescriptors(fds, count).edges() : 0;
+    ready = waiters.look_again(fds, is_late || is_interrupted);
     if (ready != 0) return ready;
-    if (reason == rt::WakeReason::kTimeout && deadline <= rt::monotonic_now()) {
-      return has_signal() ? -EINTR : 0;
-    }
-    if (reason == rt::WakeReason::kInterrupted && !watch.was_all()) return -EINTR;
+    if (is_late) return has_signal() ? -EINTR : 0;
+    if (is_interrupted) return -EINTR;
   }
 }
 

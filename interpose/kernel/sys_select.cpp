@@ -104,6 +104,13 @@ class SelectSets {
     return found;
   }
 
+  // What was open when the call began, and no longer is, counts as ready in all sets.
+  void note_closed() noexcept {
+    for (unsigned long i = 0; i < used_; ++i) {
+      if ((fds_[i].revents & POLLNVAL) != 0) fds_[i].revents = POLLIN | POLLOUT | POLLPRI;
+    }
+  }
+
   // Leaves out what lies beyond the table. False if something within it is not open.
   bool leave_out_invalid() noexcept {
     const int size = table_size(count_);
@@ -184,14 +191,24 @@ long select_until(int count, void* read, void* write, void* except,
                   rt::Deadline deadline) noexcept {
   SelectSets sets;
   if (const long error = sets.load(count, read, write, except); error != 0) return error;
-  for (;;) {
-    long ready = poll_until(sets.fds(), sets.used(), deadline);
-    if (ready < 0) return ready;
-    if (sets.any_invalid()) {
-      if (!sets.leave_out_invalid()) return -EBADF;
-      continue;
+  for (bool all_were_open = false;;) {
+    const FirstLook first = first_look(sets.fds(), sets.used());
+    if (first.ready < 0) return first.ready;
+    if (first.ready == 0) {
+      all_were_open = true;
+      if (const long error = poll_after(first, sets.fds(), sets.used(), deadline); error < 0) {
+        return error;
+      }
     }
-    ready = sets.collect();
+    if (sets.any_invalid()) {
+      if (all_were_open) {
+        sets.note_closed();
+      } else {
+        if (!sets.leave_out_invalid()) return -EBADF;
+        continue;
+      }
+    }
+    const long ready = sets.collect();
     // Ready in poll's sense but in none of the sets that were asked for (a hang-up on a descriptor
     // in the exceptional set only): select does not end for that.
     if (ready != 0 || deadline <= rt::monotonic_now()) {

@@ -165,7 +165,8 @@ long sys_recvmsg(int fd, msghdr* message, int flags) {
     IoVectors rest;
     if (const long error = rest.load(header.msg_iov, static_cast<long>(header.msg_iovlen));
         error != 0) {
-      return error;
+      // It fails at once, with an error that is not always the one of readv (EMSGSIZE).
+      return error == -ENOMEM ? error : attempt(fd, MSG_DONTWAIT);
     }
     size_t done;
     const bool goes_on = resume_transfer(transfer, &done);

@@ -57,25 +57,41 @@ int Poller::follow(FdState& s, uint32_t generation) noexcept {
   return claim_kept(s, generation);
 }
 
-void Poller::release(int fd, FdState& s, uint32_t generation) noexcept {
-  RuntimeSection section;
-  int keeper = -1;
-  bool is_last = false;
-  {
-    SpinGuard guard(s.lock);
-    if (s.generation == generation) {
-      is_last = drop_hold_locked(s);
-    } else {
-      keeper = claim_kept(s, generation);
-    }
-  }
-  if (keeper >= 0) {
-    FdState& k = *state_if_known(keeper);
-    release(keeper, k, k.generation);
-  } else if (is_last && is_hidden_descriptor(fd)) {
+// Precondition: s.lock held.
+Poller::Dropped Poller::drop_locked(FdState& s, uint32_t generation) noexcept {
+  if (s.generation == generation) return {.was_last = drop_hold_locked(s)};
+  return {.keeper = claim_kept(s, generation)};
+}
+
+void Poller::finish_drop(int fd, Dropped dropped) noexcept {
+  if (dropped.keeper >= 0) {
+    FdState& k = *state_if_known(dropped.keeper);
+    release(dropped.keeper, k, k.generation);
+  } else if (dropped.was_last && is_hidden_descriptor(fd)) {
     kept_files_.fetch_sub(1, std::memory_order_relaxed);
     close_keeper(fd);
   }
+}
+
+void Poller::release(int fd, FdState& s, uint32_t generation) noexcept {
+  RuntimeSection section;
+  Dropped dropped;
+  {
+    SpinGuard guard(s.lock);
+    dropped = drop_locked(s, generation);
+  }
+  finish_drop(fd, dropped);
+}
+
+void Poller::end_poll(int fd, FdState& s, PollWaiter& waiter) noexcept {
+  RuntimeSection section;
+  Dropped dropped;
+  {
+    SpinGuard guard(s.lock);
+    unlink_locked(s, waiter);
+    if (waiter.holds) dropped = drop_locked(s, waiter.generation);
+  }
+  finish_drop(fd, dropped);
 }
 
 void Poller::close_keeper(int fd) noexcept {

@@ -234,6 +234,11 @@ bool Poller::is_readable(int fd) noexcept {
 
 bool Poller::add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept {
   SpinGuard guard(s.lock);
+  if (!waiter.holds) {
+    waiter.holds = true;
+    waiter.generation = s.generation;
+    hold_locked(s);
+  }
   if (!ensure_registered(fd, s, waiter.events)) return s.always_ready;
   waiter.added_at = polls_.load(std::memory_order_acquire);
   s.pollers.push_back(&waiter);
@@ -244,6 +249,11 @@ bool Poller::add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept {
 
 void Poller::remove_poller(FdState& s, PollWaiter& waiter) noexcept {
   SpinGuard guard(s.lock);
+  unlink_locked(s, waiter);
+}
+
+// Precondition: s.lock held.
+void Poller::unlink_locked(FdState& s, PollWaiter& waiter) noexcept {
   if (!waiter.linked()) return;
   IntrusiveList<PollWaiter>::remove(&waiter);
   s.polled = !s.pollers.empty();

@@ -41,7 +41,9 @@ namespace tendril::rt {
 enum class Direction : uint8_t { kRead = 0, kWrite = 1 };
 
 struct PollWaiter : Waiter {
-  uint32_t events = 0;  // EPOLL* it wants to hear of; HUP and ERR always count
+  uint32_t events = 0;      // EPOLL* it wants to hear of; HUP and ERR always count
+  uint32_t generation = 0;  // of the owner whose open file it holds; see kept_files.cpp
+  bool holds = false;
   // What the descriptor was ready for, if the Linux kernel was asked after the waiter had been
   // added, and nobody else was woken; 0: who is woken asks again. For who has been woken.
   uint32_t told = 0;
@@ -197,6 +199,9 @@ class Poller {
   static bool is_held(const FdState& s) noexcept {  // a hint
     return s.holders.load(std::memory_order_relaxed) != 0;
   }
+  bool keeps_files() const noexcept {  // a hint, but for who holds one that is kept
+    return kept_files_.load(std::memory_order_relaxed) != 0;
+  }
   // False: the generation is another by now.
   bool hold(FdState& s, uint32_t generation) noexcept;
   // For a holder whose number has another owner now: the number under which its file is kept, and
@@ -220,9 +225,11 @@ class Poller {
 
   // For poll and select: adds a waiter that hears of `events`, unless the descriptor is one that is
   // always ready. False if it could not be registered. After adding, the caller polls once more, if
-  // an edge has come since it did.
+  // an edge has come since it did. From the first time on the waiter holds the open file, which
+  // end_poll ends.
   bool add_poller(int fd, FdState& s, PollWaiter& waiter) noexcept;
   void remove_poller(FdState& s, PollWaiter& waiter) noexcept;
+  void end_poll(int fd, FdState& s, PollWaiter& waiter) noexcept;
 
   // What is written to `from` is there to be read from `to`, the other end of a pipe, say; an
   // eventfd is its own. Who writes calls tell_other_end after it. For a descriptor that other
@@ -319,6 +326,14 @@ class Poller {
     s.holders.store(left, std::memory_order_relaxed);
     return left == 0;
   }
+  void unlink_locked(FdState& s, PollWaiter& waiter) noexcept;
+  // What is to be done when a hold has been dropped and the lock as well.
+  struct Dropped {
+    bool was_last = false;
+    int keeper = -1;
+  };
+  Dropped drop_locked(FdState& s, uint32_t generation) noexcept;
+  void finish_drop(int fd, Dropped dropped) noexcept;
   bool keep_locked(FdState& s, int keeper) noexcept;
   int claim_kept(FdState& s, uint32_t generation) noexcept;
   void close_keeper(int fd) noexcept;

@@ -201,11 +201,6 @@ class Run {
     call.by_instruction = path == 1;
   }
 
-  static bool polls(const Prepared& call) {
-    return call.number == SYS_poll || call.number == SYS_ppoll || call.number == SYS_select ||
-           call.number == SYS_pselect6;
-  }
-
   // Why the call is not made: what would follow is not the same twice in a native run, or is known
   // to differ (docs/limits.md). Empty: nothing against it.
   const char* objection(const Prepared& call) {
@@ -224,12 +219,6 @@ class Run {
         for (const Claim& claim : pending->claims) {
           if (world_.object(claim.first).kind == kTerminal) return " -- a terminal in use";
         }
-      }
-      // A poll or select of a descriptor that is closed ends at once, natively with the next event
-      // (docs/limits.md).
-      for (const int fd : polls(*pending) ? call.closes : std::vector<int>{}) {
-        if (std::find(pending->fds.begin(), pending->fds.end(), fd) != pending->fds.end())
-          return " -- in use";
       }
     }
     for (const int fd : call.fds) {

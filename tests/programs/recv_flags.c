@@ -48,6 +48,11 @@ static void stream(void) {
   CHECK_STR("wa", a);
   CHECK_STR("it", b);
   join_thread(thread);
+  message.msg_iovlen = IOV_MAX + 1;
+  CHECK_ERRNO(EMSGSIZE, recvmsg(pair[0], &message, MSG_WAITALL));
+  message.msg_iov = NULL;
+  message.msg_iovlen = 1;
+  CHECK_ERRNO(EFAULT, recvmsg(pair[0], &message, MSG_WAITALL));
 
   memset(text, 0, sizeof text);
   thread = start_thread(sends_and_closes, "short");

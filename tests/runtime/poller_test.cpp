@@ -127,7 +127,7 @@ TEST_CASE("pollers hear of the events they asked for, all of them") {
     waiter.token = rt::begin_wait(rt::WaitKind::kPoll, nullptr);
     REQUIRE(poller->add_poller(pipe.ends[0], *state, waiter));
     if (rt::park(rt::kForever) == rt::WakeReason::kWoken) ++woken;
-    poller->remove_poller(*state, waiter);
+    poller->end_poll(pipe.ends[0], *state, waiter);
   };
   start(body);
   start(body);
@@ -185,7 +185,7 @@ TEST_CASE("who polls hears what the Linux kernel said after the wait began, and 
     waiter.token = rt::begin_wait(rt::WaitKind::kPoll, nullptr);
     REQUIRE(poller->add_poller(pipe.ends[0], *state, waiter));
     CHECK(rt::park(rt::kForever) == rt::WakeReason::kWoken);
-    poller->remove_poller(*state, waiter);
+    poller->end_poll(pipe.ends[0], *state, waiter);
     told = waiter.told | EPOLLET;
   };
   start(body);
@@ -260,7 +260,7 @@ TEST_CASE("who is not woken by the last edge that was told here is watched from 
     waiter.token = rt::begin_wait(rt::WaitKind::kPoll, nullptr);
     REQUIRE(poller->add_poller(ends[0], *state, waiter));
     CHECK(rt::park(rt::kForever) == rt::WakeReason::kWoken);
-    poller->remove_poller(*state, waiter);
+    poller->end_poll(ends[0], *state, waiter);
     ended = true;
   };
   start(waits_for_end);
