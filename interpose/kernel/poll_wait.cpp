@@ -10,7 +10,6 @@
 #include "interpose/kernel/signal_descriptors.hpp"
 #include "interpose/kernel/time_arguments.hpp"
 #include "interpose/kernel/user_memory.hpp"
-#include "runtime/hub/offload.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/memory/allocator.hpp"
 
@@ -224,8 +223,9 @@ class FewDescriptors {
 long poll_here(pollfd* fds, unsigned long count, rt::Deadline deadline) noexcept {
   timespec left = rt::to_timespec(deadline == rt::kForever ? 0 : time_left(deadline));
   const long limit = deadline == rt::kForever ? 0 : reinterpret_cast<long>(&left);
-  const long ready =
-      rt::offload(SYS_ppoll, reinterpret_cast<long>(fds), static_cast<long>(count), limit, 0, 0, 0);
+  const long ready = rt::current_worker_unchecked()->call_here(
+      SYS_ppoll, {reinterpret_cast<long>(fds), static_cast<long>(count), limit, 0, 0, 0},
+      rt::WaitKind::kPoll);
   return ready == 0 && has_signal() ? -EINTR : ready;
 }
 

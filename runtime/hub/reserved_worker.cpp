@@ -53,9 +53,9 @@ void Worker::ring_alone() noexcept {
   }
 }
 
-long Worker::call_here(long number, const long (&arguments)[6]) noexcept {
+long Worker::call_here(long number, const long (&arguments)[6], WaitKind kind) noexcept {
   Fiber* self = current;
-  const WaitToken token = begin_wait(WaitKind::kOffload, nullptr);
+  const WaitToken token = begin_wait(kind, nullptr);
   const auto is_open = [&] {
     return self->wait_word.load(std::memory_order_seq_cst) == token.open_word &&
            !self->interrupt_pending.load(std::memory_order_seq_cst);

@@ -158,7 +158,8 @@ class Worker {
 
   // The running fiber makes a call that may wait, here: on a reserved worker nobody else would run
   // meanwhile, on others somebody stands in after a moment. As offload otherwise.
-  long call_here(long number, const long (&arguments)[6]) noexcept;
+  long call_here(long number, const long (&arguments)[6],
+                 WaitKind kind = WaitKind::kOffload) noexcept;
   // Ends that call, if it is in one. Any thread.
   void interrupt_call_here() noexcept;
   // Of a reserved worker: the wait that its fiber is about to begin ends, besides otherwise, when
