@@ -196,9 +196,8 @@ long select_until(int count, void* read, void* write, void* except,
     if (first.ready < 0) return first.ready;
     if (first.ready == 0) {
       all_were_open = true;
-      if (const long error = poll_after(first, sets.fds(), sets.used(), deadline); error < 0) {
-        return error;
-      }
+      const long result = poll_after(first, sets.fds(), sets.used(), deadline);
+      if (result < 0) return result;
     }
     if (sets.any_invalid()) {
       if (all_were_open) {
@@ -208,6 +207,7 @@ long select_until(int count, void* read, void* write, void* except,
         continue;
       }
     }
+    all_were_open = true;
     const long ready = sets.collect();
     // Ready in poll's sense but in none of the sets that were asked for (a hang-up on a descriptor
     // in the exceptional set only): select does not end for that.
