@@ -218,11 +218,14 @@ void Worker::note_wait(Fiber& self) noexcept {
   }
 }
 
-void Worker::add_woken(Fiber* fiber) noexcept {
+bool Worker::add_woken(Fiber* fiber) noexcept {
+  if (fiber->computes && goes_on_as_hog(*fiber)) [[unlikely]]
+    return false;
   QueueLock guard(*this);
   if (fiber->worker != this) fiber->worker = this;  // those alone stay: any thread may look at it
   woken_.push(fiber);
   count_movable(fiber, 1);
+  return true;
 }
 
 void Worker::add_yielded(Fiber* fiber) noexcept {
@@ -277,10 +280,11 @@ void Worker::schedule(Fiber* fiber) noexcept {
       home->ring();
     }
   } else if (here != nullptr && here->group == home->group && !here->reserved) {
-    here->add_woken(fiber);
-    if (here->hog_run.lasts(here->stats.switches)) [[unlikely]]
+    const bool goes_first = here->add_woken(fiber);
+    if (goes_first && here->hog_run.lasts(here->stats.switches)) [[unlikely]]
       here->hog_has_woken();
-    if (here->movable() > 1 || here->current != &here->hub) here->group->work_added(*here);
+    const bool is_for_others = here->current != &here->hub || here->movable() > 1;
+    if (is_for_others || here->group->has_preempted()) here->group->work_added(*here);
   } else {
     home->group->inject(fiber);
   }

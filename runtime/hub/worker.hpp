@@ -228,8 +228,8 @@ class Worker {
   // Takes up to `most` of them for the caller. Returns how many.
   uint32_t give_to(Worker& thief, uint32_t most) noexcept;
 
-  // Adds one at the end of the woken. Own thread only.
-  void add_woken(Fiber* fiber) noexcept;
+  // Adds one at the end of the woken. Own thread only. False: it is a hog, and stands among those.
+  bool add_woken(Fiber* fiber) noexcept;
 
   // In the child of fork: the only OS thread left is this worker's; `survivor` is running on it.
   void forget_after_fork() noexcept;
@@ -264,6 +264,7 @@ class Worker {
 
   bool strike() noexcept;
   static void note_computing(Fiber& self, Nanoseconds now) noexcept;
+  [[gnu::cold, gnu::noinline]] bool goes_on_as_hog(Fiber& fiber) noexcept;
   [[gnu::cold, gnu::noinline]] void go_on_computing(Fiber& fiber) noexcept;
   bool turn_is_over() noexcept;
   void switch_to(Fiber* next, Fiber* self) noexcept;

@@ -36,12 +36,22 @@ void Worker::note_computing(Fiber& self, Nanoseconds now) noexcept {
   self.computed_at = now;
 }
 
-void Worker::go_on_computing(Fiber& fiber) noexcept {
+// One that is woken and a hog still goes behind the other hogs. Who only slept does not stand
+// behind it: of several hogs that are woken again and again, as by a collector, each would run
+// before it.
+bool Worker::goes_on_as_hog(Fiber& fiber) noexcept {
   const Nanoseconds now = monotonic_now();
   fiber.computed -= now - fiber.computed_at;
   fiber.computed_at = now;
   fiber.computes = fiber.computed > 0 && group != nullptr && !reserved;
-  if (fiber.computes) group->woken_hog_goes_on(*this);
+  if (!fiber.computes || fiber.pinned) return false;
+  group->add_preempted(&fiber, Preemption::kSliceEnded);
+  return true;
+}
+
+void Worker::go_on_computing(Fiber& fiber) noexcept {
+  fiber.computed_at = monotonic_now();
+  if (group != nullptr) group->woken_hog_goes_on(*this);
 }
 
 Preemption Worker::preemption_at_kick(bool tick) noexcept {
