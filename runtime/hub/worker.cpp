@@ -283,8 +283,9 @@ void Worker::schedule(Fiber* fiber) noexcept {
     const bool goes_first = here->add_woken(fiber);
     if (goes_first && here->hog_run.lasts(here->stats.switches)) [[unlikely]]
       here->hog_has_woken();
-    const bool is_for_others = here->current != &here->hub || here->movable() > 1;
-    if (is_for_others || here->group->has_preempted()) here->group->work_added(*here);
+    const bool is_for_others =
+        here->current != &here->hub || here->movable() + here->group->preempted() > 1;
+    if (is_for_others) here->group->work_added(*here);
   } else {
     home->group->inject(fiber);
   }

@@ -103,9 +103,8 @@ class WorkerGroup {
   Fiber* take_preempted(Worker& worker, bool owed) noexcept;
   // One that was woken computes on, as one of these.
   void woken_hog_goes_on(Worker& worker) noexcept;
-  bool has_preempted() const noexcept {
-    return preempted_count_.load(std::memory_order_relaxed) != 0;
-  }
+  uint32_t preempted() const noexcept { return preempted_count_.load(std::memory_order_relaxed); }
+  bool has_preempted() const noexcept { return preempted() != 0; }
 
   // The timers of the other workers.
   void fire_others(Worker& worker, Deadline now) noexcept;
