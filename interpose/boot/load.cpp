@@ -19,7 +19,7 @@ __attribute__((constructor)) void on_load(int, char**, char** environment) {
   tendril::kernel::note_inherited_descriptors();
   tendril::kernel::note_inherited_thread_limit();
   tendril::boot::offer_identified_fibers();
-  pthread_atfork(nullptr, tendril::kernel::note_child_made, tendril::kernel::note_made_by_fork);
+  pthread_atfork(nullptr, tendril::kernel::note_child_made, tendril::kernel::note_child_made);
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include <sys/time.h>
 
 #include <cerrno>
-#include <climits>
 
 #include "interpose/kernel/found_ends.hpp"
 #include "interpose/kernel/proc_files.hpp"
@@ -65,8 +64,7 @@ constexpr uint64_t with_stamps(uint64_t flags, uint16_t epoch, uint16_t outside)
 constexpr int kInheritedBits = 1024;
 uint64_t inherited[kInheritedBits / 64];
 bool inherited_unknown = false;
-// What is not known to be this process's own, from this number on, others may share.
-std::atomic<int> shared_from{INT_MAX};
+std::atomic<bool> child_made{false};
 constinit FoundEnds found_ends;
 
 bool was_inherited(int fd) noexcept {
@@ -131,8 +129,7 @@ DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcep
   if (!origin_known) {
     // Made before we looked, or by a call that is not tracked.
     word |= kOriginKnown | kMaybeDuplicated;
-    const bool may_be_shared = fd >= shared_from.load(std::memory_order_relaxed);
-    if (may_be_shared || was_inherited(fd)) word |= kSharedOutside;
+    if (child_made.load(std::memory_order_relaxed) || was_inherited(fd)) word |= kSharedOutside;
     word = with_stamps(word, epoch, outside);
   } else if (static_cast<uint16_t>(word >> kOutsideShift) != outside) {
     word |= kSharedOutside;
@@ -325,7 +322,7 @@ void DescriptorTable::connect_put_off(int fd) noexcept {
 }
 
 void DescriptorTable::passed_outside() noexcept {
-  note_child_made();
+  child_made.store(true, std::memory_order_relaxed);
   outside_.fetch_add(1, std::memory_order_acq_rel);
   poller().shared_outside();
 }
@@ -340,25 +337,7 @@ rt::Deadline DescriptorTable::limit(int fd, Facts facts, rt::Direction direction
   return rt::deadline_after(limit.tv_sec * rt::kNanosPerSecond + limit.tv_usec * 1000);
 }
 
-void note_child_made() noexcept { shared_from.store(0, std::memory_order_relaxed); }
-
-// Only of the first numbers: it is done at each fork, of shells as well.
-void note_made_by_fork() noexcept {
-  constexpr int kAsked = 24;
-  for (int fd = 0; fd < kAsked; ++fd) {
-    const bool is_open = rt::raw_syscall(SYS_fcntl, fd, F_GETFD) >= 0;
-    if (is_open) inherited[fd / 64] |= uint64_t{1} << (fd % 64);
-  }
-  shared_from.store(kAsked, std::memory_order_relaxed);
-}
-
-void note_received_natively(long result, const msghdr* message) noexcept {
-  if (result < 0 || message->msg_controllen < sizeof(cmsghdr)) return;
-  auto* header = const_cast<msghdr*>(message);
-  for (cmsghdr* c = CMSG_FIRSTHDR(header); c != nullptr; c = CMSG_NXTHDR(header, c)) {
-    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) note_child_made();
-  }
-}
+void note_child_made() noexcept { child_made.store(true, std::memory_order_relaxed); }
 
 void note_inherited_descriptors() noexcept {
   inherited_unknown = !for_each_own_descriptor([](int fd) {

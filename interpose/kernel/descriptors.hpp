@@ -8,7 +8,6 @@
 // but for attempts that do not wait whatever the answer: those ask before they wait).
 #pragma once
 
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <atomic>
@@ -179,10 +178,5 @@ inline rt::Poller& poller() noexcept { return *rt::current_worker_unchecked()->p
 // children; both may mean that others share its open files. See boot/.
 void note_inherited_descriptors() noexcept;
 void note_child_made() noexcept;
-// In a child of fork: what is open now it shares, what it opens from now on is its own: the
-// listening socket, say, of a daemon that has gone into the background.
-void note_made_by_fork() noexcept;
-// Code that is not green has received a message: the descriptors that came with it are shared.
-void note_received_natively(long result, const msghdr* message) noexcept;
 
 }  // namespace tendril::kernel

@@ -5,7 +5,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "interpose/kernel/descriptors.hpp"
 #include "interpose/kernel/syscalls.hpp"
 #include "interpose/symbols/hook.hpp"
 #include "interpose/symbols/libc.hpp"
@@ -34,20 +33,6 @@ int __poll_chk(pollfd*, nfds_t, int, size_t);
     using namespace tendril::kernel;                                                     \
     const auto libc = TENDRIL_LIBC(name);                                                \
     if (!tendril::symbols::is_program_code()) return libc arguments;                     \
-    return tendril::symbols::cancellation_point<result>([&] { return call; },            \
-                                                        [&] { return libc arguments; }); \
-  }
-#define SEEN_CANCELLATION_POINT(result, name, parameters, arguments, call, look)         \
-  TENDRIL_LIBC_FUNCTION(name)                                                            \
-  EXPORT result hook_##name parameters __asm__(#name);                                   \
-  result hook_##name parameters {                                                        \
-    using namespace tendril::kernel;                                                     \
-    const auto libc = TENDRIL_LIBC(name);                                                \
-    if (!tendril::symbols::is_program_code()) {                                          \
-      const result returned = libc arguments;                                            \
-      look;                                                                              \
-      return returned;                                                                   \
-    }                                                                                    \
     return tendril::symbols::cancellation_point<result>([&] { return call; },            \
                                                         [&] { return libc arguments; }); \
   }

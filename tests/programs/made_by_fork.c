@@ -1,9 +1,9 @@
 // A child of fork that has its first thread later, with listening sockets of several origins: from
-// before the fork, its own, and received from its parent. What it shares the parent makes
-// non-blocking between two calls, which the child's next one goes by.
+// before the fork, the same under another number, its own, and received from its parent. What it
+// shares the parent makes non-blocking between two calls, which the child's next one goes by.
 #include "net.h"
 
-enum Origin { kBefore, kOwn, kReceived, kOrigins };
+enum Origin { kBefore, kDuplicated, kOwn, kReceived, kOrigins };
 
 struct Message {
   struct iovec part;
@@ -70,7 +70,7 @@ static void* serves(void* argument) {
 static void check_origin(void) {
   struct sockaddr_in address;
   CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-  if (origin == kBefore) listener = tcp_listener(&address, 20);
+  if (origin == kBefore || origin == kDuplicated) listener = tcp_listener(&address, 20);
   pid_t child = fork();
   CHECK_OK(child);
   if (child == 0) {
@@ -78,6 +78,12 @@ static void check_origin(void) {
     if (origin == kOwn) {
       listener = tcp_listener(&address, 20);
       CHECK_EQ(sizeof address, send(pair[1], &address, sizeof address, 0));
+    }
+    if (origin == kDuplicated) {
+      int number = fcntl(listener, F_DUPFD, 12);
+      CHECK_OK(number);
+      CHECK_OK(close(listener));
+      listener = number;
     }
     if (origin == kReceived) {  // under a number that was none when the child was made
       listener = fcntl(receive_descriptor(pair[1]), F_DUPFD, 12);
