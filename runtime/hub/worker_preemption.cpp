@@ -29,8 +29,7 @@ bool Worker::strike() noexcept {
 }
 
 // A wait that is shorter than what was computed before does not make a thread one that waits. Those
-// that a collector of garbage stops for a moment, say, go on as hogs, and give way to who has been
-// woken after them.
+// that a collector of garbage stops for a moment, say, go on as hogs.
 void Worker::note_computing(Fiber& self, Nanoseconds now) noexcept {
   self.computed = std::min(self.computed + (now - self.computed_at), kMostComputed);
   self.computed_at = now;
@@ -49,9 +48,10 @@ bool Worker::goes_on_as_hog(Fiber& fiber) noexcept {
   return true;
 }
 
+// A hog that is pinned has nowhere else to stand than among the woken, but runs as a hog.
 void Worker::go_on_computing(Fiber& fiber) noexcept {
   fiber.computed_at = monotonic_now();
-  if (group != nullptr) group->woken_hog_goes_on(*this);
+  group->woken_hog_goes_on(*this);
 }
 
 Preemption Worker::preemption_at_kick(bool tick) noexcept {

@@ -88,11 +88,7 @@ int main(void) {
   CHECK_OK(sem_init(&stopped, 0, 0));
   for (int i = 0; i <= kThreads; ++i) CHECK_OK(sem_init(&goes_on[i], 0, 0));
   CHECK_RC(pthread_barrier_init(&all_here, NULL, kThreads + 1));
-  int most = 0;
-  for (int round = 0; round < kRounds && most < kLeast; ++round) {
-    const int naps = count_naps();
-    most = naps > most ? naps : most;
-  }
+  const int most = best_of(kRounds, kLeast, count_naps);
   if (most < kLeast) FAIL("%d naps beside %d stops", most, kStops);
   pass("who sleeps beside a collector is not put off");
   return 0;

@@ -43,11 +43,7 @@ static int count_naps(void) {
 }
 
 int main(void) {
-  int most = 0;
-  for (int round = 0; round < kRounds && most < kLeast; ++round) {
-    const int naps = count_naps();
-    most = naps > most ? naps : most;
-  }
+  const int most = best_of(kRounds, kLeast, count_naps);
   if (most < kLeast) FAIL("%d naps beside %d pieces of work", most, kPieces);
   pass("who is woken does not stand behind another");
   return 0;
