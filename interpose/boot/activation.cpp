@@ -38,6 +38,7 @@
 #include "interpose/trap/hidden_fsgsbase.hpp"
 #include "interpose/trap/selector.hpp"
 #include "interpose/trap/trap.hpp"
+#include "runtime/hub/accept_ring.hpp"
 #include "runtime/hub/interruptible_call.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/park.hpp"
@@ -273,6 +274,7 @@ bool activate() noexcept {
   if (settings.io_uring == boot::IoUring::kAlways ||
       (settings.io_uring == boot::IoUring::kUnlessFiltered && !is_filtered)) {
     rt::allow_shared_futex_ring();
+    rt::allow_accept_ring();
   }
   workers().open(worker, static_cast<size_t>(settings.workers), arm_worker, trap::disarm);
   rt::process().add_fiber(fiber);
@@ -305,6 +307,7 @@ uint64_t deactivate_in_child() noexcept {
   rt::process().reset_after_fork();
   rt::offload_reset_after_fork();
   rt::shared_futexes_reset_after_fork();
+  rt::accept_ring_reset_after_fork();
   worker->poller->abandon_after_fork();
   worker->forget_after_fork();
   workers().reset_after_fork();

@@ -9,8 +9,9 @@
 
 namespace tendril::boot {
 
-// TENDRIL_IO_URING=0: waits for shared futexes are offloaded; 1: left to a ring also where a filter
-// of system calls was there before the first thread, which may let that through.
+// TENDRIL_IO_URING=0: waits for shared futexes, and accept on sockets that other processes share,
+// are offloaded; 1: left to a ring also where a filter of system calls was there before the first
+// thread, which may let that through.
 enum class IoUring : uint8_t { kNever, kUnlessFiltered, kAlways };
 
 struct Settings {

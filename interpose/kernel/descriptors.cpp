@@ -137,13 +137,13 @@ DescriptorTable::Found DescriptorTable::find_out(int fd, rt::FdState& s) noexcep
   const bool stale =
       (word & kMaybeDuplicated) != 0 && static_cast<uint16_t>(word >> kEpochShift) != epoch;
   if ((word & kExamined) == 0 || stale || (word & kSharedOutside) != 0) {
-    struct stat status;
-    if ((word & kExamined) == 0) {
-      const FdKind kind = kind_of(fd, status);
+    struct stat status {};
+    auto kind = static_cast<FdKind>(word & 0xff);
+    if (kind == FdKind::kUnknown) {
+      kind = kind_of(fd, status);
       if (kind == FdKind::kUnknown) return {-EBADF, {}};
-      word = (word & ~uint64_t{0xff}) | static_cast<uint8_t>(kind);
+      word |= static_cast<uint8_t>(kind);
     }
-    const auto kind = static_cast<FdKind>(word & 0xff);
     long flags = 0;  // a file does not wait, whatever they are
     if (kind != FdKind::kFile) flags = rt::raw_syscall(SYS_fcntl, fd, F_GETFL);
     if (flags < 0) return {flags, {}};
@@ -188,7 +188,8 @@ void DescriptorTable::created(int fd, bool shared_outside, const NewFile& file) 
   poller().begin_anew(fd, file.rest);
   uint64_t word = kOriginKnown | (shared_outside ? uint64_t{kSharedOutside} : 0);
   if (file.kind != FdKind::kUnknown) {
-    word |= kExamined | static_cast<uint8_t>(file.kind);
+    word |= static_cast<uint8_t>(file.kind);
+    if (file.limits_known) word |= kExamined;
     if (file.nonblocking) word |= kNonblocking;
     if (file.is_eventfd) word |= kSmallSums;
   }
@@ -210,18 +211,21 @@ void DescriptorTable::stop_telling(int fd) noexcept {
 }
 
 // Type, protocol and time limits are those that the listening socket had when the connection came,
-// which may be long after accept was called: so only if it never had other limits, as is known now.
+// which may be long after accept was called. The first two never change; of time limits it has none
+// if the socket never had others, as is known now.
 NewFile DescriptorTable::accepted_from(int listener, rt::FdState& s, uint32_t generation,
                                        int flags) noexcept {
   const Facts facts = unpack(s.facts.load(std::memory_order_acquire));
-  if (!still_holds(facts) || s.generation != generation) return {};
   const bool is_socket = facts.kind == FdKind::kStream || facts.kind == FdKind::kPacket;
-  const bool limits_unknown =
-      facts.shared_outside || facts.had_limit ||
-      (facts.maybe_duplicated && duplicate_had_limit_.load(std::memory_order_relaxed));
-  if (!is_socket || limits_unknown) return {};
-  return {facts.kind, (flags & SOCK_NONBLOCK) != 0,
-          rt::Poller::rest_of_reads(listener, s, generation)};
+  if (!is_socket || !facts.origin_known || s.generation != generation) return {};
+  NewFile connection;
+  connection.kind = facts.kind;
+  connection.nonblocking = (flags & SOCK_NONBLOCK) != 0;
+  connection.rest = rt::Poller::rest_of_reads(listener, s, generation);
+  connection.limits_known =
+      still_holds(facts) && !facts.had_limit &&
+      !(facts.maybe_duplicated && duplicate_had_limit_.load(std::memory_order_relaxed));
+  return connection;
 }
 
 // A number for the file to be kept under, if somebody waits on it. Negative: nobody does, or there

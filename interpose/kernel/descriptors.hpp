@@ -55,12 +55,13 @@ struct Facts {
 };
 static_assert(sizeof(Facts) == sizeof(uint64_t));
 
-// What the call that makes a descriptor tells about it, so that nothing need be asked later.
+// What the call that makes a descriptor tells about it, so that it need not be asked later.
 struct NewFile {
   FdKind kind = FdKind::kUnknown;  // unknown: all of it is
   bool nonblocking = false;
   rt::FdState::Rest rest = rt::FdState::Rest::kNotAsked;
-  bool is_eventfd = false;  // a new one
+  bool is_eventfd = false;   // a new one
+  bool limits_known = true;  // it has none
 };
 
 class DescriptorTable {
@@ -93,6 +94,7 @@ class DescriptorTable {
     *facts = known;
     facts->shared_outside = true;
     facts->nonblocking = false;
+    facts->listens = false;
     facts->unconfirmed = true;
     return 0;
   }
@@ -109,10 +111,10 @@ class DescriptorTable {
 
   // --- what the tracked calls report ---
   void created(int fd, bool shared_outside, const NewFile& file = {}) noexcept;
-  // What a connection has from the socket that it is accepted from; `flags` of accept4.
   // What is written to `from` is there to be read from `to`; and nobody will tell of that any more.
   static void joined(int from, int to) noexcept;
   void stop_telling(int fd) noexcept;
+  // What a connection has from the socket that it is accepted from; `flags` of accept4.
   NewFile accepted_from(int listener, rt::FdState& s, uint32_t generation, int flags) noexcept;
   void closing(int fd) noexcept;  // it is about to be closed or replaced
   long close(int fd) noexcept;    // closes it; the kernel's result

@@ -10,6 +10,7 @@
 #include "interpose/kernel/posix_timers.hpp"
 #include "interpose/kernel/signal_state.hpp"
 #include "interpose/kernel/worker_state.hpp"
+#include "runtime/hub/accept_ring.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/process.hpp"
@@ -42,22 +43,24 @@ rt::SpinLock& lock_number(size_t i) noexcept {
     case 7:
       return rt::shared_futex_lock();
     case 8:
-      return workers().growth_lock();
+      return rt::accept_ring_lock();
     case 9:
-      return rt::Worker::retired_workers_lock();
+      return workers().growth_lock();
     case 10:
-      return rt::Worker::hub_stacks().lock();
+      return rt::Worker::retired_workers_lock();
     case 11:
-      return rt::default_stacks().lock();
+      return rt::Worker::hub_stacks().lock();
     case 12:
-      return kick_stacks().lock();
+      return rt::default_stacks().lock();
     case 13:
+      return kick_stacks().lock();
+    case 14:
       return rt::fiber_pool_lock();
     default:
       return rt::runtime_allocator_lock();
   }
 }
-constexpr size_t kLocks = kNonblockingMoments + 15;
+constexpr size_t kLocks = kNonblockingMoments + 16;
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include "interpose/kernel/connecting.hpp"
 #include "interpose/kernel/nonblocking_moment.hpp"
 #include "interpose/kernel/syscalls.hpp"
+#include "runtime/hub/accept_ring.hpp"
 #include "runtime/hub/offload.hpp"
 #include "runtime/platform/syscall.hpp"
 
@@ -34,7 +35,7 @@ bool listens(const Transfer& transfer) noexcept {
 
 long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
   Transfer transfer;
-  const bool known = begin_transfer(fd, rt::Direction::kRead, &transfer) == 0;
+  const bool known = begin_transfer(fd, rt::Direction::kRead, &transfer, Attempts::kNeverWait) == 0;
   const auto native = [&] {
     return rt::raw_syscall(SYS_accept4, known ? transfer.fd : fd, address, address_size, flags);
   };
@@ -53,12 +54,16 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
       return is_readable_now(transfer.fd) || !listens(transfer) ? native() : -EAGAIN;
     });
   } else {
-    // Another process or another number may be faster: then accept waits, which a pool thread must
-    // do.
+    // Another process or another number may be faster: then the call would wait. A ring's does not;
+    // where there is none, a pool thread must do it.
+    bool needs_thread = false;
     result = blocking_transfer(transfer, [&]() -> long {
-      return is_readable_now(transfer.fd) || !listens(transfer) ? 0 : -EAGAIN;
+      if (!is_readable_now(transfer.fd) && listens(transfer)) return -EAGAIN;
+      const long connection = rt::accept_at_once(transfer.fd, address, address_size, flags);
+      needs_thread = connection == -ENOSYS;
+      return connection;
     });
-    if (result == 0) {
+    if (needs_thread) {
       if (current_thread()->trying) return -kWouldWait;
       result = rt::offload(SYS_accept4, transfer.fd, reinterpret_cast<long>(address),
                            reinterpret_cast<long>(address_size), flags, 0, 0);

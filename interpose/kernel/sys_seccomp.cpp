@@ -11,6 +11,7 @@
 #include "interpose/kernel/thread_limit.hpp"
 #include "interpose/kernel/user_memory.hpp"
 #include "interpose/kernel/worker_state.hpp"
+#include "runtime/hub/accept_ring.hpp"
 #include "runtime/hub/shared_futex.hpp"
 #include "runtime/memory/allocator.hpp"
 #include "runtime/platform/clock.hpp"
@@ -61,6 +62,7 @@ long install_for_all(Call& call) noexcept {
 long install_filter(Call& call, sock_fprog& program, long flags) noexcept {
   if (const long error = examine(program); error != 0) return error;
   rt::end_shared_futex_ring();
+  rt::end_accept_ring();
   // All kernel threads of the process, where the program means all its threads.
   const bool alone = is_last_thread();
   mark_instead_of_killing(program);

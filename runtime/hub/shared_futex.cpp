@@ -2,9 +2,9 @@
 
 #include <cerrno>
 
-#include "runtime/hub/io_uring.hpp"
 #include "runtime/hub/park.hpp"
 #include "runtime/hub/poller.hpp"
+#include "runtime/hub/process_ring.hpp"
 #include "runtime/hub/worker.hpp"
 #include "runtime/platform/runtime_mode.hpp"
 #include "runtime/platform/syscall.hpp"
@@ -31,35 +31,17 @@ struct Wait {
 constexpr uint64_t kNobody = 0;
 constexpr const Wait* kEveryWait = nullptr;
 
-enum class Ring : uint8_t { kForbidden, kAllowed, kOpen, kUnavailable };
+constinit ProcessRing waits;
 
-struct Waits {
-  SpinLock lock;  // guards all below
-  IoUring ring;
-  Ring state = Ring::kForbidden;
-};
-
-Waits& waits() noexcept {
-  static constinit Waits instance;
-  return instance;
-}
-
-// Precondition: the lock.
-Ring open_ring() noexcept {
-  IoUring& ring = waits().ring;
-  if (ring.open(kEntries, kCompletions, 0) != 0) return Ring::kUnavailable;
-  const Worker* worker = current_worker_unchecked();
-  if (ring.supports(kFutexWait) &&
-      worker->poller->watch_internal(ring.fd(), Poller::Internal::kSharedFutexes)) {
-    return Ring::kOpen;
-  }
-  ring.close();
-  return Ring::kUnavailable;
+bool open_ring(IoUring& ring) noexcept {
+  return ring.open(kEntries, kCompletions, 0) == 0 && ring.supports(kFutexWait) &&
+         current_worker_unchecked()->poller->watch_internal(ring.fd(),
+                                                            Poller::Internal::kSharedFutexes);
 }
 
 // Precondition: the lock.
 void take_completions() noexcept {
-  IoUring& ring = waits().ring;
+  IoUring& ring = waits.ring;
   const uint32_t end = ring.end_of_completions();
   uint32_t next = ring.first_completion();
   if (next == end) return;
@@ -76,7 +58,7 @@ void take_completions() noexcept {
 
 // Precondition: the lock.
 void collect() noexcept {
-  const IoUring& ring = waits().ring;
+  const IoUring& ring = waits.ring;
   take_completions();
   while ((ring.flags() & IORING_SQ_CQ_OVERFLOW) != 0) {  // the kernel keeps some back
     const long error = raw_syscall_uninterrupted(SYS_io_uring_enter, ring.fd(), 0, 0,
@@ -86,40 +68,29 @@ void collect() noexcept {
   }
 }
 
-// Precondition: the lock; the entry is filled in. False: the kernel did not take it.
-bool hand_over() noexcept {
-  IoUring& ring = waits().ring;
-  ring.publish();
-  if (raw_syscall_uninterrupted(SYS_io_uring_enter, ring.fd(), 1, 0, 0, nullptr, 0) == 1) {
-    return true;
-  }
-  ring.take_back();
-  return false;
-}
-
 // Precondition: the lock, and an empty ring.
 bool begin(Wait* wait, const uint32_t* word, uint32_t expected, uint32_t bitset) noexcept {
-  io_uring_sqe* entry = waits().ring.next_entry();
+  io_uring_sqe* entry = waits.ring.next_entry();
   entry->opcode = kFutexWait;
   entry->fd = kFutexOf32Bits;
   entry->addr = reinterpret_cast<uint64_t>(word);
   entry->addr2 = expected;
   entry->addr3 = bitset;
   entry->user_data = reinterpret_cast<uint64_t>(wait);
-  return hand_over();
+  return waits.hand_over();
 }
 
 // Precondition: the lock. Asks the kernel to end the wait; it is to tell of its end in any case.
 void take_back(const Wait* wait) noexcept {
   for (;;) {
-    io_uring_sqe* entry = waits().ring.next_entry();
+    io_uring_sqe* entry = waits.ring.next_entry();
     entry->opcode = IORING_OP_ASYNC_CANCEL;
     entry->flags = IOSQE_CQE_SKIP_SUCCESS;
     entry->cancel_flags =
         wait == kEveryWait ? IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY : 0;
     entry->addr = reinterpret_cast<uint64_t>(wait);
     entry->user_data = kNobody;
-    const bool taken = hand_over();
+    const bool taken = waits.hand_over();
     collect();
     if (taken) return;  // else it was out of memory, or of room for completions
   }
@@ -141,9 +112,8 @@ long wait_for_shared_futex(const uint32_t* word, uint32_t expected, uint32_t bit
   Wait wait;
   bool handed_over;
   {
-    SpinGuard guard(waits().lock);
-    if (waits().state == Ring::kAllowed) waits().state = open_ring();
-    if (waits().state != Ring::kOpen) return -ENOSYS;
+    SpinGuard guard(waits.lock);
+    if (!waits.make_usable(open_ring)) return -ENOSYS;
     wait.token = begin_wait(WaitKind::kSharedFutex, word);
     handed_over = begin(&wait, word, expected, bitset);
     if (handed_over) {
@@ -159,11 +129,11 @@ long wait_for_shared_futex(const uint32_t* word, uint32_t expected, uint32_t bit
   if (why != WakeReason::kWoken) {
     bool ended;
     {
-      SpinGuard guard(waits().lock);
+      SpinGuard guard(waits.lock);
       wait.token = begin_wait(WaitKind::kSharedFutex, word, /*shielded=*/true);
       ended = wait.ended;
       // Where the ring has been given up, all waits are being taken back.
-      if (!ended && waits().state == Ring::kOpen) take_back(&wait);
+      if (!ended && waits.is_usable()) take_back(&wait);
     }
     if (!ended || !cancel_wait(wait.token)) park(kForever);
   }
@@ -173,28 +143,23 @@ long wait_for_shared_futex(const uint32_t* word, uint32_t expected, uint32_t bit
 
 void collect_shared_futexes_now() noexcept {
   RuntimeSection section;
-  SpinGuard guard(waits().lock);
-  if (waits().ring.is_open()) collect();
+  SpinGuard guard(waits.lock);
+  if (waits.ring.is_open()) collect();
 }
 
-void allow_shared_futex_ring() noexcept {
-  SpinGuard guard(waits().lock);
-  if (waits().state == Ring::kForbidden) waits().state = Ring::kAllowed;
-}
+void allow_shared_futex_ring() noexcept { waits.allow(); }
 
 void end_shared_futex_ring() noexcept {
   RuntimeSection section;
-  SpinGuard guard(waits().lock);
-  if (waits().state == Ring::kOpen) take_back(kEveryWait);
-  waits().state = Ring::kForbidden;  // and stays open for those that are still to end
+  SpinGuard guard(waits.lock);
+  if (waits.is_usable()) take_back(kEveryWait);
+  waits.forbid();
 }
 
-SpinLock& shared_futex_lock() noexcept { return waits().lock; }
+SpinLock& shared_futex_lock() noexcept { return waits.lock; }
 
 void shared_futexes_reset_after_fork() noexcept {
-  waits().lock.reset_after_fork();
-  if (waits().ring.is_open()) waits().ring.close();
-  waits().state = Ring::kForbidden;
+  waits.reset_after_fork();
   shared_futex_waits.store(0, std::memory_order_relaxed);
 }
 
