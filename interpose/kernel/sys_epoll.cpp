@@ -33,8 +33,8 @@ long wait_for_events(int fd, epoll_event* events, int capacity, rt::Deadline dea
   };
   const SignalWatch watch;
   // A try has found nothing, and what has come since the wait finds out: it arms the set anew.
-  bool has_asked = std::exchange(current_thread()->progress.tried, false) && set.state->on_demand &&
-                   !signals().has_signalfds();
+  bool has_asked = std::exchange(current_thread()->progress.tried, false) &&
+                   set.state->on_demand != rt::FdState::kNever && !signals().has_signalfds();
   for (;; has_asked = false) {
     const uint32_t seen = rt::Poller::edges(*set.state, rt::Direction::kRead);
     const long ready = has_asked ? 0 : ask();

@@ -20,4 +20,14 @@ void Convoy::judged(bool futile, size_t workers) noexcept {
   useful_.store(run / 2, std::memory_order_release);
 }
 
+void Convoy::one_does(size_t workers) noexcept {
+  const uint32_t run =
+      std::min(useful_.load(std::memory_order_relaxed), static_cast<uint32_t>(workers));
+  const Deadline until = monotonic_now() + kLonePause;
+  if (until > until_.load(std::memory_order_relaxed)) {
+    until_.store(until, std::memory_order_relaxed);
+  }
+  if (run > 1) useful_.store(run / 2, std::memory_order_release);
+}
+
 }  // namespace tendril::rt

@@ -6,6 +6,11 @@
 // field calls it a lock convoy. Such runs are counted: short ones that began outside, or after
 // another worker has taken the thread over, and end at a futex. If they are many, workers are held
 // back for a while; then all try again, and are held back for longer if nothing has changed.
+//
+// A second worker does harm as well where one thread alone takes what comes from outside, a little
+// at a time and at a high rate (a stream of small messages): what comes while one worker is on its
+// way to sleep wakes another, and the thread moves to and fro. Then the others are held back as
+// long as that goes on, and no longer than a moment after it.
 #pragma once
 
 #include <atomic>
@@ -59,6 +64,35 @@ class StrangeRuns {
   uint32_t futile_ = 0;
 };
 
+// The times from one sleep to the next; a worker's own thread only.
+class LonePeriods {
+ public:
+  static constexpr uint32_t kWindow = 64;
+
+  void begin() noexcept { began_ = cycle_count(); }
+  // `alone`: at the end everybody else slept. True when there were enough of them that were short
+  // and alone, one soon after the other: the others were of no use.
+  bool end(bool alone) noexcept {
+    const uint64_t now = cycle_count();
+    if (alone && now - began_ < kShortCycles) ++lone_;
+    if (++count_ < kWindow) return false;
+    const bool all = lone_ >= kWindow - kWindow / 8 && now - window_began_ < kWindowCycles;
+    count_ = 0;
+    lone_ = 0;
+    window_began_ = now;
+    return all;
+  }
+
+ private:
+  static constexpr uint64_t kShortCycles = 50'000;  // some 17 µs, with what interrupts it
+  static constexpr uint64_t kWindowCycles = kWindow * 150'000;  // some 50 µs each
+
+  uint64_t began_ = 0;
+  uint64_t window_began_ = 0;
+  uint32_t count_ = 0;
+  uint32_t lone_ = 0;
+};
+
 class Convoy {
  public:
   void open(size_t limit) noexcept {
@@ -74,6 +108,9 @@ class Convoy {
   // What a worker's window says, of so many workers that there are. Any worker.
   void judged(bool futile, size_t workers) noexcept;
 
+  // There were enough lone periods.
+  void one_does(size_t workers) noexcept;
+
   // The pause is over: all may run again. Any worker, at its hub's turns.
   void look(Deadline now) noexcept {
     if (holds_anybody_back() && now >= held_back_until()) release();
@@ -87,6 +124,7 @@ class Convoy {
  private:
   static constexpr Nanoseconds kFirstPause = 20'000'000;
   static constexpr Nanoseconds kLongestPause = 640'000'000;
+  static constexpr Nanoseconds kLonePause = 1'000'000;  // after the last who said so
 
   uint32_t limit_ = 1;
   std::atomic<uint32_t> useful_{1};

@@ -39,6 +39,10 @@ constexpr uint32_t kEndEvents = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 constexpr int kEventBatch = 256;
 
+// A wake-up costs as much as some ten changes of a registration.
+constexpr uint8_t kEdgesInVain = 4;
+constexpr uint8_t kWaitsOnDemand = 64;
+
 // A count that is written under a lock only: an operation on the bus would cost 8 ns and keep the
 // misses around it from overlapping.
 void add_under_lock(std::atomic<uint32_t>& count, uint32_t change) noexcept {
@@ -102,14 +106,25 @@ FdState* Poller::make_state(int fd) noexcept {
 // Precondition: s.lock held. True if the edges that are wanted will be reported.
 bool Poller::ensure_registered(int fd, FdState& s, uint32_t wanted) noexcept {
   if (s.told_here && waits_for_teller(fd, s, wanted)) return true;
+  if (s.on_demand != FdState::kNever && s.on_demand != FdState::kForGood) {
+    spend_wait_on_demand(s, wanted);
+  }
   return s.armed || arm(fd, s);
+}
+
+// Precondition: s.lock held. Who wants to write would hear of nothing else: a socket mostly can be.
+void Poller::spend_wait_on_demand(FdState& s, uint32_t wanted) noexcept {
+  if ((wanted & ~kReadEvents) != 0 || --s.on_demand == FdState::kNever) {
+    s.on_demand = FdState::kNever;
+    s.armed = false;
+  }
 }
 
 // Precondition: s.lock held. True if the set will report the descriptor's edges.
 bool Poller::arm(int fd, FdState& s) noexcept {
   epoll_event event{};
-  event.events = s.told_here ? kReadEvents | EPOLLET : kAllEvents;
-  if (s.on_demand || s.told_here) event.events |= EPOLLONESHOT;
+  const bool once = s.on_demand != FdState::kNever || s.told_here;
+  event.events = once ? kReadEvents | EPOLLET | EPOLLONESHOT : kAllEvents;
   event.data.u64 = pack(fd, s.generation);
   const auto control = [&](int operation) {
     return raw_syscall(SYS_epoll_ctl, epoll_fd_, operation, fd, &event);
@@ -129,10 +144,10 @@ bool Poller::arm(int fd, FdState& s) noexcept {
 }
 
 void Poller::watch_on_demand(FdState& s, uint32_t generation) noexcept {
-  if (s.on_demand) return;
+  if (s.on_demand == FdState::kForGood) return;
   RuntimeSection section;
   SpinGuard guard(s.lock);
-  if (s.generation == generation) s.on_demand = true;
+  if (s.generation == generation) s.on_demand = FdState::kForGood;
 }
 
 WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, uint32_t seen,
@@ -302,7 +317,8 @@ uint32_t Poller::forget_locked(int fd, FdState& s, Registration registration) no
   }
   s.registered = s.armed = false;
   s.always_ready = false;
-  s.on_demand = false;
+  s.in_vain = 0;
+  s.on_demand = FdState::kNever;
   s.told_here = false;
   s.other_end.store({}, std::memory_order_relaxed);
   s.trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
@@ -360,7 +376,8 @@ void Poller::begin_anew(int fd, FdState::Rest rest) noexcept {
   if (s->registered) {
     forget_locked(fd, *s, Registration::kStays);
   } else {
-    s->on_demand = false;
+    s->in_vain = 0;
+    s->on_demand = FdState::kNever;
     s->told_here = false;
     s->other_end.store({}, std::memory_order_relaxed);
     s->trying.store(FdState::Trying::kNobody, std::memory_order_relaxed);
@@ -373,16 +390,43 @@ void Poller::begin_anew(int fd, FdState::Rest rest) noexcept {
   s->rest.store(rest, std::memory_order_relaxed);
 }
 
-void Poller::on_event(uint64_t data, uint32_t events, uint64_t asked_at) noexcept {
+void Poller::on_event(uint64_t data, uint32_t events, uint64_t asked_at,
+                      bool woke_for_it) noexcept {
   const int fd = static_cast<int>(data & UINT32_MAX);
   FdState* s = state_if_known(fd);
   if (s == nullptr) return;
   SpinGuard guard(s->lock);
   if (s->generation != static_cast<uint32_t>(data >> 32)) return;  // a former owner's
-  if (s->on_demand || s->told_here) s->armed = false;
+  if (s->on_demand != FdState::kNever || s->told_here) s->armed = false;
   const bool untold = is_untold(*s, events);
+  if (woke_for_it && !anybody_waits(*s)) note_edge_in_vain(fd, *s);
   on_edges(*s, events, asked_at);
-  if (s->told_here) go_on_after_edge(fd, *s, untold);
+  if (s->told_here) {
+    go_on_after_edge(fd, *s, untold);
+  } else if (s->on_demand != FdState::kNever) {
+    go_on_on_demand(fd, *s);
+  }
+}
+
+// Precondition: s.lock held, and the edge is not counted yet: from then on notes of what was
+// drained are void, and who has seen it makes none.
+void Poller::note_edge_in_vain(int fd, FdState& s) noexcept {
+  if (s.on_demand != FdState::kNever || s.told_here || ++s.in_vain < kEdgesInVain) return;
+  s.in_vain = 0;
+  epoll_event nothing{};
+  nothing.events = EPOLLET | EPOLLONESHOT;
+  nothing.data.u64 = pack(fd, s.generation);
+  if (raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_MOD, fd, &nothing) != 0) return;
+  s.on_demand = kWaitsOnDemand;
+  s.armed = false;
+}
+
+// Precondition: s.lock held. Where several wait the edge has woken one of them, and the others wait
+// for the next. Those of a set of the program's wake each other.
+void Poller::go_on_on_demand(int fd, FdState& s) noexcept {
+  if (s.on_demand == FdState::kForGood || s.armed || !anybody_waits(s)) return;
+  s.on_demand = FdState::kNever;
+  if (!arm(fd, s)) on_edges(s, EPOLLHUP | EPOLLERR, kNeverAsked);
 }
 
 // Precondition: s.lock held.
@@ -472,7 +516,7 @@ Poller::Outcome Poller::poll(const volatile int* interrupted, Nanoseconds timeou
     prefetch_for(events, count, i);
     const uint64_t data = events[i].data.u64;
     if (static_cast<uint32_t>(data) != kInternalFd) {
-      on_event(data, events[i].events, asked_at);
+      on_event(data, events[i].events, asked_at, timeout != 0 && count == 1);
     } else {
       const auto tag = static_cast<Internal>(data >> 32);
       outcome.loop_has_work = outcome.loop_has_work || tag == Internal::kLoop;

@@ -10,9 +10,11 @@
 // An edge wakes one of those who wait to transfer data (readers or writers), who must call
 // pass_on after a successful transfer, since there may be more for the next; and all who poll.
 //
-// What is not waited for by those it wakes most, but looked at now and then while others work on
-// what it told (an epoll set of the program's, see watch_on_demand) is armed by each wait instead
-// and fires once: edges that nobody waits for would wake workers that sleep, for nothing.
+// Edges that nobody waits for wake workers that sleep, for nothing. So what is not waited for by
+// those it wakes most, but looked at now and then while others work on what it told (an epoll set
+// of the program's, see watch_on_demand) is armed by each wait instead and fires once. And so is,
+// for some waits, what has told such edges: the socket of a reader that is slower than its peer, or
+// of one who accepts connections and serves them as well.
 //
 // Who writes to one end of a pipe tells who waits at the other (join_ends), without the Linux
 // kernel. It is asked to tell as well, but only of waits that last: it would wake a worker that
@@ -70,7 +72,12 @@ struct alignas(64) FdState {
   bool armed : 1 = false;         // registered, and the next edge will be told
   bool polled : 1 = false;        // pollers is not empty
   bool unarmed : 1 = false;       // told_here, and in the poller's list of those that are not armed
-  bool on_demand = false;         // armed by each wait; guarded by lock, read without it as a hint
+  uint8_t in_vain : 3 = 0;        // edges that woke a sleeper for nobody
+  // For how many waits yet it is armed by each of them, kForGood or kNever; guarded by lock, read
+  // without it as a hint.
+  static constexpr uint8_t kNever = 0;
+  static constexpr uint8_t kForGood = UINT8_MAX;
+  uint8_t on_demand = kNever;
   // What a short read leaves behind; written under lock.
   enum class Rest : uint8_t { kNotAsked, kNothing, kMaybeSome, kMaybeUrgent };
   std::atomic<Rest> rest{Rest::kNotAsked};
@@ -158,6 +165,7 @@ class Poller {
   // Remembers that with `seen` edges there was nothing to transfer; and asks whether that still
   // holds.
   static void note_drained(FdState& s, Direction d, uint32_t seen) noexcept {
+    if (s.on_demand != FdState::kNever) return;  // not all edges are counted
     s.drained[static_cast<int>(d)].store(seen + 1, std::memory_order_relaxed);
   }
   // The same after a read of data that took less than it asked for. Precondition: it was not short
@@ -302,6 +310,9 @@ class Poller {
     return __atomic_load_n(&chunks_[index], __ATOMIC_ACQUIRE);
   }
   bool ensure_registered(int fd, FdState& s, uint32_t wanted) noexcept;
+  static void spend_wait_on_demand(FdState& s, uint32_t wanted) noexcept;
+  void note_edge_in_vain(int fd, FdState& s) noexcept;
+  void go_on_on_demand(int fd, FdState& s) noexcept;
   void withdraw_unless_waited_for(int fd, FdState& s) noexcept;
   bool waits_alone(int fd, FdState& s, const CallWait& call) noexcept;
   bool waits_for_teller(int fd, FdState& s, uint32_t wanted) noexcept;
@@ -341,7 +352,7 @@ class Poller {
   static FdState::Rest ask_rest(int fd, FdState& s, uint32_t generation) noexcept;
   static bool is_readable(int fd) noexcept;
   void wake_next(FdState& s, Direction d) noexcept;
-  void on_event(uint64_t data, uint32_t events, uint64_t asked_at) noexcept;
+  void on_event(uint64_t data, uint32_t events, uint64_t asked_at, bool woke_for_it) noexcept;
   void on_edges(FdState& s, uint32_t events, uint64_t asked_at) noexcept;
 
   static constexpr size_t kChunkBits = 9;

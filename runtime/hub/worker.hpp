@@ -360,6 +360,7 @@ class Worker {
   // Of the others: how many came before it. It runs while more than those are useful.
   uint32_t rank_ = 0;
   StrangeRuns strange_runs_;
+  LonePeriods lone_periods_;
   uint64_t switches_at_look_ = 0;  // the watchdog's
 
   // Written by whoever watches: what it saw at its last look.

@@ -151,7 +151,11 @@ void WorkerGroup::look_for_work(Worker& worker, Deadline now) noexcept {
 }
 
 Nanoseconds WorkerGroup::begin_sleep(Worker& worker, Nanoseconds timeout) noexcept {
-  sleepers_.fetch_add(1, std::memory_order_seq_cst);
+  const auto sleepers = static_cast<size_t>(sleepers_.fetch_add(1, std::memory_order_seq_cst));
+  if (const size_t made = ordinary_made(); made > 1) {
+    const auto standing_by = static_cast<size_t>(standing_by_.load(std::memory_order_relaxed));
+    if (worker.lone_periods_.end(sleepers + standing_by + 1 == made)) convoy_.one_does(made);
+  }
   if (!injected_.empty() || has_preempted()) return 0;
   const bool waits = anything_waits_elsewhere(worker);
   if (!worker.watching_ && waits && !watched_.exchange(true)) {
@@ -170,7 +174,8 @@ Nanoseconds WorkerGroup::begin_sleep(Worker& worker, Nanoseconds timeout) noexce
   return tick < timeout ? tick : timeout;
 }
 
-void WorkerGroup::end_sleep(Worker&) noexcept {
+void WorkerGroup::end_sleep(Worker& worker) noexcept {
+  worker.lone_periods_.begin();
   sleepers_.fetch_sub(1, std::memory_order_relaxed);
   if (!withdrawing_.load(std::memory_order_relaxed)) watchdog_.somebody_woke();
 }

@@ -105,3 +105,47 @@ TEST_CASE("who is held back again is held back for longer, unless all was well i
   for (int i = 0; i < 20; ++i) pause();
   CHECK(pause() < 1'000'000'000);
 }
+
+namespace {
+
+// Whether there is a window of lone periods; of so many that others overlap, and that compute.
+bool has_lone_window(int together, int long_ones) {
+  rt::LonePeriods periods;
+  bool found = false;
+  for (int window = 0; window < 4; ++window) {  // the time of the first begins when it is made
+    for (uint32_t i = 0; i < rt::LonePeriods::kWindow; ++i) {
+      periods.begin();
+      if (static_cast<int>(i) < long_ones) compute_for_a_moment();
+      found = periods.end(static_cast<int>(i) >= together) || found;
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("short periods in which nobody else is awake make the others useless") {
+  CHECK(has_lone_window(0, 0));
+  CHECK(has_lone_window(4, 0));
+  CHECK(!has_lone_window(16, 0));
+  CHECK(!has_lone_window(0, 16));
+}
+
+TEST_CASE("while one does it all the others are held back, and a moment after") {
+  rt::Convoy convoy;
+  convoy.open(4);
+  convoy.one_does(1);  // the others were not made yet
+  CHECK(!convoy.holds_anybody_back());
+  convoy.one_does(4);
+  CHECK(convoy.useful() == 2);
+  const rt::Deadline until = convoy.held_back_until();
+  convoy.one_does(4);
+  CHECK(convoy.useful() == 1);
+  convoy.one_does(4);
+  CHECK(convoy.useful() == 1);
+  CHECK(convoy.held_back_until() >= until);
+  convoy.look(convoy.held_back_until() - 1);
+  CHECK(convoy.useful() == 1);
+  convoy.look(convoy.held_back_until());
+  CHECK(convoy.useful() == 4);
+}

@@ -115,6 +115,112 @@ TEST_CASE("forgetting a descriptor wakes its waiters, and a stale generation nev
                      rt::kForever) == rt::WakeReason::kClosed);
 }
 
+namespace {
+
+// The hub wakes for edges that nobody waits for, until it has had enough of them.
+void let_edges_come_in_vain(const Pipe& pipe) {
+  const rt::FdState* state = rt::current_worker()->poller->state(pipe.ends[0]);
+  REQUIRE(wait_readable(pipe.ends[0], 1'000'000) == rt::WakeReason::kTimeout);
+  REQUIRE(bool{state->armed});
+  for (int i = 0; i < 4; ++i) {
+    CHECK(state->on_demand == rt::FdState::kNever);
+    pipe.put();
+    rt::sleep_until(rt::deadline_after(1'000'000));
+    CHECK(pipe.take());
+  }
+  REQUIRE(state->on_demand != rt::FdState::kNever);
+  REQUIRE(!state->armed);
+}
+
+}  // namespace
+
+TEST_CASE("a descriptor that told edges in vain is armed by each wait, for some waits") {
+  OnWorker here;
+  Pipe pipe;
+  let_edges_come_in_vain(pipe);
+  rt::FdState* state = here.worker()->poller->state(pipe.ends[0]);
+  const uint32_t seen = rt::Poller::edges(*state, rt::Direction::kRead);
+  rt::Poller::note_drained(*state, rt::Direction::kRead, seen);
+  CHECK(!rt::Poller::is_drained(*state, rt::Direction::kRead));  // edges are not counted
+  pipe.put();
+  rt::sleep_until(rt::deadline_after(1'000'000));
+  CHECK(rt::Poller::edges(*state, rt::Direction::kRead) == seen);
+  CHECK(wait_readable(pipe.ends[0], rt::kForever) == rt::WakeReason::kWoken);  // what had come
+  CHECK(pipe.take());
+  auto reader = [&] { wait_readable(pipe.ends[0], rt::kForever); };
+  int waits = 1;
+  for (; state->on_demand != rt::FdState::kNever && waits < 1000; ++waits) {
+    start(reader);
+    while (here.worker()->poller->waiters() == 0) rt::yield();
+    pipe.put();  // and what comes while one waits
+    while (here.worker()->poller->waiters() != 0) rt::sleep_until(rt::deadline_after(100'000));
+    CHECK(pipe.take());
+  }
+  CHECK(waits > 10);
+  CHECK(waits < 1000);
+  CHECK(bool{state->armed});
+  let_edges_come_in_vain(pipe);
+}
+
+TEST_CASE("where several wait for one that is armed by each wait, each hears of its edge") {
+  OnWorker here;
+  Pipe pipe;
+  let_edges_come_in_vain(pipe);
+  int woken = 0;
+  auto reader = [&] {
+    while (!pipe.take()) wait_readable(pipe.ends[0], rt::kForever);
+    ++woken;
+  };
+  start(reader);
+  start(reader);
+  while (here.worker()->poller->waiters() < 2) rt::yield();
+  for (int i = 1; i <= 2; ++i) {
+    pipe.put();
+    while (woken < i) rt::sleep_until(rt::deadline_after(100'000));
+  }
+}
+
+TEST_CASE("who waits to write hears of it though reads are waited for on demand") {
+  OnWorker here;
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+  rt::Poller* poller = here.worker()->poller;
+  rt::FdState* state = poller->state(ends[0]);
+  char bytes[4096] = {};
+  REQUIRE(wait_readable(ends[0], 1'000'000) == rt::WakeReason::kTimeout);
+  while (state->on_demand == rt::FdState::kNever) {
+    REQUIRE(write(ends[1], bytes, 1) == 1);
+    rt::sleep_until(rt::deadline_after(1'000'000));
+    REQUIRE(read(ends[0], bytes, 1) == 1);
+  }
+  while (write(ends[0], bytes, sizeof bytes) > 0) {
+  }
+  bool read_ended = false;
+  auto reader = [&] {
+    read_ended = wait_readable(ends[0], rt::kForever) == rt::WakeReason::kWoken;
+  };
+  start(reader);
+  while (poller->waiters() == 0) rt::yield();
+  bool write_ended = false;
+  auto writer = [&] {
+    write_ended = poller->wait(ends[0], *state, state->generation, rt::Direction::kWrite,
+                               rt::Poller::edges(*state, rt::Direction::kWrite),
+                               rt::kForever) == rt::WakeReason::kWoken;
+  };
+  start(writer);
+  while (poller->waiters() < 2) rt::yield();
+  while (read(ends[1], bytes, sizeof bytes) > 0) {
+  }
+  while (!write_ended) rt::sleep_until(rt::deadline_after(100'000));
+  CHECK(!read_ended);
+  REQUIRE(write(ends[1], bytes, 1) == 1);
+  while (!read_ended) rt::sleep_until(rt::deadline_after(100'000));
+  for (const int fd : ends) {
+    poller->forget(fd);
+    ::close(fd);
+  }
+}
+
 TEST_CASE("pollers hear of the events they asked for, all of them") {
   OnWorker here;
   Pipe pipe;

@@ -27,7 +27,12 @@ def program_table(programs, cores, options):
             ("condition variable, hand-over, 8 pairs", "pass", "cores_bench", ["pairs", "8"]),
             ("mutex, 4 threads, a turn", "mutex_contended_ns", "threads_bench", ["mutex"]),
             ("6 threads that compute stopped for a moment, a stop", "stop", "cores_bench", ["stops", "6"]),
-            ("pipeline of 3 threads, an item", "item", "cores_bench", ["pipeline"])):
+            ("pipeline of 3 threads, an item", "item", "cores_bench", ["pipeline"]),
+            ("one thread reads a stream of 200-byte messages, a message", "each", "incoming_bench", ["stream"]),
+            ("the same, CPU", "cpu", "", []),
+            ("one thread accepts and answers, a connection, CPU", "cpu", "incoming_bench", ["accepts", "own"]),
+            ("the same on a socket that another process has too", "cpu", "incoming_bench",
+             ["accepts", "inherited"])):
         if name:
             commands = peers(programs, programs.native(name, *arguments))
             values = alternate(label, commands, cores.all, options.rounds)
