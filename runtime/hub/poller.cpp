@@ -39,10 +39,6 @@ constexpr uint32_t kEndEvents = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 constexpr int kEventBatch = 256;
 
-// A wake-up costs as much as some ten changes of a registration.
-constexpr uint8_t kEdgesInVain = 4;
-constexpr uint8_t kWaitsOnDemand = 64;
-
 // A count that is written under a lock only: an operation on the bus would cost 8 ns and keep the
 // misses around it from overlapping.
 void add_under_lock(std::atomic<uint32_t>& count, uint32_t change) noexcept {
@@ -106,34 +102,28 @@ FdState* Poller::make_state(int fd) noexcept {
 // Precondition: s.lock held. True if the edges that are wanted will be reported.
 bool Poller::ensure_registered(int fd, FdState& s, uint32_t wanted) noexcept {
   if (s.told_here && waits_for_teller(fd, s, wanted)) return true;
-  if (s.on_demand != FdState::kNever && s.on_demand != FdState::kForGood) {
-    spend_wait_on_demand(s, wanted);
-  }
+  if (s.on_demand != FdState::kNever) spend_wait_on_demand(s, wanted);
   return s.armed || arm(fd, s);
 }
 
-// Precondition: s.lock held. Who wants to write would hear of nothing else: a socket mostly can be.
-void Poller::spend_wait_on_demand(FdState& s, uint32_t wanted) noexcept {
-  if ((wanted & ~kReadEvents) != 0 || --s.on_demand == FdState::kNever) {
-    s.on_demand = FdState::kNever;
-    s.armed = false;
-  }
+long Poller::control(int operation, int fd, const FdState& s, uint32_t events) const noexcept {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = pack(fd, s.generation);
+  return raw_syscall(SYS_epoll_ctl, epoll_fd_, operation, fd, &event);
 }
+
+bool Poller::is_for_reads(uint32_t wanted) noexcept { return (wanted & ~kReadEvents) == 0; }
 
 // Precondition: s.lock held. True if the set will report the descriptor's edges.
 bool Poller::arm(int fd, FdState& s) noexcept {
-  epoll_event event{};
   const bool once = s.on_demand != FdState::kNever || s.told_here;
-  event.events = once ? kReadEvents | EPOLLET | EPOLLONESHOT : kAllEvents;
-  event.data.u64 = pack(fd, s.generation);
-  const auto control = [&](int operation) {
-    return raw_syscall(SYS_epoll_ctl, epoll_fd_, operation, fd, &event);
-  };
+  const uint32_t events = once ? kReadEvents | EPOLLET | EPOLLONESHOT : kAllEvents;
   // The usual case is the other one if an earlier owner of the same open file was replaced behind
   // our back, or if ours was.
-  long result = control(s.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
-  if (result == -EEXIST) result = control(EPOLL_CTL_MOD);
-  if (result == -ENOENT) result = control(EPOLL_CTL_ADD);
+  long result = control(s.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, s, events);
+  if (result == -EEXIST) result = control(EPOLL_CTL_MOD, fd, s, events);
+  if (result == -ENOENT) result = control(EPOLL_CTL_ADD, fd, s, events);
   if (result == -EPERM) s.always_ready = true;
   s.registered = s.armed = result == 0;
   if (!s.registered) {  // no edge will ever say that there is something again
@@ -141,13 +131,6 @@ bool Poller::arm(int fd, FdState& s) noexcept {
     s.drained[1].store(0, std::memory_order_relaxed);
   }
   return s.registered;
-}
-
-void Poller::watch_on_demand(FdState& s, uint32_t generation) noexcept {
-  if (s.on_demand == FdState::kForGood) return;
-  RuntimeSection section;
-  SpinGuard guard(s.lock);
-  if (s.generation == generation) s.on_demand = FdState::kForGood;
 }
 
 WakeReason Poller::wait(int fd, FdState& s, uint32_t generation, Direction d, uint32_t seen,
@@ -312,8 +295,7 @@ void Poller::let_try(FdState& s, Direction d) noexcept {
 // Precondition: s.lock held.
 uint32_t Poller::forget_locked(int fd, FdState& s, Registration registration) noexcept {
   if (s.registered && registration == Registration::kStays) {
-    epoll_event unused{};
-    raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_DEL, fd, &unused);
+    control(EPOLL_CTL_DEL, fd, s, 0);
   }
   s.registered = s.armed = false;
   s.always_ready = false;
@@ -406,27 +388,6 @@ void Poller::on_event(uint64_t data, uint32_t events, uint64_t asked_at,
   } else if (s->on_demand != FdState::kNever) {
     go_on_on_demand(fd, *s);
   }
-}
-
-// Precondition: s.lock held, and the edge is not counted yet: from then on notes of what was
-// drained are void, and who has seen it makes none.
-void Poller::note_edge_in_vain(int fd, FdState& s) noexcept {
-  if (s.on_demand != FdState::kNever || s.told_here || ++s.in_vain < kEdgesInVain) return;
-  s.in_vain = 0;
-  epoll_event nothing{};
-  nothing.events = EPOLLET | EPOLLONESHOT;
-  nothing.data.u64 = pack(fd, s.generation);
-  if (raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_MOD, fd, &nothing) != 0) return;
-  s.on_demand = kWaitsOnDemand;
-  s.armed = false;
-}
-
-// Precondition: s.lock held. Where several wait the edge has woken one of them, and the others wait
-// for the next. Those of a set of the program's wake each other.
-void Poller::go_on_on_demand(int fd, FdState& s) noexcept {
-  if (s.on_demand == FdState::kForGood || s.armed || !anybody_waits(s)) return;
-  s.on_demand = FdState::kNever;
-  if (!arm(fd, s)) on_edges(s, EPOLLHUP | EPOLLERR, kNeverAsked);
 }
 
 // Precondition: s.lock held.

@@ -14,7 +14,7 @@
 // those it wakes most, but looked at now and then while others work on what it told (an epoll set
 // of the program's, see watch_on_demand) is armed by each wait instead and fires once. And so is,
 // for some waits, what has told such edges: the socket of a reader that is slower than its peer, or
-// of one who accepts connections and serves them as well.
+// of one who accepts connections and serves them as well. See waits_on_demand.cpp.
 //
 // Who writes to one end of a pipe tells who waits at the other (join_ends), without the Linux
 // kernel. It is asked to tell as well, but only of waits that last: it would wake a worker that
@@ -310,6 +310,9 @@ class Poller {
     return __atomic_load_n(&chunks_[index], __ATOMIC_ACQUIRE);
   }
   bool ensure_registered(int fd, FdState& s, uint32_t wanted) noexcept;
+  long control(int operation, int fd, const FdState& s, uint32_t events) const noexcept;
+  static bool is_for_reads(uint32_t wanted) noexcept;
+  static bool waits_to_read_only(FdState& s) noexcept;
   static void spend_wait_on_demand(FdState& s, uint32_t wanted) noexcept;
   void note_edge_in_vain(int fd, FdState& s) noexcept;
   void go_on_on_demand(int fd, FdState& s) noexcept;

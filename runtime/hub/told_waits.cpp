@@ -20,23 +20,20 @@ namespace {
 
 constexpr Nanoseconds kBetweenLooks = 4'000'000;
 constexpr int kMostUntold = 2;
-constexpr uint32_t kTold = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;
 
 // What wakes all who wait, to try again.
 constexpr uint32_t kWakesAll = EPOLLHUP | EPOLLERR;
 
-bool can_be_told(uint32_t wanted) noexcept { return (wanted & ~kTold) == 0; }
+}  // namespace
 
-bool waits_to_read_only(FdState& s) noexcept {
+bool Poller::waits_to_read_only(FdState& s) noexcept {
   if (s.waiting[1].load(std::memory_order_relaxed) != 0) return false;
   for (PollWaiter* waiter = s.pollers.front(); waiter != nullptr;
        waiter = s.pollers.after(waiter)) {
-    if (!can_be_told(waiter->events)) return false;
+    if (!is_for_reads(waiter->events)) return false;
   }
   return true;
 }
-
-}  // namespace
 
 bool Poller::anybody_waits(const FdState& s) noexcept {
   return s.polled || s.waiting[0].load(std::memory_order_relaxed) != 0 ||
@@ -60,8 +57,7 @@ void Poller::join_ends(int from, int to) noexcept {
     if (!arm(to, *reader)) return stop_telling_locked(to, *reader);
     reader->told.edges = reader->edges[0].load(std::memory_order_relaxed);
   } else if (reader->registered) {
-    epoll_event unused{};
-    raw_syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_DEL, to, &unused);
+    control(EPOLL_CTL_DEL, to, *reader, 0);
     reader->registered = reader->armed = false;
   }
 }
@@ -89,7 +85,7 @@ void Poller::tell_other_end(const FdState& s) noexcept {
 
 // Precondition: s.lock held. True if the wait is one that is told of here; it may last, though.
 bool Poller::waits_for_teller(int fd, FdState& s, uint32_t wanted) noexcept {
-  const bool is_told = can_be_told(wanted) && !current_worker_unchecked()->reserved &&
+  const bool is_told = is_for_reads(wanted) && !current_worker_unchecked()->reserved &&
                        s.told.times_shared == times_shared_.load(std::memory_order_seq_cst);
   if (!is_told) {
     stop_telling_locked(fd, s);
