@@ -50,9 +50,9 @@ inline bool attention_needed() noexcept {
   return worker->preemption_due != rt::Preemption::kNone || signals_may_wait(worker);
 }
 
-// The same at the end of a call. A thread that computes and has woken another lets that one go on
-// first, here, where it costs no signal frame; so does one whose calls have long not waited.
-// Runtime mode.
+// The same at the end of a call. Who is to be preempted is, here, where it costs no signal frame: a
+// coroutine's small stack may have no room for one. So is a thread that computes and has woken
+// another, and one whose calls have long not waited. Runtime mode.
 inline bool attention_needed_at_end() noexcept {
   // What the call itself has raised comes before it returns, wherever the thread is by then.
   if (rt::current_worker_unchecked()->turn_may_be_over()) [[unlikely]] {
@@ -62,7 +62,7 @@ inline bool attention_needed_at_end() noexcept {
   if (__builtin_expect(!attention_needed(), true)) return false;
   post_arrived_signals();
   rt::Worker* worker = rt::current_worker_unchecked();
-  if (worker->preemption_due == rt::Preemption::kHasWoken) worker->carry_out_preemption();
+  if (worker->preemption_due != rt::Preemption::kNone) worker->carry_out_preemption();
   return attention_needed();  // and maybe on another worker
 }
 
