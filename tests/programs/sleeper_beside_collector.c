@@ -7,12 +7,14 @@
 
 #include "check.h"
 
-enum { kThreads = 12, kPieces = 400, kStops = 20, kLeast = kStops, kRounds = 5 };
+enum { kThreads = 12, kStops = 20, kLeast = kStops, kRounds = 5 };
 
 static sem_t stopped, goes_on[kThreads + 1];
 static pthread_t threads[kThreads + 1];  // the one that sleeps is the first
 static pthread_barrier_t all_here;
-static atomic_int pieces, stops;
+static const int64_t kBetweenStops = MS(30);
+static atomic_llong last_stop;
+static atomic_int stops;
 static atomic_flag stopping = ATOMIC_FLAG_INIT;
 static __thread int self;
 
@@ -36,7 +38,7 @@ static void stop_others(void) {
     if (i != self) CHECK_RC(pthread_kill(threads[i], SIGUSR2));
   }
   for (int i = 0; i < kThreads; ++i) wait_for(&stopped);
-  atomic_store(&pieces, 0);
+  atomic_store(&last_stop, mono_ns());
   atomic_fetch_add(&stops, 1);
   for (int i = kThreads; i >= 0; --i) {
     if (i != self) CHECK_OK(sem_post(&goes_on[i]));
@@ -51,8 +53,9 @@ static void* computes(void* number) {
   while (atomic_load(&stops) < kStops) {
     for (volatile int i = 0; i < 50000; ++i) {
     }
-    if (atomic_fetch_add(&pieces, 1) < kPieces || atomic_flag_test_and_set(&stopping)) continue;
-    if (atomic_load(&pieces) >= kPieces && atomic_load(&stops) < kStops) {
+    if (mono_ns() - atomic_load(&last_stop) < kBetweenStops) continue;
+    if (atomic_flag_test_and_set(&stopping)) continue;
+    if (mono_ns() - atomic_load(&last_stop) >= kBetweenStops && atomic_load(&stops) < kStops) {
       stop_others();
     } else {
       atomic_flag_clear(&stopping);
@@ -64,7 +67,7 @@ static void* computes(void* number) {
 
 static int count_naps(void) {
   const struct timespec nap = {0, 1000000};
-  atomic_store(&pieces, 0);
+  atomic_store(&last_stop, mono_ns());
   atomic_store(&stops, 0);
   threads[0] = pthread_self();
   for (intptr_t i = 1; i <= kThreads; ++i) threads[i] = start_thread(computes, (void*)i);
