@@ -1,10 +1,14 @@
 // Locks between fibers, and between OS threads. (gevent: lock.RLock, lock.BoundedSemaphore(1))
 //
-// FIFO and fair: unlock hands the lock to who waits longest. They fit std::lock_guard,
-// std::unique_lock and std::scoped_lock. An unlock by somebody who does not hold the lock throws
-// MisuseError. A wait ends by an exception when the fiber is killed; then the lock is not held.
+// FIFO and fair: unlock hands the lock to who waits longest, if that is a fiber of the same OS
+// thread. One of another OS thread is woken and tries again, for the time that this takes would be
+// everybody's; others may be faster meanwhile, for a millisecond, after which it is handed the lock
+// too. They fit std::lock_guard, std::unique_lock and std::scoped_lock. An unlock by somebody who
+// does not hold the lock throws MisuseError. A wait ends by an exception when the fiber is killed;
+// then the lock is not held.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "tendril/detail/sync_state.hpp"
@@ -21,8 +25,8 @@ class Mutex {
 
   void lock() {
     const auto take = [this](const void* me) {
-      if (owner_ != nullptr) return false;
-      owner_ = me;
+      if (owner() != nullptr) return false;
+      set_owner(me);
       return true;
     };
     if (__builtin_expect(!detail::plainly(lock_, take), false)) lock_in_general();
@@ -31,8 +35,8 @@ class Mutex {
   bool try_lock_for(Duration timeout);
   void unlock() {
     const auto give_back = [this](const void* me) {
-      if (owner_ != me || waiters_.head != nullptr) return false;
-      owner_ = nullptr;
+      if (owner() != me || waiters_.head != nullptr) return false;
+      set_owner(nullptr);
       return true;
     };
     if (__builtin_expect(!detail::plainly(lock_, give_back), false)) unlock_in_general();
@@ -44,10 +48,17 @@ class Mutex {
  private:
   void lock_in_general();
   void unlock_in_general();
+  void let_owner_leave() const noexcept;
+  const void* owner() const noexcept { return owner_.load(std::memory_order_relaxed); }
+  void set_owner(const void* fiber) noexcept { owner_.store(fiber, std::memory_order_relaxed); }
 
   mutable detail::BiasedLock lock_;
-  const void* owner_ = nullptr;  // the fiber; guarded by lock_, as are the waiters
+  // The fiber; guarded by lock_, as are the waiters, and read without it as a hint.
+  std::atomic<const void*> owner_{nullptr};
   detail::WaitList waiters_;
+  // The other OS thread of whose fibers one was woken, and has not tried again yet. Guarded by
+  // lock_.
+  const void* called_ = nullptr;
 };
 
 // A fiber that holds it may lock it again; it is free after as many unlocks. (gevent: RLock)

@@ -29,7 +29,8 @@ struct ApiWaiter {
   bool disturbed = false;  // at least once: it has a deadline, and goes before the others
   bool linked = false;
   bool granted = false;
-  bool closed = false;  // woken because the object was shut down
+  bool insists = false;  // on being granted what it waits for, where others are only woken to try
+  bool closed = false;   // woken because the object was shut down
 };
 
 inline void push_back(WaitList& list, ApiWaiter& waiter) noexcept {
@@ -54,17 +55,21 @@ inline void unlink(WaitList& list, ApiWaiter& waiter) noexcept {
   waiter.linked = false;
 }
 
-// The first waiter whose wait could be claimed, unlinked and granted; null if there is none. The
-// caller calls let_run on its fiber after the lock has been released.
-inline ApiWaiter* grant_first(WaitList& list) noexcept {
+// The first waiter whose wait could be claimed, unlinked; null if there is none. The caller calls
+// let_run on its fiber after the lock has been released.
+inline ApiWaiter* claim_first(WaitList& list) noexcept {
   while (ApiWaiter* waiter = list.head) {
     unlink(list, *waiter);
-    if (rt::claim(waiter->token)) {
-      waiter->granted = true;
-      return waiter;
-    }
+    if (rt::claim(waiter->token)) return waiter;
   }
   return nullptr;
+}
+
+// The same, granted.
+inline ApiWaiter* grant_first(WaitList& list) noexcept {
+  ApiWaiter* waiter = claim_first(list);
+  if (waiter != nullptr) waiter->granted = true;
+  return waiter;
 }
 
 // Grants to all; the claimed fibers are chained by next_ready for let_all_run.

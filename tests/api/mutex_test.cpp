@@ -1,5 +1,7 @@
 #include "tendril/mutex.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -103,4 +105,87 @@ TEST_CASE("no two fibers of several OS threads are inside at once") {
   work();
   for (auto& thread : threads) thread.join();
   CHECK(counter == 7 * 2'000);
+}
+
+TEST_CASE("who waits on another OS thread is handed the lock though others are faster") {
+  Clean clean;
+  tendril::Mutex mutex;
+  std::atomic<bool> over{false};
+  std::atomic<int> turns{0};
+  std::thread thread([&] {
+    for (int i = 0; i < 5; ++i) {
+      std::lock_guard lock(mutex);
+      ++turns;
+    }
+    over = true;
+  });
+  // Takes it again before anybody who has to be woken for it can.
+  while (!over) {
+    std::lock_guard lock(mutex);
+    const auto until = std::chrono::steady_clock::now() + 100us;
+    while (std::chrono::steady_clock::now() < until) {
+    }
+  }
+  thread.join();
+  CHECK(turns == 5);
+  CHECK(!mutex.locked());
+}
+
+TEST_CASE("a call to an OS thread that has something else to do keeps nobody waiting") {
+  Clean clean;
+  tendril::Mutex mutex;
+  std::atomic<bool> computes{false}, done{false};
+  mutex.lock();
+  std::thread thread([&] {
+    auto waiter = tendril::spawn([&] { std::lock_guard lock(mutex); });
+    tendril::yield();  // it waits
+    computes = true;
+    while (!done) std::this_thread::yield();
+    waiter.get();
+  });
+  while (!computes) std::this_thread::yield();
+  mutex.unlock();  // calls that one, who cannot come
+  mutex.lock();
+  auto here = tendril::spawn([&] {
+    std::lock_guard lock(mutex);
+    return true;
+  });
+  tendril::yield();
+  CHECK(!here.ready());
+  mutex.unlock();
+  CHECK(here.get());
+  done = true;
+  thread.join();
+  CHECK(!mutex.locked());
+}
+
+TEST_CASE("a wait on another OS thread that was called in vain ends by timeout and by kill") {
+  Clean clean;
+  tendril::Mutex mutex;
+  std::atomic<bool> over{false};
+  int taken = 0, ended = 0;
+  std::thread thread([&] {
+    for (int i = 0; i < 50; ++i) {
+      auto victim = tendril::spawn([&] { std::lock_guard lock(mutex); });
+      tendril::yield();
+      if (mutex.try_lock_for(50us)) {
+        ++taken;
+        mutex.unlock();
+      } else {
+        ++ended;
+      }
+      victim.kill();
+    }
+    over = true;
+  });
+  while (!over) {
+    std::lock_guard lock(mutex);
+    const auto until = std::chrono::steady_clock::now() + 20us;
+    while (std::chrono::steady_clock::now() < until) {
+    }
+  }
+  thread.join();
+  CHECK(taken + ended == 50);
+  CHECK(mutex.try_lock());
+  mutex.unlock();
 }
