@@ -50,7 +50,7 @@ class Mutex {
   void unlock_in_general();
   void let_owner_leave() const noexcept;
   const void* owner() const noexcept { return owner_.load(std::memory_order_relaxed); }
-  void set_owner(const void* fiber) noexcept { owner_.store(fiber, std::memory_order_relaxed); }
+  void set_owner(const void* fiber) noexcept { owner_.store(fiber, std::memory_order_release); }
 
   mutable detail::BiasedLock lock_;
   // The fiber; guarded by lock_, as are the waiters, and read without it as a hint.

@@ -45,11 +45,9 @@ bool Mutex::try_lock_for(Duration timeout) {
 // Who does this does not wait yet: those who do go before it.
 void Mutex::let_owner_leave() const noexcept {
   constexpr int kLooks = 40;  // some 2 µs
-  if (!rt::on_worker) return;
-  const rt::Worker* here = rt::current_worker_unchecked();
   for (int i = 0; i < kLooks; ++i) {
-    const auto* fiber = static_cast<const rt::Fiber*>(owner());  // which are never unmapped
-    if (fiber == nullptr || fiber->worker == here ||
+    const auto* fiber = static_cast<const rt::Fiber*>(owner_.load(std::memory_order_acquire));
+    if (fiber == nullptr ||  // else to be looked at: fibers are never unmapped
         fiber->state.load(std::memory_order_relaxed) != rt::FiberState::kRunning) {
       return;
     }
