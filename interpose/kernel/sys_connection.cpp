@@ -43,23 +43,22 @@ long accept_new(int fd, void* address, void* address_size, int flags) noexcept {
   if (!known || transfer.facts.nonblocking ||
       (transfer.facts.kind != FdKind::kStream && transfer.facts.kind != FdKind::kPacket)) {
     while (result == -EINTR) result = native();
-  } else if (!transfer.facts.shared_outside && !transfer.facts.duplicated) {
-    // Only this number takes connections from it, one thread at a time: accept finds the one that
-    // made it readable and returns at once. It may still wait if another file takes the number just
-    // then, or if it has another number since before anything was green. So no lock is held, and it
-    // waits like any call that is passed on.
-    result = blocking_transfer(transfer, [&]() -> long {
-      const rt::SoleTry sole(poller(), *transfer.state, transfer.direction);
-      if (!sole) return -EAGAIN;
-      return is_readable_now(transfer.fd) || !listens(transfer) ? native() : -EAGAIN;
-    });
   } else {
-    // Another process or another number may be faster: then the call would wait. A ring's does not;
-    // where there is none, a pool thread must do it.
+    // Where only this number takes connections from it, by one thread at a time, accept finds the
+    // one that made it readable and returns at once. (It may still wait if another file takes the
+    // number just then. So no lock is held, and it waits like any call that is passed on.) Another
+    // process or another number may be faster: then it would wait. A ring's does not; where there
+    // is none, a pool thread must do it, unless nothing is known of others: the socket is from
+    // before anything was green.
+    const bool has_others = transfer.facts.shared_outside || transfer.facts.duplicated;
+    const bool is_alone = !has_others && !transfer.facts.maybe_duplicated;
     bool needs_thread = false;
     result = blocking_transfer(transfer, [&]() -> long {
-      if (!is_readable_now(transfer.fd) && listens(transfer)) return -EAGAIN;
-      const long connection = rt::accept_at_once(transfer.fd, address, address_size, flags);
+      const rt::SoleTry sole(poller(), *transfer.state, transfer.direction);
+      if (!sole || (!is_readable_now(transfer.fd) && listens(transfer))) return -EAGAIN;
+      const long connection =
+          is_alone ? -ENOSYS : rt::accept_at_once(transfer.fd, address, address_size, flags);
+      if (connection == -ENOSYS && !has_others) return native();
       needs_thread = connection == -ENOSYS;
       return connection;
     });
