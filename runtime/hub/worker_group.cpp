@@ -48,9 +48,11 @@ void WorkerGroup::inject(Fiber* fiber) noexcept {
 
 void WorkerGroup::work_added(Worker& worker) noexcept {
   if (worker.reserved) return;  // what it has is its own, and a clone of its thread is not wanted
-  if (sleepers_.load(std::memory_order_relaxed) == 0) {
-    if (ordinary_made() < convoy_.useful()) grow(limit_);
-    return;
+  // While it takes up events it counts as one who sleeps, and would ring for itself.
+  const int itself = worker.sleeping_.load(std::memory_order_relaxed) ? 1 : 0;
+  if (sleepers_.load(std::memory_order_relaxed) == itself) {
+    if (itself == 0 && ordinary_made() < convoy_.useful()) grow(limit_);
+    return;  // a hub says so once more when it is left
   }
   if (watched_.load(std::memory_order_relaxed) || watched_.exchange(true)) return;
   worker.poller->ring();
