@@ -1,6 +1,7 @@
 #include "interpose/patch/text.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
@@ -35,6 +36,47 @@ size_t count_on_page(const Site* sites, const Trampoline* trampolines, size_t mo
 }
 
 constinit uint8_t new_text[rt::kPageSize] = {};
+
+// Pages that are replaced together; what lies between them is copied as well, for each part is a
+// mapping of its own.
+struct Part {
+  static constexpr size_t kMostBetween = 8;
+
+  Part(const Site& site, const Trampoline& trampoline) noexcept
+      : begin(page_of(site.window)), end(end_of(site, trampoline)) {}
+  static uint8_t* end_of(const Site& site, const Trampoline& trampoline) noexcept {
+    return page_of(site.window + trampoline.window_size - 1) + rt::kPageSize;
+  }
+  bool takes(const Site& site, const Trampoline& trampoline) noexcept {
+    if (page_of(site.window) > end + kMostBetween * rt::kPageSize) return false;
+    end = end_of(site, trampoline);
+    return true;
+  }
+  size_t size() const noexcept { return static_cast<size_t>(end - begin); }
+
+  uint8_t* begin;
+  uint8_t* end;
+};
+
+// False: nothing has changed.
+bool replace(const Part& part, const Site* sites, const Trampoline* trampolines,
+             size_t count) noexcept {
+  const long mapped = rt::raw_syscall(SYS_mmap, nullptr, part.size(), PROT_READ | PROT_WRITE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped < 0 && mapped > -4096) return false;
+  auto* copy = reinterpret_cast<uint8_t*>(mapped);
+  std::memcpy(copy, part.begin, part.size());
+  for (size_t i = 0; i < count; ++i) {
+    put_jump(copy + (sites[i].window - part.begin), sites[i], trampolines[i]);
+  }
+  if (rt::raw_syscall(SYS_mprotect, copy, part.size(), PROT_READ | PROT_EXEC) == 0 &&
+      rt::raw_syscall(SYS_mremap, copy, part.size(), part.size(), MREMAP_MAYMOVE | MREMAP_FIXED,
+                      part.begin) == reinterpret_cast<long>(part.begin)) {
+    return true;
+  }
+  rt::raw_syscall(SYS_munmap, copy, part.size());
+  return false;
+}
 
 }  // namespace
 
@@ -78,9 +120,27 @@ bool TextWriter::write_across_pages(const Site& site, const Trampoline& trampoli
   return false;
 }
 
+bool TextWriter::replace_pages(const SiteList& list, const Trampoline* trampolines,
+                               size_t* written) noexcept {
+  for (size_t i = 0; i < list.usable;) {
+    const size_t first = i;
+    Part part(list.sites[i], trampolines[i]);
+    do {
+      ++i;
+    } while (i < list.usable && part.takes(list.sites[i], trampolines[i]));
+    if (replace(part, &list.sites[first], &trampolines[first], i - first)) {
+      *written += i - first;
+    } else if (first == 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool TextWriter::write_jumps(const SiteList& list, const Trampoline* trampolines,
                              size_t* written) noexcept {
   *written = 0;
+  if (descriptor_ < 0) return replace_pages(list, trampolines, written);
   for (size_t i = 0; i < list.usable;) {
     const size_t together = count_on_page(&list.sites[i], &trampolines[i], list.usable - i);
     const bool done = together != 0 ? write_on_page(&list.sites[i], &trampolines[i], together)
